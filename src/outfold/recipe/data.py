@@ -1,0 +1,123 @@
+"""The parts of a recipe that say what the data is: tables, roles of columns, the task and the folds."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from outfold.recipe.base import Spec
+
+TaskKind = Literal["multiclass", "binary", "multilabel", "regression"]
+Names = Annotated[tuple[str, ...], Field(description="One column name or a list of them.")]
+
+
+class Media(Spec):
+    """Where a sample's file is, as a template over the table's columns."""
+
+    path: str
+    """Path relative to the data root; `{column}` is replaced by that column, e.g. `images/{image}.jpg`."""
+
+
+class Source(Spec):
+    """One table of training rows, when there are several."""
+
+    table: str
+    """CSV or parquet file, relative to the data root."""
+    name: str | None = None
+    """Value of the `source` column for its rows; the table's file name when not given."""
+    where: dict[str, str | int | float | bool | list[str | int | float | bool]] = {}
+    """Keep only rows whose column has this value or one of these values, e.g. `{split: train}`."""
+    rename: dict[str, str] = {}
+    """Columns to rename: this table's name -> the recipe's name."""
+    image: Media | None = None
+    """Media of this source, when it differs from `data.image`."""
+
+
+class Data(Spec):
+    """The user's tables and the roles of their columns."""
+
+    train: tuple[Source, ...]
+    """Training rows: a file name, one source, or a list of sources."""
+    test: Source | None = None
+    """Rows to predict at the end of a run."""
+    id: str
+    """Column that identifies a sample; unique."""
+    image: Media | None = None
+    """The sample's photo."""
+    weight: str | None = None
+    """Column of non-negative sample weights."""
+    on_bad_media: Literal["stop", "drop"] = "stop"
+    """Rows whose file is missing or unreadable: stop with their list, or go on without them and count them."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tables_from_names(cls, values: object) -> object:
+        if not isinstance(values, dict):
+            return values
+        values = dict(values)
+        train = values.get("train")
+        if isinstance(train, str | dict):
+            train = [train]
+        if isinstance(train, list | tuple):
+            values["train"] = [{"table": source} if isinstance(source, str) else source for source in train]
+        if isinstance(values.get("test"), str):
+            values["test"] = {"table": values["test"]}
+        return values
+
+
+class Task(Spec):
+    """What is predicted and how it is judged."""
+
+    kind: TaskKind
+    target: Names
+    """Target column; for multilabel and several regression targets a list of columns."""
+    metric: str
+    """The metric the run is judged by; see `outfold.metrics.METRICS`."""
+    metrics: tuple[str, ...] = ()
+    """Further metrics to report beside it."""
+    classes: tuple[str | int | float | bool, ...] | None = None
+    """The allowed labels in output order; those found in the training table, sorted, when not given."""
+    positive: str | int | float | bool | None = None
+    """Binary only: the label that counts as 1; the larger of the two when not given."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _target_as_list(cls, values: object) -> object:
+        if isinstance(values, dict) and isinstance(values.get("target"), str):
+            values = {**values, "target": [values["target"]]}
+        return values
+
+    @model_validator(mode="after")
+    def _one_target_for_classes(self) -> "Task":
+        if self.kind in ("multiclass", "binary") and len(self.target) != 1:
+            raise ValueError(f"a {self.kind} task has exactly one target column, got {list(self.target)}")
+        return self
+
+
+class Folds(Spec):
+    """How training rows are split; a sample's fold is where its out-of-fold prediction is made."""
+
+    k: int = Field(5, ge=2)
+    seed: int = 0
+    group: Names = ()
+    """Columns whose equal values must share a fold (patient, site, recording ..)."""
+    stratify: Names = ()
+    """Columns whose distribution should be the same in all folds; numeric targets are binned by quantile."""
+    column: str | None = None
+    """A column of the training table that already holds the folds."""
+    file: str | None = None
+    """A CSV of id and fold, relative to the data root, e.g. an edited folds.csv of an earlier run."""
+    duplicates: Literal["group", "ignore"] = "group"
+    """Rows with byte-identical files share a fold (`group`), or are treated as unrelated."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _columns_as_lists(cls, values: object) -> object:
+        if isinstance(values, dict):
+            values = {k: [v] if k in ("group", "stratify") and isinstance(v, str) else v for k, v in values.items()}
+        return values
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "Folds":
+        if self.column and self.file:
+            raise ValueError("give either folds.column or folds.file, not both")
+        return self

@@ -1,0 +1,48 @@
+"""The recipe: one YAML file that declares data, task, folds and stages."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from outfold.recipe.base import Spec
+from outfold.recipe.data import Data, Folds, Task
+from outfold.recipe.train import TrainStage
+
+
+class SubmitStage(Spec):
+    """Writes the final answer for the test table in the user's own labels."""
+
+    kind: Literal["submit"]
+    source: str = Field(alias="from")
+    """Name of the stage whose predictions are submitted."""
+    file: str = "submission.csv"
+    format: Literal["auto", "label", "probability"] = "auto"
+    """`auto`: labels where the metric judges labels, probabilities where it judges probabilities."""
+    columns: dict[str, str] = {}
+    """Columns to rename: outfold's name -> the submission's name."""
+
+
+Stage = Annotated[TrainStage | SubmitStage, Field(discriminator="kind")]
+
+
+class Recipe(Spec):
+    """A whole system: what to train on what, how to score it, and what to write."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    description: str = ""
+    data: Data
+    task: Task
+    folds: Folds = Folds()
+    stages: dict[str, Stage] = Field(min_length=1)
+    profiles: dict[str, dict[str, Any]] = {}
+    """Named sets of overrides, e.g. `small: {stages.fit.view.size: 160}`; chosen by `--profile`."""
+
+    @model_validator(mode="after")
+    def _stages_refer_backwards(self) -> "Recipe":
+        seen: list[str] = []
+        for name, stage in self.stages.items():
+            source = getattr(stage, "source", None)
+            if source is not None and source not in seen:
+                raise ValueError(f"stage {name!r} reads from {source!r}, but the stages before it are {seen}")
+            seen.append(name)
+        return self
