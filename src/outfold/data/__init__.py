@@ -1,0 +1,1 @@
+"""Tables, targets, folds, media and the cache; knows nothing of models."""

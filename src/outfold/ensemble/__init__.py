@@ -1,0 +1,1 @@
+"""From several predictions to one."""

@@ -1,0 +1,1 @@
+"""What to do: the recipe, its schema, loading and the built-in systems."""

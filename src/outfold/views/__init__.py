@@ -1,0 +1,1 @@
+"""How media becomes model input."""

@@ -1,0 +1,1 @@
+"""Random transforms of photos, composed into one warp and one lookup table."""
