@@ -14,7 +14,7 @@ class ImageView(Spec):
     size: int | tuple[int, int] = 224
     """Side in pixels, or [height, width]."""
     resize: Literal["crop", "squash", "pad"] = "crop"
-    """`crop`: shorter side to size / crop_pct, then the centre; `squash`: both sides; `pad`: the longer side, then a border."""
+    """`crop`: shorter side to size / crop_pct, then the centre; `squash`: both sides; `pad`: a border."""
     crop_pct: float = Field(1.0, gt=0, le=1)
     """Share of the shorter side that the centre crop keeps (`resize: crop`)."""
     interpolation: Literal["area", "linear", "cubic", "lanczos"] = "area"
@@ -118,8 +118,7 @@ Orientation = Literal["identity", "hflip", "vflip", "rot90", "rot180", "rot270",
 class Predict(Spec):
     """How a trained model predicts: the same for out-of-fold, test and later rows."""
 
-    tta: tuple[
-    ] = ("identity",)
+    tta: tuple[Orientation, ...] = ("identity",)
     average: Literal["logit", "probability"] = "logit"
     """The space in which views and folds are averaged."""
     batch_size: int | None = Field(None, ge=1)
