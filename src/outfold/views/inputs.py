@@ -1,0 +1,76 @@
+"""Inputs: what a model is fed by name. Each knows how to read a row and how to bring a batch to the model.
+
+A later input (log-mel audio, a waveform, a table row, a given vector) is another class with these two methods.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from torch import Tensor
+
+from outfold.data.cache import ImageCache
+from outfold.recipe.train import ImageView
+from outfold.views.augment import build_chain
+from outfold.views.image import evaluate, normalise
+
+Size = tuple[int, int]
+
+
+class Input(Protocol):
+    """One named input of a network."""
+
+    def reader(self, *, augment: bool, size: Size | None = None) -> Callable[[int, np.random.Generator], np.ndarray]:
+        """How one row is read: at random for training, or the same way every time."""
+        ...
+
+    def to_model(self, batch: Tensor) -> Tensor:
+        """A batch of what the reader gave, already on the device, as float32 model input."""
+        ...
+
+
+@dataclass(frozen=True)
+class ImageInput:
+    """Photos: read from the cache, augmented as uint8, normalised on the device.
+
+    Attributes:
+        photos: the cached photos, one per row of the table.
+        view: size and way of resizing.
+        augment: the recipe's transforms, in order.
+        mean: per channel on a 0..1 scale.
+        std: per channel on a 0..1 scale.
+    """
+
+    photos: ImageCache
+    view: ImageView
+    augment: tuple[str | dict[str, Any], ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def reader(self, *, augment: bool, size: Size | None = None) -> Callable[[int, np.random.Generator], np.ndarray]:
+        """A function (row, generator) -> uint8 (h, w, 3)."""
+        height_width = size or self.view.height_width
+        if not augment:
+            return lambda row, generator: evaluate(self.photos[row], self.view, height_width)
+        chain = build_chain(self.augment, size=height_width)
+        return lambda row, generator: chain(self.photos[row], generator)
+
+    def to_model(self, batch: Tensor) -> Tensor:
+        """uint8 (b, h, w, 3) -> float32 (b, 3, h, w), channels last in memory, normalised."""
+        return normalise(batch.permute(0, 3, 1, 2), self.mean, self.std)
+
+
+@dataclass(frozen=True)
+class VectorInput:
+    """Rows of a float32 matrix (n, f), such as the cached features of a frozen backbone."""
+
+    vectors: np.ndarray
+
+    def reader(self, *, augment: bool, size: Size | None = None) -> Callable[[int, np.random.Generator], np.ndarray]:
+        """A function (row, generator) -> float32 (f,); there is nothing random about a vector."""
+        return lambda row, generator: self.vectors[row]
+
+    def to_model(self, batch: Tensor) -> Tensor:
+        """The batch as it is."""
+        return batch
