@@ -1,0 +1,259 @@
+"""Targets: from the user's labels to float32 matrices and back in the user's own values; scaling for regression."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import pandas_dtype
+
+from outfold.data.columns import kind_of, require_columns, value_like
+from outfold.data.rows import name_rows
+from outfold.errors import DataError
+from outfold.recipe.data import Task, TaskKind
+
+Label = str | int | float | bool
+_DIGITS = re.compile(r"([0-9]+)")
+
+
+@dataclass(frozen=True)
+class TargetCodec:
+    """Turns target columns into a matrix (n, outputs) and predictions back into target columns."""
+
+    kind: TaskKind
+    columns: tuple[str, ...]
+    classes: tuple[Label, ...]
+    """Multiclass: the labels in output order. Binary: (negative, positive). Else empty."""
+    outputs: tuple[str, ...]
+    """Names of the model's outputs: the classes, the positive class, or the columns."""
+    dtypes: tuple[str, ...]
+    """The pandas dtype of each target column, which `labels` gives back (regression: always float64)."""
+
+    @classmethod
+    def fit(cls, task: Task, frame: pd.DataFrame) -> "TargetCodec":
+        """Learn classes and types from the training table.
+
+        Classes come in natural order (numbers by value, then text with its digits by value) or as `task.classes` lists
+        them. The positive label is `task.positive`, else the second class.
+
+        Raises:
+            DataError: a column or label is missing, a label is not among `task.classes`, or there are fewer than two
+                classes (binary: other than two).
+        """
+        require_columns(frame, task.target, role="a target", table="training table")
+        columns, dtypes = task.target, tuple(str(frame[name].dtype) for name in task.target)
+        if task.kind in ("multilabel", "regression"):
+            codec = cls(task.kind, columns, (), columns, dtypes)
+        else:
+            classes = _classes(task, frame[columns[0]])
+            outputs = classes if task.kind == "multiclass" else classes[1:]
+            codec = cls(task.kind, columns, classes, _output_names(outputs), dtypes)
+        codec.encode(frame)
+        return codec
+
+    def encode(self, frame: pd.DataFrame) -> np.ndarray:
+        """The targets of `frame` as float32 (n, outputs).
+
+        Multiclass: one-hot. Binary: 1 for the positive label. Multilabel: 0 or 1. Regression: the values.
+
+        Raises:
+            DataError: a label is missing, unknown, or not a number; the rows are named.
+        """
+        require_columns(frame, self.columns, role="a target", table="table")
+        if self.kind == "multiclass":
+            return np.eye(len(self.classes), dtype=np.float32)[self._codes(frame)]
+        if self.kind == "binary":
+            return self._codes(frame).astype(np.float32)[:, None]
+        read = _indicators if self.kind == "multilabel" else _values
+        return np.stack([read(frame, name) for name in self.columns], axis=1)
+
+    def labels(self, predictions: np.ndarray) -> pd.DataFrame:
+        """The target columns that predictions (n, outputs) say, in the user's own values and types.
+
+        Args:
+            predictions: probabilities (multiclass: the largest wins; binary and multilabel: at least 0.5 is positive)
+                or, for regression, values.
+
+        Raises:
+            DataError: the shape does not fit, or a prediction is not a number.
+        """
+        if predictions.ndim != 2 or predictions.shape[1] != len(self.outputs):
+            raise DataError(
+                "predictions do not fit the target", got=predictions.shape, expected=("n", len(self.outputs))
+            )
+        if np.isnan(predictions).any():
+            raise DataError(f"{np.isnan(predictions).any(axis=1).sum()} rows of the predictions are not numbers")
+        if self.kind in ("multiclass", "binary"):
+            codes = predictions.argmax(axis=1) if self.kind == "multiclass" else (predictions[:, 0] >= 0.5).astype(int)
+            return pd.DataFrame({self.columns[0]: _restore([self.classes[code] for code in codes], self.dtypes[0])})
+        values = predictions >= 0.5 if self.kind == "multilabel" else predictions.astype(np.float64)
+        dtypes = self.dtypes if self.kind == "multilabel" else ("float64",) * len(self.columns)
+        return pd.DataFrame(
+            {
+                name: pd.Series(values[:, place]).astype(pandas_dtype(dtypes[place]))
+                for place, name in enumerate(self.columns)
+            }
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, which keeps the difference between 1, 1.0, true and "1"."""
+        lists = {name: list(getattr(self, name)) for name in ("columns", "classes", "outputs", "dtypes")}
+        return {"kind": self.kind, **lists}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "TargetCodec":
+        """The codec that `to_dict` described."""
+        return cls(values["kind"], *(tuple(values[name]) for name in ("columns", "classes", "outputs", "dtypes")))
+
+    def _codes(self, frame: pd.DataFrame) -> np.ndarray:
+        """Position of each row's label in `classes`, int64 (n,)."""
+        column = _present(frame, self.columns[0])
+        texts = all(isinstance(label, str) for label in self.classes) and kind_of(column) != "text"
+        position = {label: code for code, label in enumerate(self.classes)}
+        cells = [str(cell) for cell in column.tolist()] if texts else column.tolist()
+        codes = np.array([position.get(cell, -1) for cell in cells], dtype=np.int64)
+        unknown = np.flatnonzero(codes < 0)
+        if len(unknown):
+            found = list(dict.fromkeys(cells[row] for row in unknown))
+            raise DataError(
+                f"{len(unknown)} labels in column {self.columns[0]!r} are not among the classes: "
+                + name_rows(frame, unknown),
+                got=_some(found),
+                expected=f"one of {_some(self.classes)}",
+            )
+        return codes
+
+
+@dataclass(frozen=True)
+class TargetScaler:
+    """Standardises regression targets: (value - mean) / std, column by column."""
+
+    mean: np.ndarray
+    """float64 (k,)."""
+    std: np.ndarray
+    """float64 (k,), population standard deviation; 1 for a constant column."""
+
+    @classmethod
+    def fit(cls, values: np.ndarray, rows: np.ndarray | None = None) -> "TargetScaler":
+        """Mean and deviation of `values` (n, k) over `rows` (positions or mask): the training rows of a fold, only."""
+        chosen = np.asarray(values if rows is None else values[rows], dtype=np.float64)
+        constant = np.ptp(chosen, axis=0) == 0
+        return cls(chosen.mean(axis=0), np.where(constant, 1.0, chosen.std(axis=0)))
+
+    def transform(self, values: np.ndarray) -> np.ndarray:
+        """Standardised values, float32 (n, k)."""
+        return ((values - self.mean) / self.std).astype(np.float32)
+
+    def inverse(self, values: np.ndarray) -> np.ndarray:
+        """Values in the user's units, float32 (n, k)."""
+        return (values * self.std + self.mean).astype(np.float32)
+
+    def to_dict(self) -> dict[str, list[float]]:
+        """Plain values for JSON."""
+        return {"mean": self.mean.tolist(), "std": self.std.tolist()}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, list[float]]) -> "TargetScaler":
+        """The scaler that `to_dict` described."""
+        return cls(np.array(values["mean"], dtype=np.float64), np.array(values["std"], dtype=np.float64))
+
+
+def natural_key(label: Label) -> tuple[Any, ...]:
+    """Sorting key: numbers by value, then text, where runs of digits compare by value (`img2` before `img10`)."""
+    if not isinstance(label, str):
+        return (0, label)
+    parts = _DIGITS.split(label)
+    return (1, *((text, int(digits)) for text, digits in zip(parts[::2], [*parts[1::2], -1], strict=True)), label)
+
+
+def _classes(task: Task, column: pd.Series) -> tuple[Label, ...]:
+    """The labels in output order; for a binary task (negative, positive)."""
+    if task.classes is not None:
+        classes = tuple(value_like(label, column) for label in task.classes)
+    else:
+        classes = tuple(sorted(_distinct(column), key=natural_key))
+    if len(set(classes)) != len(classes):
+        raise DataError(f"task.classes names a class twice for column {column.name!r}", got=task.classes)
+    if len(classes) < 2 or (task.kind == "binary" and len(classes) > 2):
+        counts = {label: int(count) for label, count in column.value_counts().head(10).items()}
+        expected = "two classes" if task.kind == "binary" else "at least two classes"
+        raise DataError(f"column {column.name!r} has {len(classes)} classes", got=counts, expected=expected)
+    return _positive_last(task, classes, column) if task.kind == "binary" else classes
+
+
+def _positive_last(task: Task, classes: tuple[Label, ...], column: pd.Series) -> tuple[Label, ...]:
+    if task.positive is None:
+        return classes
+    positive = value_like(task.positive, column)
+    if positive not in classes:
+        raise DataError(f"task.positive is no label of column {column.name!r}", got=positive, expected=list(classes))
+    return classes if positive == classes[1] else classes[::-1]
+
+
+def _distinct(column: pd.Series) -> list[Label]:
+    labels = column.dropna().tolist()
+    other = next((label for label in labels if not isinstance(label, str | int | float | bool)), None)
+    if other is not None:
+        raise DataError(
+            f"column {column.name!r} holds labels of type {type(other).__name__}", expected="text, numbers or booleans"
+        )
+    return list(dict.fromkeys(labels))
+
+
+def _output_names(labels: Sequence[Label]) -> tuple[str, ...]:
+    names = tuple(str(label) for label in labels)
+    if len(set(names)) != len(names):
+        raise DataError("two classes look the same as text", got=[repr(label) for label in labels])
+    return names
+
+
+def _present(frame: pd.DataFrame, name: str) -> pd.Series:
+    """The column, or DataError where a cell is missing."""
+    missing = np.flatnonzero(frame[name].isna())
+    if len(missing):
+        raise DataError(
+            f"{len(missing)} rows have no value in target column {name!r}: {name_rows(frame, missing)}",
+            fix="fill them in, or leave the rows out (`where` of the source)",
+        )
+    return frame[name]
+
+
+def _numbers(frame: pd.DataFrame, name: str) -> np.ndarray:
+    """A target column as float64 (n,), NaN where a cell is not a number."""
+    return pd.to_numeric(_present(frame, name), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _indicators(frame: pd.DataFrame, name: str) -> np.ndarray:
+    values = _numbers(frame, name)
+    _refuse(frame, name, ~np.isin(values, (0.0, 1.0)), expected="0 or 1 (or booleans)")
+    return values.astype(np.float32)
+
+
+def _values(frame: pd.DataFrame, name: str) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        values = _numbers(frame, name).astype(np.float32)
+    _refuse(frame, name, ~np.isfinite(values), expected="finite numbers")
+    return values
+
+
+def _refuse(frame: pd.DataFrame, name: str, wrong: np.ndarray, *, expected: str) -> None:
+    rows = np.flatnonzero(wrong)
+    if len(rows):
+        raise DataError(
+            f"{len(rows)} values of target column {name!r} are not usable: {name_rows(frame, rows)}",
+            got=_some(list(dict.fromkeys(frame[name].iloc[rows].tolist()))),
+            expected=expected,
+        )
+
+
+def _restore(labels: list[Label], dtype: str) -> pd.Series:
+    """Labels as a column of the user's type; a category column comes back as its values."""
+    series = pd.Series(labels)
+    return series if dtype in ("category", "object") else series.astype(pandas_dtype(dtype))
+
+
+def _some(values: Sequence[Any], limit: int = 10) -> str:
+    shown = ", ".join(map(repr, values[:limit]))
+    return shown + (f" and {len(values) - limit} more" if len(values) > limit else "")
