@@ -1,0 +1,176 @@
+"""Turns pydantic's error records into plain sentences that name the place in the file and the nearest known key."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from outfold.errors import RecipeError
+from outfold.recipe.keys import Hint, allowed, alternatives, child, fields, fitting, homes, is_model, nearest, value_at
+from outfold.recipe.schema import Recipe
+from outfold.recipe.yaml_text import Document, Path
+
+SHOWN = 8
+"""How many faults one error lists."""
+
+_EXPECTED = {
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "string_type": "text (in quotes where it looks like a number or a mapping)",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "a mapping (key: value)",
+    "model_type": "a mapping (key: value)",
+    "model_attributes_type": "a mapping (key: value)",
+}
+_BOUNDS = {
+    "greater_than_equal": ("ge", "at least"),
+    "greater_than": ("gt", "more than"),
+    "less_than_equal": ("le", "at most"),
+    "less_than": ("lt", "less than"),
+}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong in a recipe."""
+
+    path: Path
+    sentence: str
+    fix: str | None = None
+    missing: str | None = None
+    suggested: str | None = None
+
+
+def explain(error: ValidationError, document: Document) -> RecipeError:
+    """The faults pydantic found as one error, in the order of the file; each with its place and what to do."""
+    records: dict[Path, list[tuple[Hint, dict[str, Any]]]] = defaultdict(list)
+    for record in error.errors(include_url=False):
+        path, hint = locate(record["loc"], document.values)
+        records[path].append((hint, dict(record)))
+    paths = [path for path in records if not _only_wrong_branches(path, records)]
+    faults = [_fault(path, records[path], document) for path in paths]
+    meant = {(fault.path[:-1], fault.suggested) for fault in faults}
+    faults = [fault for fault in faults if fault.missing is None or (fault.path[:-1], fault.missing) not in meant]
+    faults.sort(key=lambda fault: (document.place(fault.path).line or 0, len(fault.path)))
+    return _as_error(faults, document)
+
+
+def locate(loc: tuple[str | int, ...], values: Any) -> tuple[Path, Hint]:
+    """The path in the values as written for a pydantic location, and the type of the value that holds its last key.
+
+    Pydantic puts the chosen branch of a union into its locations (`stages.fit.train.phases`), and an index where a
+    single value stands for a list of one; neither is in the file.
+    """
+    path: list[str | int] = []
+    hint: Hint = Recipe
+    holder: Hint = Recipe
+    branch_next = False
+    for part in loc:
+        if branch_next:
+            branch_next = False
+        elif isinstance(part, int) and not isinstance(values, list):
+            continue
+        elif isinstance(values, dict | list):
+            holder = fitting(hint, values)
+            hint = child(hint, part, values) or Any
+            values = value_at(values, (part,))
+            path.append(part)
+            branch_next = len(alternatives(hint)) > 1
+    return tuple(path), holder
+
+
+def _only_wrong_branches(path: Path, records: dict[Path, list[tuple[Hint, dict[str, Any]]]]) -> bool:
+    """Whether all a path's errors are of union branches that its value was not meant for: errors inside it say more."""
+    deeper = any(other[: len(path)] == path and len(other) > len(path) for other in records)
+    return deeper and all(
+        record["type"] in _EXPECTED or record["type"] == "literal_error" for _, record in records[path]
+    )
+
+
+def _fault(path: Path, records: list[tuple[Hint, dict[str, Any]]], document: Document) -> Fault:
+    holder, record = records[0]
+    kind, here = record["type"], dotted(path)
+    if kind == "extra_forbidden":
+        return _unknown_key(path, holder)
+    if kind == "missing":
+        return _missing(path)
+    if kind == "value_error":
+        return Fault(path, f"{here}: {record['ctx']['error']}")
+    hint = child(holder, path[-1], value_at(document.values, path[:-1])) if path else Recipe
+    known = ", ".join(map(str, allowed(hint)))
+    if kind == "union_tag_not_found":
+        return Fault(path, f"`kind` is missing in {here}", f"kind: one of {known}")
+    if kind == "union_tag_invalid":
+        tag = str(record["ctx"]["tag"])
+        return Fault((*path, "kind"), f"{here} has kind {tag!r}, expected one of {known}", _near(tag, hint))
+    value = record["input"]
+    wanted = " or ".join(dict.fromkeys(_wanted(record) for _, record in records))
+    return Fault(path, f"{here} is {_short(value)}, expected {wanted}", _near(value, hint))
+
+
+def _missing(path: Path) -> Fault:
+    key, here = path[-1], dotted(path[:-1])
+    if isinstance(key, int):
+        return Fault(path[:-1], f"{here} has too few values: there is none at index {key}")
+    return Fault(path, f"`{key}` is missing in {here}", missing=key)
+
+
+def _wanted(record: dict[str, Any]) -> str:
+    kind, context = record["type"], record.get("ctx", {})
+    if kind in _EXPECTED:
+        return _EXPECTED[kind]
+    if kind in _BOUNDS:
+        name, words = _BOUNDS[kind]
+        return f"{words} {context[name]:g}"
+    sentences = {
+        "literal_error": "one of {expected}",
+        "too_short": "at least {min_length} of them",
+        "too_long": "at most {max_length} of them",
+        "string_pattern_mismatch": "text that matches {pattern}",
+    }
+    return sentences[kind].format(**context) if kind in sentences else f"something else ({record['msg']})"
+
+
+def _unknown_key(path: Path, holder: Hint) -> Fault:
+    key, here = str(path[-1]), dotted(path[:-1])
+    known = list(fields(holder)) if is_model(holder) else []
+    near = nearest(key, known)
+    elsewhere = homes(key, holder) or ([] if near else homes(key, Recipe))
+    if elsewhere:
+        fix = f"`{key}` belongs at {' or '.join(elsewhere)}"
+    else:
+        fix = f"did you mean `{near}`?" if near else f"keys here: {', '.join(known)}"
+    return Fault(path, f"unknown key `{key}` in {here}", fix, suggested=near)
+
+
+def _near(value: Any, hint: Hint) -> str | None:
+    near = nearest(value, map(str, allowed(hint))) if isinstance(value, str) else None
+    return f"did you mean `{near}`?" if near else None
+
+
+def dotted(path: Path) -> str:
+    """A path as a user types it."""
+    return ".".join(map(str, path)) or "the recipe"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _as_error(faults: list[Fault], document: Document) -> RecipeError:
+    if len(faults) == 1:
+        return RecipeError(f"{document.place(faults[0].path)}: {faults[0].sentence}", fix=faults[0].fix)
+    lines = [
+        f"  {document.place(fault.path)}: {fault.sentence}" + (f"; {fault.fix}" if fault.fix else "")
+        for fault in faults[:SHOWN]
+    ]
+    more = [f"  and {len(faults) - SHOWN} more"] if len(faults) > SHOWN else []
+    return RecipeError("\n".join([f"{document.places[()]} has {len(faults)} faults:", *lines, *more]))
