@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import pandas_dtype
 
 from outfold.errors import DataError
 
@@ -61,7 +62,7 @@ def cell_texts(column: pd.Series) -> list[str | None]:
 def plain_column(column: pd.Series) -> pd.Series:
     """Int64 and boolean columns without missing cells become int64 and bool; others are returned as they are."""
     plain = {"Int64": "int64", "boolean": "bool"}.get(str(column.dtype))
-    return column if plain is None or column.isna().any() else column.astype(plain)
+    return column if plain is None or column.isna().any() else column.astype(pandas_dtype(plain))
 
 
 def stack_columns(columns: Sequence[pd.Series]) -> pd.Series:
@@ -72,7 +73,7 @@ def stack_columns(columns: Sequence[pd.Series]) -> pd.Series:
         return pd.Series([text for column in columns for text in cell_texts(column)])
     gaps = any(column.isna().any() for column in columns)
     nullable = {"integer": "Int64", "bool": "boolean"}.get(next(iter(kinds))) if gaps and len(kinds) == 1 else None
-    parts = [column.astype(nullable) if nullable else column for column in columns]
+    parts = [column.astype(pandas_dtype(nullable)) if nullable else column for column in columns]
     return pd.concat(parts if nullable or not gaps else _all_missing_as(parts, filled[0].dtype), ignore_index=True)
 
 

@@ -1,5 +1,6 @@
 """Media paths from a template over a table's columns, confined to the data root."""
-# ruff: noqa: PTH  tables have tens of thousands of rows, and pathlib takes ten times as long as strings
+# Tables have tens of thousands of rows, and pathlib takes ten times as long as strings:
+# ruff: noqa: PTH100, PTH114, PTH118
 
 import os
 import re
@@ -11,7 +12,7 @@ from outfold.data.columns import cell_texts, require_columns
 from outfold.data.rows import name_rows
 from outfold.errors import DataError, MediaError
 
-_PLAIN = re.compile(r"(?!\.\.?/)[^/]+(/(?!\.\.?(/|$))[^/]+)*")
+_PLAIN = re.compile(r"(?!\.\.?(/|$))[^/]+(/(?!\.\.?(/|$))[^/]+)*")
 """A relative path without empty, `.` and `..` parts."""
 _FIELD = re.compile(r"\{([^{}]+)\}")
 

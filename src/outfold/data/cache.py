@@ -1,0 +1,264 @@
+"""Prepared photos on disk: decoded once, shared by folds, members, epochs and processes.
+
+A cache is a folder named by its key, the BLAKE2b of the preparation and of the distinct contents in order:
+
+    arena.bin    the pixels of all distinct photos, one after the other, each uint8 (h, w, 3) in C order
+    index.npz    content keys, offsets, heights and widths, and the reasons for contents that cannot be prepared
+
+It is written beside its place and renamed into it, so that it is there whole or not at all. Photos pass through memory
+one by one and are read through a memory map: neither writing nor reading needs room for all of them.
+"""
+
+import errno
+import hashlib
+import os
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import numpy as np
+
+from outfold.data.keys import content_keys
+from outfold.data.locks import exclusive
+from outfold.errors import MediaError, OutfoldError, RunError
+
+Prepare = Callable[[Path], np.ndarray]
+Progress = Callable[[int, int], None]
+
+_LAYOUT = b"outfold image cache 1"
+_ARENA, _INDEX = "arena.bin", "index.npz"
+_AHEAD = 4
+"""Photos in preparation or waiting to be written, for each worker."""
+
+
+class ImageCache:
+    """Prepared photos by row: `cache[i]` is a read-only uint8 (h, w, 3) view into a memory map.
+
+    Reading is safe from several threads. Pickling sends the path, not the pixels. Rows of equal content share pixels.
+    """
+
+    def __init__(self, folder: Path, keys: Sequence[str], missing: dict[int, str]) -> None:
+        """Open the cache in `folder` for rows with these content keys; `missing` has the rows without one."""
+        self.folder = folder
+        self.content_keys = tuple(keys)
+        """BLAKE2b of each row's file, "" where it cannot be read."""
+        index = _read_index(folder)
+        arena = folder / _ARENA
+        if not arena.is_file() or arena.stat().st_size != index.nbytes:
+            raise RunError(f"{folder}: this cache is damaged", fix="delete the folder; it is built anew")
+        self.nbytes = index.nbytes
+        """Bytes of pixels on disk."""
+        self._pixels = np.asarray(np.memmap(arena, np.uint8, "r")) if self.nbytes else np.empty(0, np.uint8)
+        position = {key: place for place, key in enumerate(index.keys)}
+        self._missing = dict(missing)
+        self._places = [position[key] if key else -1 for key in keys]
+        self._offsets, self._heights, self._widths = index.offsets, index.heights, index.widths
+        unusable = {row: index.reasons[place] for row, place in enumerate(self._places) if place in index.reasons}
+        self.bad: dict[int, str] = dict(sorted((missing | unusable).items()))
+        """Rows without pixels and why."""
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        if row in self.bad:
+            raise MediaError(f"row {row} has no photo in the cache", got=self.bad[row])
+        place = self._places[row]
+        start, height, width = self._offsets[place], self._heights[place], self._widths[place]
+        return self._pixels[start : start + height * width * 3].reshape(height, width, 3)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[row] for row in range(len(self)))
+
+    def __reduce__(self) -> tuple[type["ImageCache"], tuple[Path, tuple[str, ...], dict[int, str]]]:
+        return ImageCache, (self.folder, self.content_keys, self._missing)
+
+
+def default_cache_folder() -> Path:
+    """$OUTFOLD_CACHE, or `outfold` in the user's cache folder ($XDG_CACHE_HOME, else ~/.cache)."""
+    own = os.environ.get("OUTFOLD_CACHE")
+    if own:
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "outfold"
+
+
+def build_cache(
+    paths: Sequence[Path],
+    prepare_key: str,
+    prepare: Prepare,
+    folder: Path,
+    *,
+    workers: int,
+    on_bad: Literal["stop", "drop"] = "stop",
+    progress: Progress | None = None,
+) -> ImageCache:
+    """Open the cache of these photos, preparing them first where it is not there yet.
+
+    Of several processes that want the same cache one builds it and the others wait.
+
+    Args:
+        paths: one file for each row.
+        prepare_key: names what `prepare` does; another key is another cache.
+        prepare: reads a file into uint8 (h, w, 3); called in several threads; raises MediaError for a bad file.
+        folder: where caches are kept; made when missing.
+        workers: threads that read and prepare.
+        on_bad: `stop` raises for bad files, once all were tried; `drop` lists their rows in `.bad`.
+        progress: called as progress(done, total) for each distinct photo, from the calling thread.
+
+    Raises:
+        MediaError: with `stop`, the first bad files, their rows (from 0) and their number.
+        RunError: the folder cannot be written, or the disk is full; nothing half-written is left.
+    """
+    with _disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        keys, missing = content_keys(paths, folder, workers=workers)
+        if on_bad == "stop":
+            _refuse_bad(paths, missing)
+        distinct = {key: path for path, key in zip(reversed(paths), reversed(keys), strict=True) if key}
+        ordered = {key: distinct[key] for key in dict.fromkeys(keys) if key}
+        place = folder / _cache_key(ordered, prepare_key)
+        with exclusive(folder / f"{place.name}.lock"):
+            if not (place / _INDEX).is_file():
+                _write_cache(place, ordered, prepare, workers, progress or _no_progress)
+            elif progress is not None:
+                progress(len(ordered), len(ordered))
+        cache = ImageCache(place, keys, missing)
+    if on_bad == "stop":
+        _refuse_bad(paths, cache.bad)
+    return cache
+
+
+def _no_progress(done: int, total: int) -> None:
+    pass
+
+
+@contextmanager
+def _disk_errors(folder: Path) -> Iterator[None]:
+    """Turn what the operating system says about the cache folder into a RunError."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        problem = "the disk is full" if full else "the cache cannot be written or read"
+        free = f"{shutil.disk_usage(folder).free / 2**20:.0f} MiB free" if full else error
+        fix = "free some space, or set OUTFOLD_CACHE to a folder on another disk"
+        raise RunError(f"{folder}: {problem}", got=free, fix=fix) from error
+
+
+def _cache_key(keys: Sequence[str] | dict[str, Path], prepare_key: str) -> str:
+    digest = hashlib.blake2b(_LAYOUT, digest_size=16)
+    for part in (prepare_key, *keys):
+        encoded = part.encode()
+        digest.update(len(encoded).to_bytes(8) + encoded)
+    return digest.hexdigest()
+
+
+def _refuse_bad(paths: Sequence[Path], bad: dict[int, str], limit: int = 10) -> None:
+    if not bad:
+        return
+    lines = [f"row {row}: {reason.replace(chr(10), ';')}" for row, reason in list(bad.items())[:limit]]
+    more = [f".. and {len(bad) - limit} more"] if len(bad) > limit else []
+    raise MediaError(
+        f"{len(bad)} of {len(paths)} photos cannot be used",
+        got="\n            ".join([*lines, *more]),
+        fix="mend or remove these rows, or set data.on_bad_media to drop",
+    )
+
+
+@dataclass
+class _Index:
+    """What index.npz holds."""
+
+    keys: list[str] = field(default_factory=list)
+    offsets: list[int] = field(default_factory=list)
+    heights: list[int] = field(default_factory=list)
+    widths: list[int] = field(default_factory=list)
+    reasons: dict[int, str] = field(default_factory=dict)
+    """By position in `keys`."""
+    nbytes: int = 0
+
+    def add(self, key: str, height: int, width: int) -> None:
+        self.keys.append(key)
+        self.offsets.append(self.nbytes)
+        self.heights.append(height)
+        self.widths.append(width)
+        self.nbytes += height * width * 3
+
+
+def _write_cache(place: Path, photos: dict[str, Path], prepare: Prepare, workers: int, progress: Progress) -> None:
+    """Prepare the photos in threads, write them in order, and rename the result into place."""
+    partial = place.with_suffix(".partial")
+    shutil.rmtree(partial, ignore_errors=True)  # left by a process that was killed
+    partial.mkdir()
+    try:
+        with (partial / _ARENA).open("wb") as arena, ThreadPoolExecutor(workers) as pool:
+            index = _write_arena(arena, photos, prepare, pool, workers * _AHEAD, progress)
+        _write_index(partial, index)
+        partial.rename(place)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _write_arena(
+    arena: BinaryIO,
+    photos: dict[str, Path],
+    prepare: Prepare,
+    pool: ThreadPoolExecutor,
+    ahead: int,
+    progress: Progress,
+) -> _Index:
+    index, waiting = _Index(), iter(photos.values())
+    pending: deque[Future[np.ndarray | str]] = deque()
+    progress(0, len(photos))
+    try:
+        for done, key in enumerate(photos, 1):
+            while len(pending) < ahead and (path := next(waiting, None)) is not None:
+                pending.append(pool.submit(_pixels_or_reason, prepare, path))
+            result = pending.popleft().result()
+            if isinstance(result, str):
+                index.reasons[len(index.keys)] = result
+                index.add(key, 0, 0)
+            else:
+                arena.write(result.data)
+                index.add(key, *result.shape[:2])
+            progress(done, len(photos))
+    finally:
+        for future in pending:
+            future.cancel()
+    return index
+
+
+def _pixels_or_reason(prepare: Prepare, path: Path) -> np.ndarray | str:
+    try:
+        pixels = prepare(path)
+    except MediaError as error:
+        return str(error)
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise OutfoldError(
+            f"{path}: the preparation returned {pixels.dtype} {pixels.shape}", expected="uint8 (height, width, 3)"
+        )
+    return np.ascontiguousarray(pixels)
+
+
+def _write_index(folder: Path, index: _Index) -> None:
+    np.savez(
+        folder / _INDEX,
+        keys=np.array(index.keys, dtype="S40"),
+        places=np.array([index.offsets, index.heights, index.widths], dtype=np.int64),
+        bad=np.array(list(index.reasons), dtype=np.int64),
+        reasons=np.array(list(index.reasons.values()), dtype=np.str_),
+        nbytes=np.int64(index.nbytes),
+    )
+
+
+def _read_index(folder: Path) -> _Index:
+    with np.load(folder / _INDEX, allow_pickle=False) as stored:
+        keys = stored["keys"].astype("U40").tolist()
+        offsets, heights, widths = stored["places"].tolist()
+        reasons = dict(zip(stored["bad"].tolist(), stored["reasons"].tolist(), strict=True))
+        return _Index(keys, offsets, heights, widths, reasons, int(stored["nbytes"]))
