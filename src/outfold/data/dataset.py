@@ -1,0 +1,76 @@
+"""A user's data, loaded: rows with their photos, targets, weights and folds, all in one order."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from outfold.data.cache import ImageCache
+from outfold.data.folds import FoldTable
+from outfold.data.table import Samples
+from outfold.data.targets import TargetCodec
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Cached photos in the order of the rows in use.
+
+    Attributes:
+        cache: photos of all rows of the table.
+        rows: int64 (n,), the rows in use.
+    """
+
+    cache: ImageCache
+    rows: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        return self.cache[int(self.rows[row])]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Samples that can be read.
+
+    Attributes:
+        samples: the table's rows.
+        photos: by preparation key, the photos of these rows.
+        content: the media's content keys by row, empty without media.
+    """
+
+    samples: Samples
+    photos: Mapping[str, Photos] = field(default_factory=dict)
+    content: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Everything a run knows of the user's data.
+
+    Attributes:
+        root: folder that the tables and media lie in.
+        train: labelled rows.
+        test: rows to predict, or None.
+        codec: between the user's labels and numbers.
+        target: float32 (n, k) of the training rows, as `codec.encode` gives it.
+        weight: float32 (n, 1) sample weights, or None.
+        folds: the fold of each training row.
+        dropped: (id, reason) of rows left out because of their media.
+        warnings: sentences for the report.
+    """
+
+    root: Path
+    train: Rows
+    test: Rows | None
+    codec: TargetCodec
+    target: np.ndarray
+    weight: np.ndarray | None
+    folds: FoldTable
+    dropped: Sequence[tuple[str, str]] = ()
+    warnings: Sequence[str] = ()

@@ -1,0 +1,139 @@
+"""One execution of a recipe: lock the folder, load the data, do what is not done yet, write down what came out."""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+
+from outfold.data.folds import write_folds
+from outfold.errors import OutfoldError
+from outfold.files import write_json, write_text
+from outfold.recipe.load import dump_recipe
+from outfold.recipe.schema import Recipe
+from outfold.report import write_report
+from outfold.run.folder import FOLDS, RECIPE, SUMMARY, TARGET, EventLog, locked
+from outfold.run.plan import plan
+from outfold.run.prepare import load_dataset
+from outfold.run.summary import data_summary, environment_summary, stage_summary, write_tables
+from outfold.stages import STAGE_KINDS
+from outfold.stages.base import Context, Emit, Job
+from outfold.training.device import choose_device, keep_freed_memory
+
+
+def execute(
+    recipe: Recipe,
+    folder: Path,
+    *,
+    root: Path,
+    device: str = "auto",
+    workers: int | None = None,
+    emit: Emit = lambda event: None,
+) -> dict[str, Any]:
+    """Run a recipe in a folder, or go on where an earlier process stopped.
+
+    Args:
+        recipe: the effective recipe.
+        folder: the run folder; made when missing.
+        root: folder that tables and media lie in.
+        device: auto, cpu, cuda, cuda:1, mps.
+        workers: threads that read samples; as many as cores, at most 8, when not given.
+        emit: is told what happens, besides the run's own log.
+
+    Returns:
+        The summary, as written to summary.json.
+
+    Raises:
+        OutfoldError: something the user can mend; finished jobs are kept.
+    """
+    started = time.perf_counter()
+    prepare_process()
+    with ExitStack() as stack:
+        stack.enter_context(locked(folder))
+        log = EventLog(folder)
+        stack.callback(log.close)
+        tell = _both(emit, log)
+        write_text(folder / RECIPE, dump_recipe(recipe))
+        tell({"event": "started", "recipe": recipe.name, "folder": str(folder), "pid": os.getpid()})
+        head = {"recipe": recipe.name, "task": recipe.task.kind, "metric": recipe.task.metric}
+        try:
+            write_json(folder / SUMMARY, head | {"status": "running"})
+            summary = head | _run(recipe, folder, root, choose_device(device), workers or default_workers(), tell)
+        except BaseException as error:
+            reason = error.problem if isinstance(error, OutfoldError) else f"{type(error).__name__}: {error}"
+            _note_failure(folder, head, reason, tell)
+            raise
+        summary |= {"seconds": round(time.perf_counter() - started, 2), "status": "complete"}
+        write_json(folder / SUMMARY, summary)
+        tell({"event": "report"})
+        write_report(folder)
+        tell({"event": "finished", "score": summary.get("score"), "seconds": summary["seconds"]})
+    return summary
+
+
+def prepare_process() -> None:
+    """Settings of the whole process: memory that is kept, and OpenCV leaving the threads to us."""
+    keep_freed_memory()
+    cv2.setNumThreads(1)
+
+
+def default_workers() -> int:
+    """Threads that read samples: one a core that this process may use, at most 8."""
+    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 8)
+
+
+def _run(
+    recipe: Recipe, folder: Path, root: Path, device: torch.device, workers: int, emit: Emit
+) -> dict[str, Any]:
+    dataset = load_dataset(recipe, root, workers=workers, emit=emit)
+    write_folds(dataset.folds, folder / FOLDS)
+    write_json(folder / TARGET, dataset.codec.to_dict())
+    context = Context(recipe, dataset, folder, device, workers, emit=emit)
+    jobs = plan(context)
+    todo = [job for job in jobs if not context.is_done(job)]
+    emit({"event": "planned", "jobs": len(jobs), "done": len(jobs) - len(todo), "megapixels": sum(j.work for j in todo)})
+    stages = {}
+    for name in recipe.stages:
+        _run_stage(name, [job for job in todo if job.stage == name], context)
+        stages[name] = stage_summary(name, context, context.results[name])
+    last = context.results[list(recipe.stages)[-1]]
+    write_tables(context, last)
+    scored = [entry for entry in stages.values() if "score" in entry]
+    return {
+        "score": scored[-1]["score"] if scored else None,
+        "scores": scored[-1]["scores"] if scored else {},
+        "stages": stages,
+        "environment": environment_summary(device),
+        "data": data_summary(dataset),
+    }
+
+
+def _run_stage(name: str, jobs: Sequence[Job], context: Context) -> None:
+    stage = context.recipe.stages[name]
+    kind = STAGE_KINDS[stage.kind]
+    for job in jobs:
+        context.emit({"event": "job", "job": job.title, "megapixels": job.work})
+        kind.perform(job, stage, context)
+        context.emit({"event": "job_done", "job": job.title})
+    context.results[name] = kind.collect(name, stage, context)
+
+
+def _note_failure(folder: Path, head: dict[str, Any], reason: str, emit: Emit) -> None:
+    """Say in the summary and the log that the run stopped, as far as the disk allows."""
+    try:
+        emit({"event": "failed", "reason": reason})
+        write_json(folder / SUMMARY, head | {"status": "failed", "error": reason})
+    except OutfoldError:
+        return  # the disk refuses; the error itself is on its way to the user
+
+
+def _both(first: Emit, second: Emit) -> Callable[[dict[str, Any]], None]:
+    def emit(event: dict[str, Any]) -> None:
+        first(event)
+        second(event)
+
+    return emit

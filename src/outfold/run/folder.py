@@ -1,0 +1,83 @@
+"""The run folder: one process at a time, a log of events, and the names of its files."""
+
+import fcntl
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from outfold.errors import RunError
+from outfold.files import read_json, unwritable
+
+SUMMARY, RECIPE, FOLDS, OOF, PREDICTIONS, TARGET, REPORT, LOG = (
+    "summary.json",
+    "recipe.yaml",
+    "folds.csv",
+    "oof.parquet",
+    "predictions.parquet",
+    "target.json",
+    "report.html",
+    "log.jsonl",
+)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a run folder, making it when missing; the system lets go of it when the process ends, however it ends.
+
+    Raises:
+        RunError: another process holds it, it is not empty and no run, or it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        strangers = [path.name for path in folder.iterdir() if path.name != ".lock"]
+        if strangers and not (folder / RECIPE).exists():
+            raise RunError(
+                f"{folder} holds files but no run", got=sorted(strangers)[:5], fix="give another folder with --out"
+            )
+        lock = (folder / ".lock").open("a")
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RunError(
+                f"another process is running in {folder}", fix="wait for it, or give another folder with --out"
+            ) from error
+        yield
+
+
+class EventLog:
+    """Appends events to log.jsonl, one a line, with the time in seconds since 1970; progress ticks are left out."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / LOG
+        self._file: TextIO = self.path.open("a", encoding="utf-8")
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        """Write one event."""
+        if event["event"] in ("work", "photos"):
+            return
+        try:
+            self._file.write(json.dumps({"time": round(time.time(), 3), **event}, default=str) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """The summary of a run.
+
+    Raises:
+        RunError: the folder is no run folder.
+    """
+    if not folder.is_dir():
+        raise RunError(f"there is no run folder {folder}")
+    return read_json(folder / SUMMARY)

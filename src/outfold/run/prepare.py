@@ -1,0 +1,96 @@
+"""From a recipe and a data root to a loaded dataset: tables, targets, photos in the cache, folds."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from outfold.data.cache import ImageCache, build_cache, default_cache_folder
+from outfold.data.dataset import Dataset, Photos, Rows
+from outfold.data.folds import make_folds
+from outfold.data.table import Samples, load_samples
+from outfold.data.targets import TargetCodec
+from outfold.errors import RecipeError
+from outfold.recipe.schema import Recipe
+from outfold.recipe.train import TrainSettings, TrainStage
+from outfold.stages.inputs import photo_key, photo_side
+from outfold.views.image import prepare
+
+Emit = Callable[[dict[str, Any]], None]
+
+
+def load_dataset(recipe: Recipe, root: Path, *, workers: int, emit: Emit) -> Dataset:
+    """Read tables and photos, encode targets and make the folds.
+
+    Args:
+        recipe: the effective recipe.
+        root: folder that tables and media lie in.
+        workers: threads that decode photos.
+        emit: is told {"event": "photos", "done", "total", "table"} and {"event": "dropped", ...}.
+
+    Raises:
+        DataError, MediaError: a table, label, fold or photo is not usable.
+    """
+    train, dropped = load_rows(recipe, load_samples(recipe.data, root), "train", workers=workers, emit=emit)
+    test = None
+    if recipe.data.test is not None:
+        test, dropped_test = load_rows(
+            recipe, load_samples(recipe.data, root, test=True), "test", workers=workers, emit=emit
+        )
+        dropped += dropped_test
+    frame = train.samples.frame
+    codec = TargetCodec.fit(recipe.task, frame)
+    weight = None
+    if recipe.data.weight is not None:
+        weight = frame[recipe.data.weight].to_numpy(np.float32)[:, None]
+    folds = make_folds(recipe.folds, train.samples, content_keys=train.content or None, root=root)
+    return Dataset(root, train, test, codec, codec.encode(frame), weight, folds, dropped)
+
+
+def load_rows(
+    recipe: Recipe, samples: Samples, table: str, *, workers: int, emit: Emit
+) -> tuple[Rows, list[tuple[str, str]]]:
+    """Samples with the photos that the recipe's members need, and the (id, reason) of rows that were dropped."""
+    members = photo_members(recipe)
+    if not members:
+        return Rows(samples), []
+    if samples.media is None:
+        raise RecipeError("the stages need photos, but the recipe does not say where they are", fix="set data.image")
+    caches = {key: _cache(settings, samples, table, recipe, workers, emit) for key, settings in members.items()}
+    bad: dict[int, str] = {}
+    for cache in caches.values():
+        bad |= cache.bad
+    kept = np.array([row for row in range(len(samples)) if row not in bad], dtype=np.int64)
+    dropped = [(str(samples.ids[row]), reason) for row, reason in sorted(bad.items())]
+    if dropped:
+        emit({"event": "dropped", "table": table, "rows": len(dropped), "first": dropped[:10]})
+    content = next(iter(caches.values())).content_keys
+    photos = {key: Photos(cache, kept) for key, cache in caches.items()}
+    return Rows(samples.take(kept), photos, tuple(content[row] for row in kept)), dropped
+
+
+def photo_members(recipe: Recipe) -> dict[str, TrainSettings]:
+    """By preparation key, one of the members that need photos prepared that way."""
+    return {
+        photo_key(settings): settings
+        for stage in recipe.stages.values()
+        if isinstance(stage, TrainStage)
+        for settings in map(stage.member_settings, stage.members)
+    }
+
+
+def _cache(
+    settings: TrainSettings, samples: Samples, table: str, recipe: Recipe, workers: int, emit: Emit
+) -> ImageCache:
+    side = photo_side(settings)
+    assert samples.media is not None  # checked by the caller
+    return build_cache(
+        samples.media,
+        photo_key(settings),
+        lambda path: prepare(path, settings.view, side),
+        default_cache_folder() / "photos",
+        workers=workers,
+        on_bad=recipe.data.on_bad_media,
+        progress=lambda done, total: emit({"event": "photos", "table": table, "done": done, "total": total}),
+    )

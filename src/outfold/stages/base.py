@@ -1,0 +1,126 @@
+"""What all kinds of stages share: jobs, the context they run in, and the result they leave.
+
+A kind of stage is three functions (see `outfold.stages.STAGE_KINDS`): `plan` lists its jobs, `perform` does one of them,
+`collect` reads what they left and returns the stage's predictions.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from outfold.data.dataset import Dataset
+from outfold.data.predictions import Predictions
+from outfold.files import read_json
+from outfold.recipe.schema import Recipe
+
+Emit = Callable[[dict[str, Any]], None]
+
+FORMAT = 1
+"""Part of every job's key; raised when the meaning of a stored artefact changes, so that old ones are made again."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One piece of work that is done once and kept.
+
+    Attributes:
+        stage: the stage's name in the recipe.
+        step: what is made: `fit` (weights), `oof`, `test` (predictions), `file` (a submission).
+        key: hash of everything the outcome depends on.
+        work: expected cost in millions of pixels passed through a model, for progress.
+        member: the member's name, where the job belongs to one.
+        fold: the fold that is held out.
+        seed: the seed of the training.
+    """
+
+    stage: str
+    step: str
+    key: str
+    work: float = 0.0
+    member: str | None = None
+    fold: int | None = None
+    seed: int | None = None
+
+    @property
+    def place(self) -> Path:
+        """Folder of the job's files, relative to the run's `stages` folder."""
+        place = Path(self.stage)
+        return place if self.member is None else place / self.member / f"fold{self.fold}-seed{self.seed}"
+
+    @property
+    def title(self) -> str:
+        """How the job is called in progress and logs."""
+        return f"{self.place} {self.step}"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished stage offers to the stages after it.
+
+    Attributes:
+        oof: predictions of the training rows, each by models that never saw it; None when all rows trained.
+        test: predictions of the test table; None when there is none.
+        members: the same for each member.
+    """
+
+    oof: Predictions | None
+    test: Predictions | None
+    members: Mapping[str, "Result"] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a job may use besides its own settings.
+
+    Attributes:
+        recipe: the effective recipe.
+        dataset: the user's data, loaded and checked.
+        folder: the run folder.
+        device: where models compute.
+        workers: threads that read samples.
+        jobs: all jobs planned so far, in order.
+        results: results of the stages before, by name.
+        emit: is told what happens.
+    """
+
+    recipe: Recipe
+    dataset: Dataset
+    folder: Path
+    device: torch.device
+    workers: int
+    jobs: list[Job] = field(default_factory=list)
+    results: dict[str, Result] = field(default_factory=dict)
+    emit: Emit = lambda event: None
+
+    def place(self, job: Job) -> Path:
+        """The job's folder."""
+        return self.folder / "stages" / job.place
+
+    def is_done(self, job: Job) -> bool:
+        """Whether the job was finished before, with this very key."""
+        record = self.place(job) / f"{job.step}.json"
+        return record.exists() and read_json(record)["key"] == job.key
+
+
+def digest(*parts: object) -> str:
+    """Hash of JSON-like values and arrays, stable across processes and machines.
+
+    Args:
+        parts: numbers, texts, lists, dictionaries, numpy arrays (of numbers, or of objects that print uniquely).
+    """
+    hasher = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        if isinstance(part, np.ndarray) and part.dtype != object:
+            hasher.update(f"{part.dtype}{part.shape}".encode())
+            hasher.update(np.ascontiguousarray(part).tobytes())
+        else:
+            value = [str(item) for item in part] if isinstance(part, np.ndarray) else part
+            hasher.update(json.dumps(value, sort_keys=True, default=str).encode())
+        hasher.update(b"\0")
+    return hasher.hexdigest()

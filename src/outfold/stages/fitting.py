@@ -1,0 +1,122 @@
+"""One fit job: a network trained on all folds but one, its weights, history and record."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from outfold.data.balance import class_weights, sample_weights
+from outfold.data.targets import TargetScaler
+from outfold.files import write_atomically, write_json
+from outfold.models.network import build_network
+from outfold.recipe.train import TrainSettings
+from outfold.stages.base import Context, Job
+from outfold.stages.inputs import image_input
+from outfold.stages.scoring import greater_is_better, judged, metric_names, scores_of
+from outfold.training.checkpoints import save_weights
+from outfold.training.device import make_fabric
+from outfold.training.features import frozen_features
+from outfold.training.fit import Examples, Fit, Judge, Split
+from outfold.training.losses import LossFunction, build_loss
+
+
+def fit_member(job: Job, settings: TrainSettings, context: Context) -> None:
+    """Train one member on one fold and seed; leaves weights.safetensors, history.csv and fit.json in the job's folder.
+
+    The record fit.json is written last: a job without it is not done.
+    """
+    started = time.perf_counter()
+    dataset, folder = context.dataset, context.place(job)
+    folder.mkdir(parents=True, exist_ok=True)
+    assert job.seed is not None  # every fit job has one
+    torch.manual_seed(job.seed)
+    network, stats = build_network(settings, len(dataset.codec.outputs), root=dataset.root, pretrained=True)
+    split = split_rows(job, settings, context)
+    scaler = TargetScaler.fit(dataset.target[split.train]) if dataset.codec.kind == "regression" else None
+    inputs = {"image": image_input(settings, stats, dataset.train)}
+    fabric = make_fabric(context.device, settings.precision)
+    fit = Fit(
+        network=network,
+        examples=Examples(
+            ids=dataset.train.samples.ids,
+            inputs=inputs,
+            target=dataset.target if scaler is None else scaler.transform(dataset.target),
+            weight=dataset.weight,
+        ),
+        split=split,
+        settings=settings,
+        objective=objective_of(settings, split, context),
+        judge=judge_of(settings, scaler, context),
+        fabric=fabric,
+        folder=folder / "checkpoints",
+        key=job.key,
+        seed=job.seed,
+        workers=context.workers,
+        features=lambda net: frozen_features(
+            net, inputs, len(dataset.train), dataset.train.content, settings, fabric, context.workers
+        ),
+        emit=lambda event: context.emit({"job": job.title, **event}),
+    )
+    best_epoch = fit.run()
+    save_weights(folder / "weights.safetensors", network.state_dict())
+    write_atomically(folder / "history.csv", lambda part: pd.DataFrame(fit.history).to_csv(part, index=False))
+    record = {
+        "key": job.key,
+        "seed": job.seed,
+        "fold": job.fold,
+        "epochs": len(fit.history),
+        "best_epoch": best_epoch,
+        "mean": list(stats.mean),
+        "std": list(stats.std),
+        "scaler": None if scaler is None else scaler.to_dict(),
+        "seconds": round(time.perf_counter() - started, 2),
+        "wait_share": round(fit.waiting.share, 4),
+    }
+    write_json(folder / "fit.json", record)
+    clear_checkpoints(folder / "checkpoints", keep=settings.keep.top > 1)
+
+
+def split_rows(job: Job, settings: TrainSettings, context: Context) -> Split:
+    """The rows of the job's fold judge, all others train; with a balanced sampler, their chances."""
+    fold = context.dataset.folds.fold
+    train = np.flatnonzero(fold != job.fold)
+    chances = sample_weights(_onehot(context, train)) if settings.balance in ("sampler", "both") else None
+    return Split(train, np.flatnonzero(fold == job.fold), chances)
+
+
+def objective_of(settings: TrainSettings, split: Split, context: Context) -> LossFunction:
+    """The stage's loss, with class weights learned from the training rows where the recipe asks for them."""
+    weight = None
+    if settings.balance in ("class_weight", "both"):
+        weight = torch.from_numpy(class_weights(_onehot(context, split.train))).to(context.device)
+    return build_loss(settings.loss, context.dataset.codec.kind, weight)
+
+
+def judge_of(settings: TrainSettings, scaler: TargetScaler | None, context: Context) -> Judge:
+    """Scores of a validation fold by the task's metrics, and which of them picks the epoch."""
+    task, target = context.recipe.task, context.dataset.target
+    watched = None if settings.keep.best == "last" else settings.keep.best or task.metric
+    names = metric_names(task, None if watched == "valid_loss" else watched)
+    return Judge(
+        scores=lambda logits, rows: scores_of(names, task.kind, target[rows], judged(logits, task.kind, scaler)),
+        metric=watched,
+        greater_is_better=watched is None or greater_is_better(watched, task.kind),
+    )
+
+
+def clear_checkpoints(folder: Path, *, keep: bool) -> None:
+    """Drop the state to resume from, and the epochs' weights unless the recipe keeps several."""
+    (folder / "resume.pt").unlink(missing_ok=True)
+    if not keep:
+        for path in folder.glob("epoch*.safetensors"):
+            path.unlink()
+        folder.rmdir()
+
+
+def _onehot(context: Context, rows: np.ndarray) -> np.ndarray:
+    target = context.dataset.target[rows]
+    return np.concatenate([1 - target, target], axis=1) if context.dataset.codec.kind == "binary" else target
+
+

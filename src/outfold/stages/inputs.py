@@ -1,0 +1,33 @@
+"""Which inputs a member's network is fed, over which rows."""
+
+from outfold.data.dataset import Rows
+from outfold.models.network import InputStats
+from outfold.recipe.train import TrainSettings
+from outfold.views.image import prepare_key, stored_side
+from outfold.views.inputs import ImageInput, Size
+
+
+def photo_side(settings: TrainSettings) -> int:
+    """Shorter side in pixels at which a member's photos are kept: enough for every size it trains at."""
+    sizes: list[Size] = [settings.view.height_width]
+    for phase in settings.phases:
+        if phase.size is not None:
+            sizes.append((phase.size, phase.size) if isinstance(phase.size, int) else phase.size)
+    return stored_side(settings.view, sizes)
+
+
+def photo_key(settings: TrainSettings) -> str:
+    """Name of the preparation that a member's photos need; members with equal needs share their photos."""
+    return prepare_key(settings.view, photo_side(settings))
+
+
+def image_input(settings: TrainSettings, stats: InputStats, rows: Rows) -> ImageInput:
+    """The photos of these rows as the member's network wants them."""
+    view = settings.view
+    return ImageInput(
+        photos=rows.photos[photo_key(settings)],
+        view=view,
+        augment=settings.augment,
+        mean=view.mean or stats.mean,
+        std=view.std or stats.std,
+    )

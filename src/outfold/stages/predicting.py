@@ -1,0 +1,73 @@
+"""Predictions of trained members: out of fold, for the test table, and for rows that come later, by one path."""
+
+import numpy as np
+import torch
+
+from outfold.data.dataset import Rows
+from outfold.data.predictions import Predictions
+from outfold.data.targets import TargetScaler
+from outfold.files import read_json, write_atomically, write_json
+from outfold.inference.predict import Predictor
+from outfold.models.network import InputStats, build_network
+from outfold.recipe.train import TrainSettings
+from outfold.stages.base import Context, Job
+from outfold.stages.inputs import image_input
+from outfold.stages.scoring import ACTIVATIONS
+from outfold.training.checkpoints import load_weights
+from outfold.training.device import make_fabric
+from outfold.work import megapixels
+
+
+def predict_member(job: Job, settings: TrainSettings, context: Context) -> None:
+    """Predict the job's held-out rows (`oof`) or the test table (`test`); leaves a parquet file and its record."""
+    dataset = context.dataset
+    if job.step == "oof":
+        source, rows = dataset.train, np.flatnonzero(dataset.folds.fold == job.fold)
+    else:
+        assert dataset.test is not None  # test jobs are planned only where there is a test table
+        source, rows = dataset.test, np.arange(len(dataset.test))
+    predictions = predict_rows(job, settings, context, source, rows)
+    folder = context.place(job)
+    write_atomically(
+        folder / f"{job.step}.parquet", lambda part: predictions.to_frame("").to_parquet(part, index=False)
+    )
+    write_json(folder / f"{job.step}.json", {"key": job.key, "space": predictions.space})
+
+
+def predict_rows(job: Job, settings: TrainSettings, context: Context, source: Rows, rows: np.ndarray) -> Predictions:
+    """Predictions of some rows by the network that a fit job left.
+
+    Args:
+        job: the fit job, or one on the same place.
+        settings: the member's settings.
+        context: device, codec and run folder.
+        source: rows that can be read.
+        rows: int64 (n,), which of them.
+
+    Returns:
+        Logits or probabilities as the recipe averages them, or values in the user's units.
+    """
+    codec, folder = context.dataset.codec, context.place(job)
+    record = read_json(folder / "fit.json")
+    network, _ = build_network(settings, len(codec.outputs), root=context.dataset.root, pretrained=False)
+    load_weights(network, folder / "weights.safetensors")
+    fabric = make_fabric(context.device, settings.precision)
+    network.to(memory_format=torch.channels_last)
+    model = fabric.setup_module(network).eval()
+    by_probability = settings.predict.average == "probability" and codec.kind != "regression"
+    predictor = Predictor(
+        {"image": image_input(settings, InputStats(tuple(record["mean"]), tuple(record["std"])), source)},
+        views=settings.predict.tta,
+        activation=ACTIVATIONS[codec.kind] if by_probability else None,
+        batch_size=settings.predict.batch_size or 2 * settings.batch_size,
+        device=context.device,
+        workers=context.workers,
+    )
+    views, size = len(settings.predict.tta), settings.view.height_width
+    values, _ = predictor(
+        model, rows, advance=lambda n: context.emit({"event": "work", "megapixels": megapixels(n * views, size)})
+    )
+    if record["scaler"] is not None:
+        values = TargetScaler.from_dict(record["scaler"]).inverse(values)
+    space = "value" if codec.kind == "regression" else "probability" if by_probability else "logit"
+    return Predictions(source.samples.ids[rows], values, codec.outputs, space)

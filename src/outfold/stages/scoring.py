@@ -1,0 +1,45 @@
+"""From what a network gives to what a metric judges."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from outfold.data.targets import TargetScaler
+from outfold.metrics import get_metric, score
+from outfold.recipe.data import Task, TaskKind
+
+ACTIVATIONS: dict[TaskKind, Callable[[Tensor], Tensor] | None] = {
+    "multiclass": lambda logits: torch.softmax(logits, dim=1),
+    "binary": torch.sigmoid,
+    "multilabel": torch.sigmoid,
+    "regression": None,
+}
+"""Logits (n, k) -> probabilities (n, k); a regression's outputs are used as they are."""
+
+
+def judged(logits: np.ndarray, kind: TaskKind, scaler: TargetScaler | None) -> np.ndarray:
+    """Logits (n, k) as probabilities, or standardised outputs (n, k) as values in the user's units."""
+    if scaler is not None:
+        return scaler.inverse(logits)
+    activation = ACTIVATIONS[kind]
+    return logits if activation is None else activation(torch.from_numpy(logits)).numpy()
+
+
+def metric_names(task: Task, *further: str | None) -> list[str]:
+    """The task's metric, then its further metrics, then any others asked for, each once."""
+    names = [task.metric, *task.metrics, *(name for name in further if name is not None)]
+    return list(dict.fromkeys(names))
+
+
+def scores_of(
+    names: Sequence[str], kind: TaskKind, target: np.ndarray, prediction: np.ndarray
+) -> dict[str, float]:
+    """By metric name, the score of predictions (n, k) against encoded targets (n, k)."""
+    return {name: score(name, kind, target, prediction) for name in names}
+
+
+def greater_is_better(name: str, kind: TaskKind) -> bool:
+    """Direction of a metric or of the validation loss."""
+    return name != "valid_loss" and get_metric(name, kind).greater_is_better

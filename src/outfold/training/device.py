@@ -1,0 +1,65 @@
+"""Where and how exactly models compute: device, precision, threads, and memory that is kept rather than given back."""
+
+import ctypes
+import os
+import sys
+
+import torch
+from lightning_fabric import Fabric
+
+from outfold.errors import TrainingError
+
+PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+"""A recipe's precision -> fabric's name for it; the weights themselves stay in fp32."""
+
+M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # glibc's malloc.h
+
+
+def keep_freed_memory() -> bool:
+    """Tell glibc's allocator to keep freed memory instead of returning it to the system.
+
+    A training step on CPU allocates and frees the same large activations again and again; by default glibc maps and
+    unmaps each of them, and the page faults take a third to a half of the time. Kept memory grows with batches of
+    changing size, which is why training batches are all of one size. OUTFOLD_KEEP_MEMORY=0 switches this off.
+
+    Returns:
+        Whether the allocator was told.
+    """
+    if os.environ.get("OUTFOLD_KEEP_MEMORY", "1") == "0" or not sys.platform.startswith("linux"):
+        return False
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+        return bool(libc.mallopt(M_MMAP_MAX, 0)) and bool(libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1))
+    except (OSError, AttributeError):  # another C library, such as musl
+        return False
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device of this name; `auto` takes CUDA, then Apple's, then the CPU.
+
+    Raises:
+        TrainingError: there is no such device here.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    kind = name.partition(":")[0]
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(kind, False):
+        raise TrainingError(
+            f"there is no device {name!r} here", expected=f"auto or one of {[k for k, ok in there.items() if ok]}"
+        )
+    return torch.device(name)
+
+
+def make_fabric(device: torch.device, precision: str = "fp32") -> Fabric:
+    """Lightning Fabric on one device with the recipe's precision.
+
+    Raises:
+        TrainingError: the precision does not work on this device.
+    """
+    if precision == "fp16" and device.type == "cpu":
+        raise TrainingError("precision fp16 needs a GPU", fix="set precision: bf16 or fp32")
+    torch.backends.cudnn.deterministic = True  # same recipe, same seed, same machine, same numbers
+    torch.backends.cudnn.benchmark = False
+    devices = 1 if device.index is None or device.type == "cpu" else [device.index]
+    return Fabric(accelerator=device.type, devices=devices, precision=PRECISIONS[precision])  # type: ignore[arg-type]

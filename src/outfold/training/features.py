@@ -1,0 +1,65 @@
+"""Features of a frozen backbone, computed once for all rows and kept on disk for every fold, member and run."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from outfold.data.cache import default_cache_folder
+from outfold.files import write_atomically
+from outfold.inference.predict import Predictor
+from outfold.models.network import Network
+from outfold.recipe.train import TrainSettings
+from outfold.views.inputs import Input
+
+
+def frozen_features(
+    network: Network,
+    inputs: Mapping[str, Input],
+    count: int,
+    content: Sequence[str],
+    settings: TrainSettings,
+    fabric: Fabric,
+    workers: int,
+) -> np.ndarray:
+    """Pooled features of every row's plain view, float32 (count, f).
+
+    The file they are kept in is named by a hash of the backbone's weights, the view and the media's contents, so
+    nothing stale is ever read.
+
+    Args:
+        network: its backbone computes the features, in eval mode.
+        inputs: by name, how rows become model input.
+        count: rows of the table.
+        content: content keys of the rows' media.
+        settings: view, precision and batch size of the member.
+        fabric: device and precision.
+        workers: threads that read samples.
+    """
+    key = _key(network.backbone, content, settings)
+    path = default_cache_folder() / "features" / f"{key}.npy"
+    if path.exists():
+        return np.load(path, allow_pickle=False)
+
+    def forward(tensors: dict[str, Tensor]) -> Tensor:
+        with fabric.autocast():
+            return network.features(tensors)
+
+    network.eval()
+    predictor = Predictor(inputs, batch_size=2 * settings.batch_size, device=fabric.device, workers=workers)
+    features, _ = predictor(forward, np.arange(count))
+    write_atomically(path, lambda part: np.save(part, features))
+    return features
+
+
+def _key(backbone: nn.Module, content: Sequence[str], settings: TrainSettings) -> str:
+    hasher = hashlib.blake2b(digest_size=16)
+    hasher.update(settings.view.model_dump_json().encode() + settings.precision.encode())
+    hasher.update("\n".join(content).encode())
+    for name, tensor in backbone.state_dict().items():
+        hasher.update(name.encode())
+        hasher.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes() if tensor.ndim else str(tensor.item()).encode())
+    return hasher.hexdigest()

@@ -1,0 +1,306 @@
+"""From a fresh network to a trained one: phases, validation after every epoch, checkpoints, going on after a kill.
+
+Everything random is drawn from generators seeded by (seed, epoch), and a state is saved after every epoch: a training
+that was killed goes on from its last finished epoch and ends with the same numbers as one that was not.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from outfold.inference.predict import Predictor
+from outfold.models.freeze import set_train_mode, set_trainable
+from outfold.models.network import Network
+from outfold.recipe.train import Phase, TrainSettings
+from outfold.training.checkpoints import Keeper, load_state, load_weights, save_state
+from outfold.training.ema import Ema
+from outfold.training.guards import LossGuard, explained_memory
+from outfold.training.loop import EpochSummary, Learner, Schedule, optimizer_steps, train_epoch
+from outfold.training.losses import LossFunction
+from outfold.training.optim import build_optimizer, parameter_groups
+from outfold.views.batches import Loader, Waiting, training_batches
+from outfold.views.inputs import Input, Size, VectorInput
+from outfold.work import megapixels
+
+LOOK_EVERY = 16
+"""Steps between looks at the loss on an accelerator, where every look waits for it."""
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What is learned from: all rows of the table; a split says which of them train.
+
+    Attributes:
+        ids: object (n,), the samples' ids.
+        inputs: by name, how a row becomes model input.
+        target: float32 (n, k), soft or hard, on the scale the loss sees.
+        weight: float32 (n, 1) or (n, k), how much a sample (or cell) counts in the loss; None: all the same.
+    """
+
+    ids: np.ndarray
+    inputs: Mapping[str, Input]
+    target: np.ndarray
+    weight: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows that train and rows that judge.
+
+    Attributes:
+        train: int64 (n,), places in the table.
+        valid: int64 (m,), places in the table; empty when all rows train.
+        chances: float64 (n,), relative chance of each training row to be drawn, with replacement; None: each once.
+    """
+
+    train: np.ndarray
+    valid: np.ndarray
+    chances: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Judge:
+    """How a validation is scored.
+
+    Attributes:
+        scores: (logits (m, k), rows (m,)) -> by metric name, the score.
+        metric: the name that picks the best epoch, or None for the last.
+        greater_is_better: its direction.
+    """
+
+    scores: Callable[[np.ndarray, np.ndarray], dict[str, float]]
+    metric: str | None = None
+    greater_is_better: bool = True
+
+
+class HeadOnly(nn.Module):
+    """A network seen from its head: the input is the backbone's features."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.head = network.head
+
+    def forward(self, inputs: dict[str, Tensor]) -> Tensor:
+        """Features (b, f) -> logits (b, k)."""
+        return self.head(inputs["features"])
+
+
+@dataclass
+class Fit:
+    """A training of one network on one split.
+
+    Attributes:
+        network: pretrained backbone and fresh head; `run` changes it.
+        examples: inputs and targets by row.
+        split: rows that train and rows that judge.
+        settings: phases, optimiser, mixing, checkpoints.
+        objective: (logits (b, k), target (b, k), weight) -> loss.
+        judge: scores of the validation rows.
+        fabric: device and precision.
+        folder: where checkpoints and the state to resume from live.
+        key: identifies this very training; a state under another key is not resumed.
+        seed: decides the order of samples, augmentation, mixing and dropout.
+        workers: threads that read samples.
+        features: the frozen backbone's features of all rows, float32 (n, f), for phases that train the head alone
+            on plain views; None computes every step in full.
+        emit: is told {"event": "work", "megapixels"} by batch and {"event": "epoch", ...history row} by epoch.
+    """
+
+    network: Network
+    examples: Examples
+    split: Split
+    settings: TrainSettings
+    objective: LossFunction
+    judge: Judge
+    fabric: Fabric
+    folder: Path
+    key: str
+    seed: int = 0
+    workers: int = 2
+    features: Callable[[Network], np.ndarray] | None = None
+    emit: Callable[[dict[str, Any]], None] = lambda event: None
+    history: list[dict[str, Any]] = field(default_factory=list)
+    waiting: Waiting = field(default_factory=Waiting)
+
+    def __post_init__(self) -> None:
+        keep = self.settings.keep
+        self.keeper = Keeper(self.folder, self.judge.metric, self.judge.greater_is_better, keep.top, keep.patience)
+        self.network.to(memory_format=torch.channels_last)
+        self.model = self.fabric.setup_module(self.network)
+        self.ema = Ema(self.network, self.settings.ema) if self.settings.ema else None
+
+    def run(self) -> int:
+        """Train through all phases and leave the network with the kept epoch's weights.
+
+        Returns:
+            The kept epoch, counted from 1. `history` holds one row an epoch.
+
+        Raises:
+            TrainingError: the loss is not finite, or memory ran out.
+        """
+        state = self._resume()
+        first = 0
+        for phase in self.settings.phases:
+            last = first + phase.epochs
+            if len(self.history) < last and not self._stopped():
+                self._phase(phase, first, state if len(self.history) > first else None)
+            first = last
+        load_weights(self.network, self.keeper.path(self.keeper.best_epoch))
+        return self.keeper.best_epoch
+
+    def _stopped(self) -> bool:
+        return bool(self.history) and self.keeper.should_stop(len(self.history))
+
+    def _phase(self, phase: Phase, first: int, state: dict[str, Any] | None) -> None:
+        """Train the epochs of one phase that are not in the history yet; `first` epochs lie before the phase."""
+        set_trainable(self.network, phase.train)
+        size = _height_width(phase.size) if phase.size else self.settings.view.height_width
+        inputs, model = self._inputs_and_model(phase)
+        batches = len(self._batches(first + 1))
+        learner = self._learner(phase, inputs, model, optimizer_steps(batches, self.settings.accumulate))
+        if state is not None:
+            learner.optimizer.load_state_dict(state["optimizer"])
+        while len(self.history) < first + phase.epochs and not self._stopped():
+            epoch = len(self.history) + 1
+            with explained_memory(self.settings.batch_size, size):
+                row = self._epoch(learner, phase, epoch, epoch - first - 1, size)
+            self._finish(row, learner.optimizer)
+
+    def _epoch(self, learner: Learner, phase: Phase, epoch: int, epoch_in_phase: int, size: Size) -> dict[str, Any]:
+        """One epoch of training and its validation, as a row of the history."""
+        started = time.perf_counter()
+        torch.manual_seed(self.seed * 100_003 + epoch)  # dropout and stochastic depth
+        set_train_mode(self.network)
+        readers = {name: source.reader(augment=phase.augment, size=size) for name, source in learner.inputs.items()}
+        loader = Loader(readers, self._batches(epoch), seed=(self.seed, epoch), workers=self.workers)
+        guard = LossGuard(
+            self.examples.ids,
+            f"phase {phase.name!r}, epoch {epoch}",
+            every=1 if learner.target.device.type == "cpu" else LOOK_EVERY,
+        )
+        steps = optimizer_steps(len(loader), learner.accumulate)
+        advance = self._advance(learner, size, training=True)
+        trained = train_epoch(learner, loader, guard, first_step=epoch_in_phase * steps, advance=advance)
+        self.waiting.add(trained.waiting)
+        scores = self._validate(learner)
+        return {"phase": phase.name, "epoch": epoch, **_columns(trained, learner), **scores} | {
+            "seconds": round(time.perf_counter() - started, 3)
+        }
+
+    def _validate(self, learner: Learner) -> dict[str, float]:
+        """Loss and scores on the validation rows, one plain view each, by the averaged weights where there are any."""
+        rows = self.split.valid
+        if not len(rows):
+            return {}
+        batch_size = self.settings.predict.batch_size or 2 * self.settings.batch_size
+        predictor = Predictor(
+            learner.inputs, batch_size=batch_size, device=learner.target.device, workers=self.workers
+        )
+        with self._averaged():
+            self.network.eval()
+            advance = self._advance(learner, self.settings.view.height_width, training=False)
+            logits, waiting = predictor(learner.model, rows, advance=advance)
+        self.waiting.add(waiting)
+        places = torch.from_numpy(rows).to(learner.target.device)
+        weight = None if learner.weight is None else learner.weight[places]
+        loss = learner.objective(torch.from_numpy(logits).to(places.device), learner.target[places], weight)
+        return {"valid_loss": float(loss), **self.judge.scores(logits, rows)}
+
+    def _finish(self, row: dict[str, Any], optimizer: torch.optim.Optimizer) -> None:
+        """Keep the epoch's weights if they deserve it, and save the state to resume from."""
+        with self._averaged():
+            self.keeper.update(row["epoch"], row, self.network.state_dict())
+        self.history.append(row)
+        state = {
+            "key": self.key,
+            "network": self.network.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "ema": self.ema.state_dict() if self.ema else None,
+            "kept": self.keeper.kept,
+            "history": self.history,
+            "waiting": [self.waiting.waited, self.waiting.elapsed],
+        }
+        save_state(self.folder / "resume.pt", state)
+        self.emit({"event": "epoch", **row})
+
+    def _resume(self) -> dict[str, Any] | None:
+        state = load_state(self.folder / "resume.pt", self.key)
+        if state is None:
+            return None
+        self.network.load_state_dict(state["network"])
+        if self.ema is not None:
+            self.ema.load_state_dict(state["ema"])
+        self.keeper.kept = [(score, epoch) for score, epoch in state["kept"]]
+        self.history.extend(state["history"])
+        self.waiting.add(Waiting(*state["waiting"]))
+        self.emit({"event": "resumed", "epoch": len(self.history)})
+        return state
+
+    def _batches(self, epoch: int) -> list[np.ndarray]:
+        return training_batches(
+            self.split.train, self.settings.batch_size, (self.seed, epoch), weights=self.split.chances
+        )
+
+    def _inputs_and_model(self, phase: Phase) -> tuple[Mapping[str, Input], Callable[[dict[str, Tensor]], Tensor]]:
+        """The full network on the views, or its head alone on features computed once."""
+        plain = phase.train == "head" and not phase.augment and not (phase.mix and self.settings.mix)
+        if self.features is None or not plain:
+            return self.examples.inputs, self.model
+        return {"features": VectorInput(self.features(self.network))}, self.fabric.setup_module(HeadOnly(self.network))
+
+    def _learner(
+        self, phase: Phase, inputs: Mapping[str, Input], model: Callable[[dict[str, Tensor]], Tensor], steps: int
+    ) -> Learner:
+        groups = parameter_groups(self.network, phase, self.settings.optimizer.weight_decay)
+        for group in groups:
+            group["initial_lr"] = group["lr"]
+        device = self.fabric.device
+        weight = self.examples.weight
+        return Learner(
+            model=model,
+            module=self.network,
+            inputs=inputs,
+            target=torch.from_numpy(self.examples.target).to(device),
+            weight=None if weight is None else torch.from_numpy(weight).to(device),
+            objective=self.objective,
+            optimizer=self.fabric.setup_optimizers(build_optimizer(self.settings.optimizer, groups)),
+            schedule=Schedule(
+                phase.schedule, steps * phase.epochs, round(phase.warmup_epochs * steps), final_lr=phase.final_lr
+            ),
+            fabric=self.fabric,
+            mix=self.settings.mix if phase.mix else None,
+            accumulate=self.settings.accumulate,
+            clip_grad_norm=self.settings.clip_grad_norm,
+            ema=self.ema,
+        )
+
+    def _averaged(self) -> AbstractContextManager[Any]:
+        return self.ema.swap() if self.ema else nullcontext()
+
+    def _advance(self, learner: Learner, size: Size, *, training: bool) -> Callable[[int], None]:
+        """Tells how far the work is; a head on ready features costs next to nothing and is not counted."""
+        counted = size if "features" not in learner.inputs else (0, 0)
+        return lambda samples: self.emit(
+            {"event": "work", "megapixels": megapixels(samples, counted, training=training)}
+        )
+
+
+def _height_width(size: int | Size) -> Size:
+    return (size, size) if isinstance(size, int) else size
+
+
+def _columns(trained: EpochSummary, learner: Learner) -> dict[str, Any]:
+    return {
+        "train_loss": trained.loss,
+        "lr": max(group["lr"] for group in learner.optimizer.param_groups),
+        "images_per_second": round(trained.samples_per_second, 2),
+        "wait_share": round(trained.waiting.share, 4),
+    }
