@@ -14,9 +14,9 @@ import hashlib
 import os
 import shutil
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -119,18 +119,26 @@ def build_cache(
         keys, missing = content_keys(paths, folder, workers=workers)
         if on_bad == "stop":
             _refuse_bad(paths, missing)
-        distinct = {key: path for path, key in zip(reversed(paths), reversed(keys), strict=True) if key}
-        ordered = {key: distinct[key] for key in dict.fromkeys(keys) if key}
-        place = folder / _cache_key(ordered, prepare_key)
+        photos = _distinct(keys, paths)
+        place = folder / _cache_key(photos, prepare_key)
         with exclusive(folder / f"{place.name}.lock"):
             if not (place / _INDEX).is_file():
-                _write_cache(place, ordered, prepare, workers, progress or _no_progress)
+                _write_cache(place, photos, prepare, workers, progress or _no_progress)
             elif progress is not None:
-                progress(len(ordered), len(ordered))
+                progress(len(photos), len(photos))
         cache = ImageCache(place, keys, missing)
     if on_bad == "stop":
         _refuse_bad(paths, cache.bad)
     return cache
+
+
+def _distinct(keys: Sequence[str], paths: Sequence[Path]) -> dict[str, Path]:
+    """Each content key with the first file that has it."""
+    photos: dict[str, Path] = {}
+    for key, path in zip(keys, paths, strict=True):
+        if key:
+            photos.setdefault(key, path)
+    return photos
 
 
 def _no_progress(done: int, total: int) -> None:
@@ -150,7 +158,7 @@ def _disk_errors(folder: Path) -> Iterator[None]:
         raise RunError(f"{folder}: {problem}", got=free, fix=fix) from error
 
 
-def _cache_key(keys: Sequence[str] | dict[str, Path], prepare_key: str) -> str:
+def _cache_key(keys: Iterable[str], prepare_key: str) -> str:
     digest = hashlib.blake2b(_LAYOUT, digest_size=16)
     for part in (prepare_key, *keys):
         encoded = part.encode()
@@ -196,40 +204,44 @@ def _write_cache(place: Path, photos: dict[str, Path], prepare: Prepare, workers
     shutil.rmtree(partial, ignore_errors=True)  # left by a process that was killed
     partial.mkdir()
     try:
-        with (partial / _ARENA).open("wb") as arena, ThreadPoolExecutor(workers) as pool:
-            index = _write_arena(arena, photos, prepare, pool, workers * _AHEAD, progress)
+        results = _in_order(prepare, photos.values(), workers)
+        with (partial / _ARENA).open("wb") as arena, closing(results):
+            index = _write_arena(arena, list(photos), results, progress)
         _write_index(partial, index)
         partial.rename(place)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _write_arena(
-    arena: BinaryIO,
-    photos: dict[str, Path],
-    prepare: Prepare,
-    pool: ThreadPoolExecutor,
-    ahead: int,
-    progress: Progress,
-) -> _Index:
-    index, waiting = _Index(), iter(photos.values())
+def _in_order(prepare: Prepare, paths: Iterable[Path], workers: int) -> Generator[np.ndarray | str]:
+    """Prepare in threads, a bounded number ahead of the reader; yields in the order of `paths`."""
     pending: deque[Future[np.ndarray | str]] = deque()
-    progress(0, len(photos))
-    try:
-        for done, key in enumerate(photos, 1):
-            while len(pending) < ahead and (path := next(waiting, None)) is not None:
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for path in paths:
                 pending.append(pool.submit(_pixels_or_reason, prepare, path))
-            result = pending.popleft().result()
-            if isinstance(result, str):
-                index.reasons[len(index.keys)] = result
-                index.add(key, 0, 0)
-            else:
-                arena.write(result.data)
-                index.add(key, *result.shape[:2])
-            progress(done, len(photos))
-    finally:
-        for future in pending:
-            future.cancel()
+                if len(pending) > workers * _AHEAD:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
+
+
+def _write_arena(
+    arena: BinaryIO, keys: Sequence[str], results: Iterable[np.ndarray | str], progress: Progress
+) -> _Index:
+    index = _Index()
+    progress(0, len(keys))
+    for done, (key, result) in enumerate(zip(keys, results, strict=True), 1):
+        if isinstance(result, str):
+            index.reasons[done - 1] = result
+            index.add(key, 0, 0)
+        else:
+            arena.write(result.data)
+            index.add(key, *result.shape[:2])
+        progress(done, len(keys))
     return index
 
 
@@ -237,6 +249,8 @@ def _pixels_or_reason(prepare: Prepare, path: Path) -> np.ndarray | str:
     try:
         pixels = prepare(path)
     except MediaError as error:
+        if getattr(error.__cause__, "errno", None) is not None:
+            raise  # the file could be read a moment ago, so this may pass: nothing to remember in a cache
         return str(error)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
         raise OutfoldError(

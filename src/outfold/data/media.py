@@ -9,6 +9,7 @@ import hashlib
 import io
 import os
 import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,7 @@ MAX_PIXELS = 178_956_970
 _ORIENTATION_TAG = 0x0112
 _JPEG_FORMATS = ("JPEG", "MPO")
 _JPEG_END = b"\xff\xd9"
-_PNG_END = b"IEND\xaeB`\x82"
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
 _EIGHT_BIT = {"RGB", "L"}
 _TRANSPARENT = {"RGBA", "LA", "PA", "RGBa", "La"}
@@ -76,9 +77,12 @@ def decode_image(source: Path | bytes, *, shortest_side: int | None = None) -> n
         info = _info(image, len(data))
         if info.width * info.height > MAX_PIXELS:
             raise _too_large(name, f"{info.width} x {info.height} pixels")
-        _refuse_cut_short(data, info, name)
+        _refuse_faulty(data, info, name)
         pixels = _decode_opencv(data, info, shortest_side) if _opencv_is_right(info) else None
-        return upright(_decode_pil(image, name) if pixels is None else pixels, info.orientation)
+        if pixels is not None:
+            return upright(pixels, info.orientation)
+        pixels = _decode_pil(image, name)
+        return upright(pixels, _orientation(image))  # read again: PIL turns a TIFF while it loads
 
 
 def content_key(path: Path) -> str:
@@ -150,14 +154,32 @@ def _orientation(image: Image.Image) -> int:
     return value if value in range(1, 9) else 1
 
 
-def _refuse_cut_short(data: bytes, info: ImageInfo, name: str) -> None:
-    """MediaError where a JPEG or PNG lacks its end marker; OpenCV would fill the rest with grey."""
+def _refuse_faulty(data: bytes, info: ImageInfo, name: str) -> None:
+    """MediaError for a JPEG or PNG that is cut short or damaged; OpenCV would fill the rest with grey."""
     if info.format in _JPEG_FORMATS:
-        complete = data.find(_JPEG_END, _first_scan(data)) >= 0
+        fault = "cut short" if data.find(_JPEG_END, _first_scan(data)) < 0 else None
     else:
-        complete = info.format != "PNG" or data.rfind(_PNG_END) >= 0
-    if not complete:
-        raise MediaError(f"{name}: the {info.format} is cut short", got=f"{len(data)} bytes without an end marker")
+        fault = _png_fault(data) if info.format == "PNG" else None
+    if fault is not None:
+        raise MediaError(f"{name}: the {info.format} is {fault}", got=f"{len(data)} bytes")
+
+
+def _png_fault(data: bytes) -> str | None:
+    """What is wrong with the critical chunks (length, name, content, CRC-32) up to IEND; None if nothing is."""
+    offset = len(_PNG_SIGNATURE)
+    while offset + 12 <= len(data):
+        end = offset + 12 + int.from_bytes(data[offset : offset + 4])
+        name = data[offset + 4 : offset + 8]
+        if end > len(data):
+            break
+        if name[0] < ord("a") and zlib.crc32(memoryview(data)[offset + 4 : end - 4]) != int.from_bytes(
+            data[end - 4 : end]
+        ):
+            return f"damaged: a wrong checksum in chunk {name!r}"
+        if name == b"IEND":
+            return None
+        offset = end
+    return "cut short"
 
 
 def _first_scan(data: bytes) -> int:
