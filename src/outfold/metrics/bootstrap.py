@@ -1,0 +1,58 @@
+"""Percentile bootstrap intervals, over rows or over groups of rows."""
+
+import numpy as np
+
+from outfold.metrics.registry import Metric, check_arrays
+
+WEIGHTS_AT_ONCE = 2**19
+"""Resampling weights computed together: 4 MB of float64, which a core's cache holds."""
+
+
+def interval(
+    metric: Metric,
+    target: np.ndarray,
+    prediction: np.ndarray,
+    groups: np.ndarray | None = None,
+    *,
+    n_resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> tuple[float, float]:
+    """The interval that holds the middle `level` of the scores of resampled rows (Efron's percentile method).
+
+    Args:
+        metric: from `get_metric`.
+        target: (n, k) as encoded by `TargetCodec`.
+        prediction: (n, k) probabilities, or values of a regression.
+        groups: (n,) labels; whole groups are drawn, since rows of one group are not independent evidence.
+        n_resamples: how many times as many rows (or groups) as there are, are drawn with replacement.
+        seed: decides the draws.
+        level: share of the resampled scores inside.
+
+    Returns:
+        (low, high); both NaN where there is only one row or group to draw from. Resamples on which the metric is not
+        defined, e.g. ROC-AUC when all drawn rows are of one class, are left out.
+    """
+    check_arrays(target, prediction)
+    units = np.arange(len(target)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    count = int(units.max()) + 1
+    if count < 2:
+        return float("nan"), float("nan")
+    statistic = metric.statistic(target, prediction)
+    rng = np.random.default_rng(seed)
+    step = max(1, WEIGHTS_AT_ONCE // len(target))
+    scores = np.concatenate(
+        [statistic(_draws(rng, count, min(step, n_resamples - start))[units]) for start in range(0, n_resamples, step)]
+    )
+    defined = scores[~np.isnan(scores)]
+    if not len(defined):
+        return float("nan"), float("nan")
+    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def _draws(rng: np.random.Generator, count: int, resamples: int) -> np.ndarray:
+    """How often each of `count` units is drawn, float64 (count, resamples); each column sums to `count`."""
+    # One draw at a time, so that the numbers do not depend on how many are computed together.
+    columns = [np.bincount(rng.integers(0, count, count), minlength=count) for _ in range(resamples)]
+    return np.stack(columns, axis=1).astype(np.float64)
