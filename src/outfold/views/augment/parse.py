@@ -1,0 +1,90 @@
+"""From a recipe's item (`hflip`, `{rotate: 15}`, `{rotate: {degrees: 15, p: 0.5}}`) to a checked transform."""
+
+import dataclasses
+import difflib
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from outfold.errors import RecipeError
+from outfold.views.augment.colour import COLOUR, Colour
+from outfold.views.augment.geometry import GEOMETRIC, Geometric, Sized
+from outfold.views.augment.parameters import Probability
+from outfold.views.augment.pixel import PIXEL, Pixel
+from outfold.views.sizes import Size
+
+Transform = Geometric | Colour | Pixel
+
+TRANSFORMS: dict[str, type[Transform]] = {**GEOMETRIC, **COLOUR, **PIXEL}
+"""All transforms by the name a recipe uses."""
+
+
+def transform_names() -> list[str]:
+    """The names a recipe may use, sorted."""
+    return sorted(TRANSFORMS)
+
+
+def parse_transform(item: str | dict[str, Any], size: Size) -> tuple[Transform, float]:
+    """The transform and its chance of being applied."""
+    name, parameters = _name_and_parameters(item)
+    if name not in TRANSFORMS:
+        raise RecipeError(f"augment has no transform {name!r}", expected=_nearest(name, transform_names()))
+    kind = TRANSFORMS[name]
+    settings = _settings(name, kind, parameters)
+    chance = _checked(name, TypeAdapter(Probability).validate_python, settings.pop("p", kind.p))
+    given = {"size": size} if issubclass(kind, Sized) else {}
+    return _checked(name, lambda values: kind(**values, **given), settings), chance
+
+
+def _name_and_parameters(item: str | dict[str, Any]) -> tuple[str, Any]:
+    if isinstance(item, str):
+        return item, {}
+    if isinstance(item, dict) and len(item) == 1:
+        return next(iter(item.items()))
+    raise RecipeError(
+        "an item of augment is a name or one name with its parameters", got=item, expected="hflip or {rotate: 15}"
+    )
+
+
+def _settings(name: str, kind: type[Transform], parameters: Any) -> dict[str, Any]:
+    """Parameters by name; anything but a mapping is the main parameter's value."""
+    known = parameter_names(kind)
+    if parameters is None:
+        return {}
+    if not isinstance(parameters, dict):
+        return _main(name, kind, parameters)
+    for key in parameters:
+        if key not in (*known, "p"):
+            raise RecipeError(f"augment: {name} has no parameter {key!r}", expected=_nearest(key, [*known, "p"]))
+    return dict(parameters)
+
+
+def _main(name: str, kind: type[Transform], value: Any) -> dict[str, Any]:
+    """A scalar or list for the main parameter; a transform may spread it over several."""
+    known = parameter_names(kind)
+    if not known:
+        raise RecipeError(
+            f"augment: {name} takes no parameter but p", got=value, expected=f"{name} or {{{name}: {{p: 0.5}}}}"
+        )
+    spread = getattr(kind, "spread", None)
+    return spread(value) if spread else {known[0]: value}
+
+
+def parameter_names(kind: type[Transform]) -> list[str]:
+    """What a recipe may set, the main parameter first; the output size is the chain's."""
+    names = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
+    return [name for name in names if not (name == "size" and issubclass(kind, Sized))]
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(str(name), known, n=1)
+    return f"{close[0]!r}, perhaps; known: {', '.join(known)}" if close else ", ".join(known)
+
+
+def _checked(name: str, build: Any, values: Any) -> Any:
+    try:
+        return build(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "p"
+        raise RecipeError(f"augment: {name}: {place}: {first['msg']}", got=first["input"]) from None
