@@ -82,7 +82,7 @@ def evaluate(image: np.ndarray, view: ImageView, size: Size) -> np.ndarray:
     """
     frame = enlarge(size, _crop_pct(view))
     image = RESIZES[view.resize](image, frame, view.interpolation)
-    top, left = centre(*image.shape[:2], size)
+    top, left = centre(image.shape[0], image.shape[1], size)
     return np.ascontiguousarray(image[top : top + size[0], left : left + size[1]])
 
 
@@ -91,11 +91,11 @@ def _crop_pct(view: ImageView) -> float:
 
 
 def _cover(image: np.ndarray, frame: Size, interpolation: str) -> np.ndarray:
-    return resize(image, cover(*image.shape[:2], frame), interpolation)
+    return resize(image, cover(image.shape[0], image.shape[1], frame), interpolation)
 
 
 def _pad(image: np.ndarray, frame: Size, interpolation: str) -> np.ndarray:
-    inner = resize(image, fit_inside(*image.shape[:2], frame), interpolation)
+    inner = resize(image, fit_inside(image.shape[0], image.shape[1], frame), interpolation)
     top, left = (frame[0] - inner.shape[0]) // 2, (frame[1] - inner.shape[1]) // 2
     padded = np.zeros((*frame, 3), dtype=np.uint8)
     padded[top : top + inner.shape[0], left : left + inner.shape[1]] = inner
@@ -105,8 +105,8 @@ def _pad(image: np.ndarray, frame: Size, interpolation: str) -> np.ndarray:
 def resize(image: np.ndarray, size: Size, interpolation: str) -> np.ndarray:
     """Resize uint8 (H, W, 3) to (height, width); the same array where it has that size.
 
-    `area` averages when shrinking, and interpolates linearly along a side that grows. The others are Pillow's filters, which
-    also average when shrinking.
+    `area` averages when shrinking, and interpolates linearly along a side that grows. The others are Pillow's filters,
+    which also average when shrinking.
     """
     if image.shape[:2] == size:
         return image

@@ -47,16 +47,16 @@ def cutmix(images: Tensor, target: Tensor, box: Box, order: Tensor) -> tuple[Ten
     """Paste the partner's pixels of one box; targets are mixed by the area that was really pasted."""
     top, bottom, left, right = box
     pasted = images.clone()
-    pasted[..., top:bottom, left:right] = images[..., top:bottom, left:right].index_select(0, order)
+    pasted[..., top:bottom, left:right] = images[order, :, top:bottom, left:right]
     return pasted, mix_rows(target, kept_share(box, *images.shape[-2:]), order)
 
 
 def mix_rows(rows: Tensor, lam: float, order: Tensor) -> Tensor:
-    """lam * rows + (1 - lam) * rows[order], in the rows' dtype and memory format."""
-    partners = rows.index_select(0, order)
+    """Each row becomes lam * itself + (1 - lam) * rows[order], in the rows' dtype and memory format."""
+    partners = rows[order]  # unlike index_select, indexing keeps the memory format
     if rows.is_floating_point():
-        return torch.lerp(partners, rows, lam)
-    return torch.lerp(partners.float(), rows.float(), lam).round_().to(rows.dtype)
+        return torch.lerp(rows, partners, 1 - lam)
+    return torch.lerp(rows.float(), partners.float(), 1 - lam).round_().to(rows.dtype)
 
 
 def kept_share(box: Box, height: int, width: int) -> float:
@@ -79,7 +79,7 @@ Mixer = Callable[[Tensor, Tensor, float, Tensor, np.random.Generator], tuple[Ten
 MIXES: dict[str, Mixer] = {
     "mixup": lambda images, target, lam, order, rng: mixup(images, target, lam, order),
     "cutmix": lambda images, target, lam, order, rng: cutmix(
-        images, target, random_box(lam, *images.shape[-2:], rng), order
+        images, target, random_box(lam, images.shape[-2], images.shape[-1], rng), order
     ),
 }
 """How each kind of the recipe mixes a batch."""

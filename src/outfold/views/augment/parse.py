@@ -63,9 +63,8 @@ def _main(name: str, kind: type[Transform], value: Any) -> dict[str, Any]:
     """A scalar or list for the main parameter; a transform may spread it over several."""
     known = parameter_names(kind)
     if not known:
-        raise RecipeError(
-            f"augment: {name} takes no parameter but p", got=value, expected=f"{name} or {{{name}: {{p: 0.5}}}}"
-        )
+        expected = f"{name} or {{{name}: {{p: 0.5}}}}"
+        raise RecipeError(f"augment: {name} takes no parameter but p", got=value, expected=expected)
     spread = getattr(kind, "spread", None)
     return spread(value) if spread else {known[0]: value}
 

@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from outfold.views.augment.parameters import STRICT, Probability, ShareRange, UpTo
+from outfold.views.augment.parameters import STRICT, ShareRange, UpTo
 
 PixelStep = Callable[[np.ndarray], np.ndarray]
 

@@ -6,7 +6,7 @@ A step has `apply(image, out)`, uint8 (h, w, 3) to the same, where `out` may be 
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -24,6 +24,7 @@ def to_levels(values: np.ndarray) -> np.ndarray:
 IDENTITY = to_levels(LEVELS)
 
 
+@runtime_checkable
 class ColourStep(Protocol):
     """One pass over the colours of an image."""
 
@@ -62,7 +63,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Contrast:
-    """v -> factor * v + (1 - factor) * mean grey of the image; tables that follow join it.
+    """Each value v becomes factor * v + (1 - factor) * mean grey of the image; tables that follow join it.
 
     The mean is that of the image it meets, so a table before it is applied first.
     """
@@ -78,11 +79,8 @@ class Contrast:
 
     def then(self, following: ColourStep) -> ColourStep | None:
         """The same contrast with a longer table."""
-        return (
-            Contrast(self.factor, Table(following.values[self.following.values]))
-            if isinstance(following, Table)
-            else None
-        )
+        joined = self.following.then(following)
+        return Contrast(self.factor, joined) if isinstance(joined, Table) else None
 
 
 @dataclass(frozen=True)

@@ -139,12 +139,9 @@ def _warp(image: np.ndarray, matrix: np.ndarray, height: int, width: int) -> np.
 
 def _read_window(image: np.ndarray, matrix: np.ndarray, height: int, width: int) -> tuple[int, int, np.ndarray]:
     """Left, top and pixels of the part the output reads; the whole side where it reads beyond the border."""
-    corners = matrix[:2] @ np.array([[0, width - 1, 0, width - 1], [0, 0, height - 1, height - 1], [1, 1, 1, 1.0]])
-    spans = [
-        _span(axis.min(), axis.max(), side)
-        for axis, side in zip(corners, (image.shape[1], image.shape[0]), strict=True)
-    ]
-    (left, right), (top, bottom) = spans
+    x, y = matrix[:2] @ np.array([[0, width - 1, 0, width - 1], [0, 0, height - 1, height - 1], [1, 1, 1, 1.0]])
+    left, right = _span(x.min(), x.max(), image.shape[1])
+    top, bottom = _span(y.min(), y.max(), image.shape[0])
     return left, top, image[top:bottom, left:right]
 
 
