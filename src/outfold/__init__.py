@@ -1,1 +1,36 @@
-"""outfold: from a table of labelled images or recordings to predictions that win."""
+"""outfold: from a table of labelled images or recordings to predictions that win.
+
+    run = outfold.run("recipe.yaml", "runs/first", data="path/to/data")
+    run.score, run.oof, run.predict(new_rows)
+
+Every part works alone: `outfold.folds`, `outfold.metrics`, `outfold.losses`, `outfold.augment`, `outfold.mix`, ...
+"""
+
+from importlib import import_module
+from typing import Any
+
+PARTS = {
+    "augment": "outfold.views.augment",
+    "errors": "outfold.errors",
+    "folds": "outfold.data.folds",
+    "losses": "outfold.training.losses",
+    "media": "outfold.data.media",
+    "metrics": "outfold.metrics",
+    "mix": "outfold.views.mix",
+    "optim": "outfold.training.optim",
+    "predictions": "outfold.data.predictions",
+    "tta": "outfold.inference.tta",
+}
+"""Short names of parts -> their modules; loaded when first used, so that importing outfold costs nothing."""
+
+FUNCTIONS = {"load_recipe": "outfold.recipe.load", "load_run": "outfold.api", "run": "outfold.api", "Run": "outfold.api"}
+
+__all__ = sorted([*PARTS, *FUNCTIONS])
+
+
+def __getattr__(name: str) -> Any:
+    if name in PARTS:
+        return import_module(PARTS[name])
+    if name in FUNCTIONS:
+        return getattr(import_module(FUNCTIONS[name]), name)
+    raise AttributeError(f"module 'outfold' has no attribute {name!r}; it has {', '.join(__all__)}")

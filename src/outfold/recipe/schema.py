@@ -15,7 +15,8 @@ class SubmitStage(Spec):
     kind: Literal["submit"]
     source: str = Field(alias="from")
     """Name of the stage whose predictions are submitted."""
-    file: str = "submission.csv"
+    file: str = Field("submission.csv", pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*\.csv$")
+    """Name of the CSV file in the run folder."""
     format: Literal["auto", "label", "probability"] = "auto"
     """`auto`: labels where the metric judges labels, probabilities where it judges probabilities."""
     columns: dict[str, str] = {}

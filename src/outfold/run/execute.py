@@ -21,7 +21,7 @@ from outfold.run.plan import plan
 from outfold.run.prepare import load_dataset
 from outfold.run.summary import data_summary, environment_summary, stage_summary, write_tables
 from outfold.stages import STAGE_KINDS
-from outfold.stages.base import Context, Emit, Job
+from outfold.stages.base import Compute, Context, Emit, Job
 from outfold.training.device import choose_device, keep_freed_memory
 
 
@@ -92,7 +92,7 @@ def _run(
     dataset = load_dataset(recipe, root, workers=workers, emit=emit)
     write_folds(dataset.folds, folder / FOLDS)
     write_json(folder / TARGET, dataset.codec.to_dict())
-    context = Context(recipe, dataset, folder, device, workers, emit=emit)
+    context = Context(recipe, dataset, folder, Compute(device, workers, emit))
     jobs = plan(context)
     todo = [job for job in jobs if not context.is_done(job)]
     emit({"event": "planned", "jobs": len(jobs), "done": len(jobs) - len(todo), "megapixels": sum(j.work for j in todo)})
@@ -116,9 +116,9 @@ def _run_stage(name: str, jobs: Sequence[Job], context: Context) -> None:
     stage = context.recipe.stages[name]
     kind = STAGE_KINDS[stage.kind]
     for job in jobs:
-        context.emit({"event": "job", "job": job.title, "megapixels": job.work})
+        context.compute.emit({"event": "job", "job": job.title, "megapixels": job.work})
         kind.perform(job, stage, context)
-        context.emit({"event": "job_done", "job": job.title})
+        context.compute.emit({"event": "job_done", "job": job.title})
     context.results[name] = kind.collect(name, stage, context)
 
 

@@ -50,13 +50,17 @@ class Job:
     @property
     def place(self) -> Path:
         """Folder of the job's files, relative to the run's `stages` folder."""
-        place = Path(self.stage)
-        return place if self.member is None else place / self.member / f"fold{self.fold}-seed{self.seed}"
+        return Path(self.stage) if self.member is None else job_place(self.stage, self.member, self.fold, self.seed)
 
     @property
     def title(self) -> str:
         """How the job is called in progress and logs."""
         return f"{self.place} {self.step}"
+
+
+def job_place(stage: str, member: str, fold: int | None, seed: int | None) -> Path:
+    """Folder of one model of a stage, relative to the run's `stages` folder."""
+    return Path(stage, member, f"fold{fold}-seed{seed}")
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,21 @@ class Result:
 
 
 @dataclass(frozen=True)
+class Compute:
+    """Where and how jobs compute.
+
+    Attributes:
+        device: where models compute.
+        workers: threads that read samples.
+        emit: is told what happens.
+    """
+
+    device: torch.device
+    workers: int = 2
+    emit: Emit = lambda event: None
+
+
+@dataclass(frozen=True)
 class Context:
     """What a job may use besides its own settings.
 
@@ -82,21 +101,17 @@ class Context:
         recipe: the effective recipe.
         dataset: the user's data, loaded and checked.
         folder: the run folder.
-        device: where models compute.
-        workers: threads that read samples.
+        compute: device, workers and who is told.
         jobs: all jobs planned so far, in order.
         results: results of the stages before, by name.
-        emit: is told what happens.
     """
 
     recipe: Recipe
     dataset: Dataset
     folder: Path
-    device: torch.device
-    workers: int
+    compute: Compute
     jobs: list[Job] = field(default_factory=list)
     results: dict[str, Result] = field(default_factory=dict)
-    emit: Emit = lambda event: None
 
     def place(self, job: Job) -> Path:
         """The job's folder."""

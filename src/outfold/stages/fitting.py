@@ -36,7 +36,7 @@ def fit_member(job: Job, settings: TrainSettings, context: Context) -> None:
     split = split_rows(job, settings, context)
     scaler = TargetScaler.fit(dataset.target[split.train]) if dataset.codec.kind == "regression" else None
     inputs = {"image": image_input(settings, stats, dataset.train)}
-    fabric = make_fabric(context.device, settings.precision)
+    fabric = make_fabric(context.compute.device, settings.precision)
     fit = Fit(
         network=network,
         examples=Examples(
@@ -53,11 +53,11 @@ def fit_member(job: Job, settings: TrainSettings, context: Context) -> None:
         folder=folder / "checkpoints",
         key=job.key,
         seed=job.seed,
-        workers=context.workers,
+        workers=context.compute.workers,
         features=lambda net: frozen_features(
-            net, inputs, len(dataset.train), dataset.train.content, settings, fabric, context.workers
+            net, inputs, len(dataset.train), dataset.train.content, settings, fabric, context.compute.workers
         ),
-        emit=lambda event: context.emit({"job": job.title, **event}),
+        emit=lambda event: context.compute.emit({"job": job.title, **event}),
     )
     best_epoch = fit.run()
     save_weights(folder / "weights.safetensors", network.state_dict())
@@ -90,7 +90,7 @@ def objective_of(settings: TrainSettings, split: Split, context: Context) -> Los
     """The stage's loss, with class weights learned from the training rows where the recipe asks for them."""
     weight = None
     if settings.balance in ("class_weight", "both"):
-        weight = torch.from_numpy(class_weights(_onehot(context, split.train))).to(context.device)
+        weight = torch.from_numpy(class_weights(_onehot(context, split.train))).to(context.compute.device)
     return build_loss(settings.loss, context.dataset.codec.kind, weight)
 
 

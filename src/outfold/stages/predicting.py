@@ -1,16 +1,18 @@
 """Predictions of trained members: out of fold, for the test table, and for rows that come later, by one path."""
 
+from pathlib import Path
+
 import numpy as np
 import torch
 
 from outfold.data.dataset import Rows
 from outfold.data.predictions import Predictions
-from outfold.data.targets import TargetScaler
+from outfold.data.targets import TargetCodec, TargetScaler
 from outfold.files import read_json, write_atomically, write_json
 from outfold.inference.predict import Predictor
 from outfold.models.network import InputStats, build_network
 from outfold.recipe.train import TrainSettings
-from outfold.stages.base import Context, Job
+from outfold.stages.base import Compute, Context, Job
 from outfold.stages.inputs import image_input
 from outfold.stages.scoring import ACTIVATIONS
 from outfold.training.checkpoints import load_weights
@@ -26,46 +28,48 @@ def predict_member(job: Job, settings: TrainSettings, context: Context) -> None:
     else:
         assert dataset.test is not None  # test jobs are planned only where there is a test table
         source, rows = dataset.test, np.arange(len(dataset.test))
-    predictions = predict_rows(job, settings, context, source, rows)
     folder = context.place(job)
+    predictions = predict_rows(folder, settings, dataset.codec, source, rows, context.compute)
     write_atomically(
         folder / f"{job.step}.parquet", lambda part: predictions.to_frame("").to_parquet(part, index=False)
     )
     write_json(folder / f"{job.step}.json", {"key": job.key, "space": predictions.space})
 
 
-def predict_rows(job: Job, settings: TrainSettings, context: Context, source: Rows, rows: np.ndarray) -> Predictions:
+def predict_rows(
+    folder: Path, settings: TrainSettings, codec: TargetCodec, source: Rows, rows: np.ndarray, compute: Compute
+) -> Predictions:
     """Predictions of some rows by the network that a fit job left.
 
     Args:
-        job: the fit job, or one on the same place.
+        folder: the fit job's folder; nothing else of the run is read.
         settings: the member's settings.
-        context: device, codec and run folder.
+        codec: names of the outputs.
         source: rows that can be read.
         rows: int64 (n,), which of them.
+        compute: device, workers and who is told.
 
     Returns:
         Logits or probabilities as the recipe averages them, or values in the user's units.
     """
-    codec, folder = context.dataset.codec, context.place(job)
     record = read_json(folder / "fit.json")
-    network, _ = build_network(settings, len(codec.outputs), root=context.dataset.root, pretrained=False)
+    network, _ = build_network(settings, len(codec.outputs), pretrained=False)
     load_weights(network, folder / "weights.safetensors")
-    fabric = make_fabric(context.device, settings.precision)
     network.to(memory_format=torch.channels_last)
-    model = fabric.setup_module(network).eval()
+    model = make_fabric(compute.device, settings.precision).setup_module(network).eval()
     by_probability = settings.predict.average == "probability" and codec.kind != "regression"
+    stats = InputStats(tuple(record["mean"]), tuple(record["std"]))
     predictor = Predictor(
-        {"image": image_input(settings, InputStats(tuple(record["mean"]), tuple(record["std"])), source)},
+        {"image": image_input(settings, stats, source)},
         views=settings.predict.tta,
         activation=ACTIVATIONS[codec.kind] if by_probability else None,
         batch_size=settings.predict.batch_size or 2 * settings.batch_size,
-        device=context.device,
-        workers=context.workers,
+        device=compute.device,
+        workers=compute.workers,
     )
     views, size = len(settings.predict.tta), settings.view.height_width
     values, _ = predictor(
-        model, rows, advance=lambda n: context.emit({"event": "work", "megapixels": megapixels(n * views, size)})
+        model, rows, advance=lambda n: compute.emit({"event": "work", "megapixels": megapixels(n * views, size)})
     )
     if record["scaler"] is not None:
         values = TargetScaler.from_dict(record["scaler"]).inverse(values)

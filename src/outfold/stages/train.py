@@ -1,16 +1,18 @@
 """The train stage: every member once per fold and seed; weights, out-of-fold and test predictions of each."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from outfold.data.dataset import Rows
 from outfold.data.predictions import Predictions
+from outfold.data.targets import TargetCodec
 from outfold.files import read_json
 from outfold.models.weights import weights_identity
 from outfold.recipe.train import TrainSettings, TrainStage
-from outfold.stages.base import FORMAT, Context, Job, Result, digest
+from outfold.stages.base import FORMAT, Compute, Context, Job, Result, digest, job_place
 from outfold.stages.fitting import fit_member
 from outfold.stages.predicting import predict_member, predict_rows
 from outfold.views.batches import training_batches
@@ -41,15 +43,26 @@ def collect(name: str, stage: TrainStage, context: Context) -> Result:
     return combined(members)
 
 
-def predict(name: str, stage: TrainStage, context: Context, rows: Rows) -> Predictions:
-    """Predict rows that were not part of the run, as the test table is predicted."""
+def predict(
+    folder: Path, stage: TrainStage, folds: Sequence[int], codec: TargetCodec, rows: Rows, compute: Compute
+) -> Predictions:
+    """Predict rows that were not part of the run, as the test table is predicted.
+
+    Args:
+        folder: the stage's folder in the run.
+        stage: its settings.
+        folds: the folds it trained.
+        codec: between outputs and the user's labels.
+        rows: rows that can be read.
+        compute: device, workers and who is told.
+    """
     everything = np.arange(len(rows))
     members = {}
     for member in stage.members:
         settings = stage.member_settings(member)
-        jobs = [Job(name, "fit", "", 0.0, member, fold, seed) for seed in stage.seeds for fold in folds_of(context)]
-        parts = [predict_rows(job, settings, context, rows, everything) for job in jobs]
-        members[member] = Result(None, Predictions.mean(parts).to_probability(context.dataset.codec.kind))
+        places = [folder.parent / job_place(folder.name, member, fold, seed) for seed in stage.seeds for fold in folds]
+        parts = [predict_rows(place, settings, codec, rows, everything, compute) for place in places]
+        members[member] = Result(None, Predictions.mean(parts).to_probability(codec.kind))
     test = combined(members).test
     assert test is not None  # each member predicted
     return test

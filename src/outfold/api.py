@@ -1,0 +1,53 @@
+"""The Python interface: run a recipe, load a run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from outfold.recipe.load import load_recipe
+from outfold.recipe.schema import Recipe
+from outfold.run.execute import execute
+from outfold.run.loaded import Run
+from outfold.stages.base import Emit
+
+__all__ = ["Run", "load_run", "run"]
+
+
+def run(
+    recipe: Recipe | Path | str,
+    out: Path | str,
+    *,
+    data: Path | str = ".",
+    overrides: Sequence[str] = (),
+    profile: str | None = None,
+    device: str = "auto",
+    workers: int | None = None,
+    emit: Emit = lambda event: None,
+) -> Run:
+    """Run a recipe, or go on where an earlier process stopped, and return the finished run.
+
+    Args:
+        recipe: a recipe, the path of one, or the name of a built-in one.
+        out: the run folder; made when missing.
+        data: folder that the recipe's relative paths start from.
+        overrides: texts like "fit.batch_size=16", laid over the recipe.
+        profile: name of one of the recipe's profiles.
+        device: auto, cpu, cuda, cuda:1, mps.
+        workers: threads that read samples; one a core, at most 8, when not given.
+        emit: is told what happens, one dictionary an event.
+
+    Raises:
+        OutfoldError: something the user can mend; finished work is kept.
+    """
+    if not isinstance(recipe, Recipe):
+        recipe = load_recipe(recipe, overrides=overrides, profile=profile)
+    execute(recipe, Path(out), root=Path(data).resolve(), device=device, workers=workers, emit=emit)
+    return load_run(out)
+
+
+def load_run(path: Path | str) -> Run:
+    """A finished run: `.score`, `.oof`, `.predictions`, `.predict(rows)`.
+
+    Raises:
+        RunError: the folder holds no complete run.
+    """
+    return Run(path)

@@ -1,0 +1,42 @@
+"""The command line: reads arguments, calls one function, prints. Nothing heavy is imported before it is needed."""
+
+import sys
+
+import typer
+
+from outfold.cli.check import check
+from outfold.cli.demo import demo
+from outfold.cli.init import init
+from outfold.cli.predict import predict
+from outfold.cli.recipes import recipes_app
+from outfold.cli.report import report
+from outfold.cli.run import run
+from outfold.errors import OutfoldError
+
+app = typer.Typer(
+    name="outfold",
+    help="From a table of labelled images or recordings to predictions that win; every score is out of fold.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(demo)
+app.command()(init)
+app.command()(check)
+app.command()(run)
+app.command()(predict)
+app.command()(report)
+app.add_typer(recipes_app, name="recipes")
+
+
+def main() -> None:
+    """Run the command line; errors the user can mend end with exit code 2, an interruption with 130."""
+    try:
+        app()
+    except OutfoldError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on from the last finished epoch", file=sys.stderr)
+        sys.exit(130)

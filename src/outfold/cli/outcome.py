@@ -1,0 +1,53 @@
+"""What a finished run prints: scores with intervals, where the files are, what to type next."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from outfold.run.folder import OOF, REPORT
+
+WAIT_WORTH_SAYING = 0.1
+"""Share of a step spent waiting for data above which the advice is printed."""
+
+
+def print_outcome(folder: Path, summary: dict[str, Any], console: Console | None = None) -> None:
+    """Print scores, files and next steps of a complete run."""
+    console = console or Console()
+    table = Table(title=f"{summary['recipe']}: out-of-fold scores", title_justify="left", title_style="bold")
+    table.add_column("metric")
+    table.add_column("score", justify="right")
+    table.add_column("95% interval", justify="right")
+    table.add_column("by fold", justify="right")
+    folds = next((s["folds"] for s in reversed(summary["stages"].values()) if "folds" in s), [])
+    for name, entry in summary["scores"].items():
+        by_fold = " ".join(f"{fold['scores'][name]:.3f}" for fold in folds)
+        table.add_row(name, f"{entry['value']:.4f}", f"{entry['low']:.4f} to {entry['high']:.4f}", by_fold)
+    console.print()
+    console.print(table)
+    for line in (*_cautions(summary), *_files(folder, summary)):
+        console.print(Text(line), soft_wrap=True)
+
+
+def _cautions(summary: dict[str, Any]) -> list[str]:
+    data = summary["data"]
+    lines = [f"warning: {warning}" for warning in data["warnings"]]
+    if data["dropped"]:
+        lines.append(f"warning: {len(data['dropped'])} rows were left out because of their media; the report lists them")
+    for name, stage in summary["stages"].items():
+        if stage.get("wait_share", 0) > WAIT_WORTH_SAYING:
+            lines.append(
+                f"note: {name} spent {stage['wait_share']:.0%} of its time waiting for data; "
+                "give more --workers, or a smaller view.cache_size"
+            )
+    return lines
+
+
+def _files(folder: Path, summary: dict[str, Any]) -> list[str]:
+    submissions = [path for path in sorted(folder.glob("*.csv")) if path.name != "folds.csv"]
+    lines = [f"out of fold  {folder / OOF}"]
+    lines += [f"submission   {path}" for path in submissions]
+    lines += [f"report       {folder / REPORT}", f"took         {summary['seconds']:.0f} s", "", "next"]
+    return [*lines, f"  outfold predict {folder} NEW_TABLE.csv --data FOLDER    predict new rows with these models"]

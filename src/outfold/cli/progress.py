@@ -1,0 +1,89 @@
+"""Live progress in a terminal: one bar for the photos, one for all the training, a line an epoch."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
+
+from outfold.stages.base import Emit
+
+HIDDEN = ("phase", "epoch", "train_loss", "valid_loss", "lr", "seconds", "images_per_second", "wait_share")
+
+
+@contextmanager
+def live(console: Console | None = None) -> Iterator[Emit]:
+    """Show events as they come; where the output is no terminal, only the lines are printed."""
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=None),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console or Console(),
+        speed_estimate_period=300,
+        transient=True,
+    )
+    with progress:
+        yield Display(progress)
+
+
+class Display:
+    """Turns events into bars and lines."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.photos: dict[str, TaskID] = {}
+        self.all: TaskID | None = None
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        """Show one event; kinds without a method of their own are for the log alone."""
+        show = getattr(self, f"_{event['event']}", None)
+        if show is not None:
+            show(event)
+
+    def line(self, text: str) -> None:
+        """Print one line above the bars, as it is: brackets in names are no markup."""
+        self.progress.console.print(Text(text), soft_wrap=True)
+
+    def _photos(self, event: dict[str, Any]) -> None:
+        name = event["table"]
+        if name not in self.photos:
+            self.photos[name] = self.progress.add_task(f"photos of the {name} table", total=event["total"])
+        self.progress.update(self.photos[name], completed=event["done"])
+
+    def _dropped(self, event: dict[str, Any]) -> None:
+        self.line(f"left out {event['rows']} rows of the {event['table']} table: their media cannot be used")
+
+    def _planned(self, event: dict[str, Any]) -> None:
+        for task in self.photos.values():
+            self.progress.remove_task(task)
+        done = f", {event['done']} of them done before" if event["done"] else ""
+        self.line(f"{event['jobs']} jobs{done}")
+        self.all = self.progress.add_task("all", total=max(event["megapixels"], 1e-9))
+
+    def _job(self, event: dict[str, Any]) -> None:
+        if self.all is not None:
+            self.progress.update(self.all, description=event["job"])
+
+    def _work(self, event: dict[str, Any]) -> None:
+        if self.all is not None:
+            self.progress.advance(self.all, event["megapixels"])
+
+    def _resumed(self, event: dict[str, Any]) -> None:
+        self.line(f"{event['job']}: going on after epoch {event['epoch']}")
+
+    def _epoch(self, event: dict[str, Any]) -> None:
+        scores = {k: v for k, v in event.items() if k not in HIDDEN and isinstance(v, float)}
+        losses = f"loss {event['train_loss']:.4f}"
+        if "valid_loss" in event:
+            losses += f", valid {event['valid_loss']:.4f}"
+        judged = "  ".join(f"{name} {value:.4f}" for name, value in scores.items())
+        speed = f"{event['images_per_second']:.0f} images/s, {event['wait_share']:.0%} waiting"
+        self.line(f"{event['job']}  {event['phase']} epoch {event['epoch']}  {losses}  {judged}  ({speed})")
+
+    def _report(self, event: dict[str, Any]) -> None:
+        self.line("writing the report")

@@ -1,0 +1,111 @@
+"""A finished run as a Python object: its scores, its out-of-fold table, and predictions for rows that come later."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from outfold.data.paths import template_columns
+from outfold.data.reading import read_rows
+from outfold.data.table import Samples, samples_from_frame
+from outfold.data.targets import TargetCodec
+from outfold.errors import RunError
+from outfold.files import read_json
+from outfold.recipe.load import load_recipe
+from outfold.recipe.schema import Recipe
+from outfold.recipe.train import TrainStage
+from outfold.report import write_report
+from outfold.run.execute import default_workers, prepare_process
+from outfold.run.folder import FOLDS, OOF, PREDICTIONS, RECIPE, TARGET, read_summary
+from outfold.run.prepare import load_rows
+from outfold.run.summary import prediction_columns
+from outfold.stages import train
+from outfold.stages.base import Compute, Emit
+from outfold.training.device import choose_device
+
+
+class Run:
+    """A run folder.
+
+    Args:
+        path: the folder.
+
+    Raises:
+        RunError: it is not a run folder, or the run is not complete.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.summary: dict[str, Any] = read_summary(self.path)
+        if self.summary.get("status") != "complete":
+            raise RunError(
+                f"the run in {self.path} is not complete",
+                got=f"status {self.summary.get('status')!r}",
+                fix="give its command again to complete it",
+            )
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}, {self.summary['metric']}={self.score:.4f})"
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The effective recipe of the run."""
+        return load_recipe(self.path / RECIPE)
+
+    @property
+    def score(self) -> float:
+        """The task's metric over all out-of-fold predictions."""
+        return self.summary["score"]
+
+    @cached_property
+    def oof(self) -> pd.DataFrame:
+        """Out-of-fold predictions: id, fold, target columns, prediction columns."""
+        return pd.read_parquet(self.path / OOF)
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame | None:
+        """Predictions of the recipe's test table: id and prediction columns; None without a test table."""
+        path = self.path / PREDICTIONS
+        return pd.read_parquet(path) if path.exists() else None
+
+    def predict(
+        self, table: pd.DataFrame | Path | str, *, root: Path | str | None = None, device: str = "auto", emit: Emit = lambda event: None
+    ) -> pd.DataFrame:
+        """Predict new rows with the run's models, in the way its out-of-fold predictions were made.
+
+        Args:
+            table: rows with the recipe's id and media columns; a DataFrame, or a CSV or parquet file.
+            root: folder that media paths are relative to; a file's own folder, or the working folder for a
+                DataFrame, when not given.
+            device: auto, cpu, cuda, cuda:1, mps.
+            emit: is told of the progress.
+
+        Returns:
+            The id, the target columns as labels or values in the user's own types, and for a classification one
+            probability column an output.
+        """
+        prepare_process()
+        compute = Compute(choose_device(device), default_workers(), emit)
+        samples = self._samples(table, root)
+        rows, _ = load_rows(self.recipe, samples, "new", workers=compute.workers, emit=emit)
+        codec = TargetCodec.from_dict(read_json(self.path / TARGET))
+        name, stage = next((n, s) for n, s in reversed(self.recipe.stages.items()) if isinstance(s, TrainStage))
+        folds = sorted(pd.read_csv(self.path / FOLDS)["fold"].unique().tolist())
+        predictions = train.predict(self.path / "stages" / name, stage, folds, codec, rows, compute)
+        answer = pd.concat([pd.Series(predictions.ids, name="id"), codec.labels(predictions.values)], axis=1)
+        if codec.kind != "regression":
+            answer = pd.concat([answer, prediction_columns(predictions).drop(columns="id")], axis=1)
+        return answer
+
+    def _samples(self, table: pd.DataFrame | Path | str, root: Path | str | None) -> Samples:
+        data = self.recipe.data
+        if isinstance(table, pd.DataFrame):
+            return samples_from_frame(table, data, Path(root or ".").resolve())
+        path = Path(table).resolve()
+        exact = {data.id, *(template_columns(data.image.path) if data.image else ())}
+        return samples_from_frame(read_rows(path, exact=exact)[0], data, Path(root or path.parent).resolve())
+
+    def report(self) -> Path:
+        """Write report.html anew and return its path."""
+        return write_report(self.path)
