@@ -130,6 +130,17 @@ def test_exif_orientation(kind: str, orientation: int) -> None:
     assert_like_pil(data, tolerance=3 if kind == "JPEG" else 0)
 
 
+def test_exif_behind_the_pixels_of_a_png() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(Image.fromarray(photo()), "PNG", exif=exif)
+    start = data.index(b"eXIf") - 4
+    end = start + 12 + int.from_bytes(data[start : start + 4])
+    moved = data[:start] + data[end:-12] + data[start:end] + data[-12:]
+    assert_like_pil(moved)
+    assert decode_image(moved).shape == (83, 61, 3)
+
+
 @pytest.mark.parametrize("value", [0, 9, 65535])
 def test_an_orientation_that_does_not_exist_is_none(value: int) -> None:
     exif = Image.Exif()

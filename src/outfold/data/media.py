@@ -52,7 +52,7 @@ def probe_image(source: Path | bytes) -> ImageInfo:
     """Read a photo's header; no pixel is decoded, so a photo cut short later on is not noticed."""
     data = _read(source)
     with _open(data, _name(source)) as image:
-        return _info(image, len(data))
+        return _info(image, data)
 
 
 def decode_image(source: Path | bytes, *, shortest_side: int | None = None) -> np.ndarray:
@@ -74,7 +74,7 @@ def decode_image(source: Path | bytes, *, shortest_side: int | None = None) -> n
     """
     data, name = _read(source), _name(source)
     with _open(data, name) as image:
-        info = _info(image, len(data))
+        info = _info(image, data)
         if info.width * info.height > MAX_PIXELS:
             raise _too_large(name, f"{info.width} x {info.height} pixels")
         _refuse_faulty(data, info, name)
@@ -82,7 +82,7 @@ def decode_image(source: Path | bytes, *, shortest_side: int | None = None) -> n
         if pixels is not None:
             return upright(pixels, info.orientation)
         pixels = _decode_pil(image, name)
-        return upright(pixels, _orientation(image))  # read again: PIL turns a TIFF while it loads
+        return upright(pixels, _orientation(image, data))  # read again: PIL turns a TIFF while it loads
 
 
 def content_key(path: Path) -> str:
@@ -133,25 +133,32 @@ def _open(data: bytes, name: str) -> Image.Image:
         ) from error
 
 
-def _info(image: Image.Image, size: int) -> ImageInfo:
+def _info(image: Image.Image, data: bytes) -> ImageInfo:
     return ImageInfo(
         format=image.format or "unknown",
         mode=image.mode,
         width=image.width,
         height=image.height,
-        bytes=size,
-        orientation=_orientation(image),
+        bytes=len(data),
+        orientation=_orientation(image, data),
         has_transparency=image.mode in _TRANSPARENT or "transparency" in image.info,
     )
 
 
-def _orientation(image: Image.Image) -> int:
+def _orientation(image: Image.Image, data: bytes) -> int:
     """The EXIF orientation; 1 where there is none or its block is damaged, as viewers do."""
     try:
-        value = image.getexif().get(_ORIENTATION_TAG, 1)
+        value = _exif(image, data).get(_ORIENTATION_TAG, 1)
     except (OSError, SyntaxError, ValueError, TypeError, struct.error):
         return 1
     return value if value in range(1, 9) else 1
+
+
+def _exif(image: Image.Image, data: bytes) -> Image.Exif:
+    """PIL's own, except that PIL would decode a whole PNG to look for EXIF behind its pixels, where it seldom is."""
+    if image.format != "PNG" or data.find(b"eXIf", data.find(b"IDAT") + 1) >= 0:
+        return image.getexif()
+    return Image.Image.getexif(image)
 
 
 def _refuse_faulty(data: bytes, info: ImageInfo, name: str) -> None:
