@@ -231,10 +231,10 @@ def test_a_folder_that_cannot_be_made(photos: list[Path]) -> None:
         build(photos, photos[0] / "cache")
 
 
-def test_a_damaged_arena_is_noticed(photos: list[Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", ["arena.bin", "index.npz"])
+def test_a_damaged_cache_is_noticed(photos: list[Path], tmp_path: Path, part: str) -> None:
     cache = build(photos, tmp_path / "cache")
-    with (cache.folder / "arena.bin").open("ab") as arena:
-        arena.truncate(10)
+    os.truncate(cache.folder / part, 10)
     with pytest.raises(RunError, match="damaged"):
         build(photos, tmp_path / "cache")
 

@@ -20,6 +20,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Literal
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -47,10 +48,7 @@ class ImageCache:
         self.folder = folder
         self.content_keys = tuple(keys)
         """BLAKE2b of each row's file, "" where it cannot be read."""
-        index = _read_index(folder)
-        arena = folder / _ARENA
-        if not arena.is_file() or arena.stat().st_size != index.nbytes:
-            raise RunError(f"{folder}: this cache is damaged", fix="delete the folder; it is built anew")
+        index, arena = _read_index(folder), folder / _ARENA
         self.nbytes = index.nbytes
         """Bytes of pixels on disk."""
         self._pixels = np.asarray(np.memmap(arena, np.uint8, "r")) if self.nbytes else np.empty(0, np.uint8)
@@ -271,8 +269,15 @@ def _write_index(folder: Path, index: _Index) -> None:
 
 
 def _read_index(folder: Path) -> _Index:
-    with np.load(folder / _INDEX, allow_pickle=False) as stored:
-        keys = stored["keys"].astype("U40").tolist()
-        offsets, heights, widths = stored["places"].tolist()
-        reasons = dict(zip(stored["bad"].tolist(), stored["reasons"].tolist(), strict=True))
-        return _Index(keys, offsets, heights, widths, reasons, int(stored["nbytes"]))
+    """The index of a cache whose arena is as long as it says; RunError where either is damaged."""
+    try:
+        with np.load(folder / _INDEX, allow_pickle=False) as stored:
+            offsets, heights, widths = stored["places"].tolist()
+            reasons = dict(zip(stored["bad"].tolist(), stored["reasons"].tolist(), strict=True))
+            keys, nbytes = stored["keys"].astype("U40").tolist(), int(stored["nbytes"])
+        intact = (folder / _ARENA).stat().st_size == nbytes
+    except (FileNotFoundError, ValueError, KeyError, BadZipFile):
+        intact = False
+    if not intact:
+        raise RunError(f"{folder}: this cache is damaged", fix="delete the folder; it is built anew")
+    return _Index(keys, offsets, heights, widths, reasons, nbytes)
