@@ -16,7 +16,7 @@ from torch import Tensor
 
 from outfold.data.media import decode_image
 from outfold.recipe.train import ImageView
-from outfold.views.sizes import Size, centre, cover, enlarge, fit_inside
+from outfold.views.sizes import Size, centre, cover, enlarge, fit_inside, round_up
 
 FORMAT = 1
 """Raised whenever `prepare` makes other pixels from the same file, so that old caches are not used."""
@@ -42,8 +42,8 @@ def stored_side(view: ImageView, sizes: Iterable[Size]) -> int:
     if view.cache_size is not None:
         return view.cache_size
     height, width = view.height_width
-    needed = [enlarge(size, _crop_pct(view)) for size in (view.height_width, *sizes)]
-    return max(cover(height, width, frame)[0 if height <= width else 1] for frame in needed)
+    largest = max(max(size[0] / height, size[1] / width) for size in (view.height_width, *sizes))
+    return round_up(min(height, width) * largest / _crop_pct(view))
 
 
 def prepare(path: Path, view: ImageView, shortest_side: int) -> np.ndarray:
@@ -71,7 +71,8 @@ def prepare_key(view: ImageView, side: int) -> str:
 def stored_frame(view: ImageView, side: int) -> Size:
     """The frame of the view's shape whose shorter side is `side`."""
     height, width = view.height_width
-    return cover(height, width, (side, side))
+    scale = side / min(height, width)
+    return round_up(height * scale), round_up(width * scale)
 
 
 def evaluate(image: np.ndarray, view: ImageView, size: Size) -> np.ndarray:
@@ -131,12 +132,18 @@ def normalise(batch: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) ->
         std: per channel, on a 0..1 scale.
     """
     scale, shift = _scale_shift(tuple(mean), tuple(std), batch.device)
-    return batch.mul(scale).add_(shift)
+    if not batch.is_contiguous(memory_format=torch.channels_last):
+        return batch.to(torch.float32, copy=True).mul_(scale[:, None, None]).add_(shift[:, None, None])
+    # Whole rows of pixels at once: on a CPU four times as fast as a last dimension of length 3.
+    width = batch.shape[-1]
+    rows = batch.permute(0, 2, 3, 1).flatten(2).to(torch.float32, copy=True)
+    rows.mul_(scale.repeat(width)).add_(shift.repeat(width))
+    return rows.unflatten(2, (width, -1)).permute(0, 3, 1, 2)
 
 
 @cache
 def _scale_shift(mean: tuple[float, ...], std: tuple[float, ...], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Float32 (3, 1, 1) each, kept on the device: normalised = value * scale + shift."""
+    """Float32 (3,) each, kept on the device: normalised = value * scale + shift."""
     deviation = torch.tensor(std, dtype=torch.float64)
     scale, shift = 1 / (255 * deviation), -torch.tensor(mean, dtype=torch.float64) / deviation
-    return tuple(values.float().view(-1, 1, 1).to(device) for values in (scale, shift))  # type: ignore[return-value]
+    return scale.to(device, torch.float32), shift.to(device, torch.float32)

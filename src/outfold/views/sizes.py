@@ -8,7 +8,12 @@ Size = tuple[int, int]
 
 def enlarge(size: Size, crop_pct: float) -> Size:
     """The frame of which a centre crop of `size` keeps the share `crop_pct` of each side, rounded up."""
-    return tuple(math.ceil(side / crop_pct - 1e-6) for side in size)  # type: ignore[return-value]
+    return round_up(size[0] / crop_pct), round_up(size[1] / crop_pct)
+
+
+def round_up(length: float) -> int:
+    """Whole pixels; a quotient that should be whole but is not quite, as 224 / 0.7, is not rounded up."""
+    return math.ceil(length - 1e-6)
 
 
 def cover(height: int, width: int, frame: Size) -> Size:

@@ -62,10 +62,12 @@ class _Pending:
 
     def flush(self, image: np.ndarray) -> np.ndarray:
         """Do what waits, in one warp and as few colour passes as possible."""
-        if self.geometry:
+        own = bool(self.geometry)
+        if own:
             image = render(image, compose(self.geometry))
         for step in fuse(self.colour):
-            image = step.apply(image)
+            image = step.apply(image, out=image if own else None)
+            own = True
         self.geometry, self.colour = [], []
         return image
 

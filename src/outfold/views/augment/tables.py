@@ -6,8 +6,6 @@ A step has `apply(image, out)`, uint8 (h, w, 3) to the same, where `out` may be 
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
-
 import cv2
 import numpy as np
 
@@ -24,17 +22,16 @@ def to_levels(values: np.ndarray) -> np.ndarray:
 IDENTITY = to_levels(LEVELS)
 
 
-@runtime_checkable
-class ColourStep(Protocol):
+class ColourStep:
     """One pass over the colours of an image."""
 
     def apply(self, image: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """uint8 (h, w, 3) -> the same, written into `out` where it is given."""
-        ...
+        raise NotImplementedError
 
     def then(self, following: "ColourStep") -> "ColourStep | None":
-        """One step for both, or None."""
-        ...
+        """One step for both, or None where each needs its own pass."""
+        return None
 
 
 def fuse(steps: Iterable[ColourStep]) -> list[ColourStep]:
@@ -47,7 +44,7 @@ def fuse(steps: Iterable[ColourStep]) -> list[ColourStep]:
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(ColourStep):
     """A lookup table uint8 (256,) for all channels. Joining tables is exact."""
 
     values: np.ndarray
@@ -62,7 +59,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Contrast:
+class Contrast(ColourStep):
     """Each value v becomes factor * v + (1 - factor) * mean grey of the image; tables that follow join it.
 
     The mean is that of the image it meets, so a table before it is applied first.
@@ -84,7 +81,7 @@ class Contrast:
 
 
 @dataclass(frozen=True)
-class Matrix:
+class Matrix(ColourStep):
     """A colour matrix float64 (3, 4): each channel becomes a weighted sum of the three and a constant, in 0..255.
 
     Joined matrices round and clip once instead of each time.
@@ -106,7 +103,7 @@ class Matrix:
 
 
 @dataclass(frozen=True)
-class HueShift:
+class HueShift(ColourStep):
     """Turn the hue by this many whole turns, in floating point, as torchvision does."""
 
     turns: float
@@ -114,7 +111,7 @@ class HueShift:
     def apply(self, image: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """RGB -> HSV, turn, and back."""
         hsv = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2HSV)
-        hsv[..., 0] = (hsv[..., 0] + 360 * self.turns) % 360
+        hsv[..., 0] += 360 * self.turns  # OpenCV takes angles outside one turn
         rgb = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
         return cv2.convertScaleAbs(rgb, dst=out, alpha=255)
 
@@ -124,7 +121,7 @@ class HueShift:
 
 
 @dataclass(frozen=True)
-class HsvShift:
+class HsvShift(ColourStep):
     """Shift hue (in 2 degrees, going round), saturation and value (clipped) in OpenCV's 8-bit HSV."""
 
     hue: float
@@ -143,7 +140,3 @@ class HsvShift:
         )
         hsv = cv2.LUT(cv2.cvtColor(image, cv2.COLOR_RGB2HSV), tables[None])
         return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB, dst=out)
-
-    def then(self, following: ColourStep) -> ColourStep | None:
-        """Never joined: each conversion rounds."""
-        return None

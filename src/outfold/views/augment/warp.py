@@ -69,8 +69,8 @@ def render(image: np.ndarray, step: Affine) -> np.ndarray:
     """Resample once: uint8 (H, W, 3) -> a new uint8 (height, width, 3).
 
     Mirrors, quarter turns and whole-pixel crops move pixels without changing them; an upright window of whole pixels
-    takes the cheaper resize; everything else is a bilinear warp. Where the photo shrinks by 1.5 or more it is first
-    averaged over whole-number boxes, so that fine texture does not alias.
+    takes the cheaper resize; everything else is a bilinear warp. Where the photo shrinks by 2 or more it is first averaged
+    over boxes of whole pixels, so that fine texture does not alias.
     """
     image, matrix = _shrink(image, step.matrix)
     upright = _upright(image, matrix, step.height, step.width)
@@ -78,10 +78,10 @@ def render(image: np.ndarray, step: Affine) -> np.ndarray:
 
 
 def _shrink(image: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Average boxes of whole pixels, by the rounded number of input pixels per output pixel along each input axis."""
+    """Average boxes of whole pixels: as many as an output pixel spans along each input axis, rounded down."""
     height, width = image.shape[:2]
     box_x, box_y = (
-        min(max(1, round(math.hypot(*row))), side)
+        min(max(1, math.floor(math.hypot(*row) + TOLERANCE)), side)
         for row, side in zip(matrix[:2, :2].tolist(), (width, height), strict=True)
     )
     if box_x == box_y == 1:
