@@ -10,10 +10,13 @@ from pydantic import ValidationError
 
 from outfold.errors import RecipeError
 from outfold.recipe.explain import explain
+from outfold.recipe.json_schema import json_schema
 from outfold.recipe.keys import nearest
 from outfold.recipe.override import apply_profile, apply_sets, check_profiles
 from outfold.recipe.schema import Recipe
 from outfold.recipe.yaml_text import Document, dump_yaml, parse_yaml
+
+__all__ = ["builtin_names", "builtin_text", "dump_recipe", "json_schema", "load_recipe"]
 
 SUFFIX = ".yaml"
 
@@ -46,12 +49,6 @@ def dump_recipe(recipe: Recipe) -> str:
     Only what the recipe sets is written: a member's silence means the stage's settings, not the defaults.
     """
     return dump_yaml(recipe.model_dump(by_alias=True, exclude_unset=True, exclude={"profiles"}))
-
-
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema of a recipe, for editors that complete and check YAML."""
-    schema = Recipe.model_json_schema(by_alias=True)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
 def builtin_names() -> tuple[str, ...]:

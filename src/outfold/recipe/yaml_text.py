@@ -82,7 +82,7 @@ class _RecipeDumper(yaml.SafeDumper):
 
 
 def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    ambiguous = any(re.fullmatch(pattern, text) for _, pattern, _ in _RESOLVERS)
+    ambiguous = not text.isprintable() or any(re.fullmatch(pattern, text) for _, pattern, _ in _RESOLVERS)
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if ambiguous else None)
 
 
