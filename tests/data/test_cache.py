@@ -132,6 +132,21 @@ def test_bad_files_stop_with_a_list(photos: list[Path], tmp_path: Path) -> None:
         dropped[4]
 
 
+def test_rows_are_called_as_the_caller_wants(photos: list[Path], tmp_path: Path) -> None:
+    photos[2].write_bytes(b"text")
+    with pytest.raises(MediaError, match=r"train\.csv:4: .*2\.png: not an image"):
+        build(photos, tmp_path / "cache", name_row=lambda row: f"train.csv:{row + 2}")
+
+
+def test_rows_count_from_the_end_as_in_lists(photos: list[Path], tmp_path: Path) -> None:
+    cache = build([*photos[:4], tmp_path / "none"], tmp_path / "cache", on_bad="drop")
+    assert np.array_equal(cache[-2], cache[3])
+    with pytest.raises(MediaError, match="row 4"):
+        cache[-1]
+    with pytest.raises(IndexError):
+        cache[5]
+
+
 def test_missing_files_stop_before_anything_is_prepared(photos: list[Path], tmp_path: Path) -> None:
     photos[0] = tmp_path / "none.jpg"
     with pytest.raises(MediaError, match="does not exist"):

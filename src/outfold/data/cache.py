@@ -53,10 +53,10 @@ class ImageCache:
         """Bytes of pixels on disk."""
         self._pixels = np.asarray(np.memmap(arena, np.uint8, "r")) if self.nbytes else np.empty(0, np.uint8)
         position = {key: place for place, key in enumerate(index.keys)}
-        self._missing = dict(missing)
         self._places = [position[key] if key else -1 for key in keys]
         self._offsets, self._heights, self._widths = index.offsets, index.heights, index.widths
         unusable = {row: index.reasons[place] for row, place in enumerate(self._places) if place in index.reasons}
+        self._missing = dict(missing)
         self.bad: dict[int, str] = dict(sorted((missing | unusable).items()))
         """Rows without pixels and why."""
 
@@ -64,6 +64,7 @@ class ImageCache:
         return len(self._places)
 
     def __getitem__(self, row: int) -> np.ndarray:
+        row = range(len(self))[row]
         if row in self.bad:
             raise MediaError(f"row {row} has no photo in the cache", got=self.bad[row])
         place = self._places[row]
@@ -94,6 +95,7 @@ def build_cache(
     workers: int,
     on_bad: Literal["stop", "drop"] = "stop",
     progress: Progress | None = None,
+    name_row: Callable[[int], str] = "row {}".format,
 ) -> ImageCache:
     """Open the cache of these photos, preparing them first where it is not there yet.
 
@@ -107,16 +109,17 @@ def build_cache(
         workers: threads that read and prepare.
         on_bad: `stop` raises for bad files, once all were tried; `drop` lists their rows in `.bad`.
         progress: called as progress(done, total) for each distinct photo, from the calling thread.
+        name_row: what errors call a row, given its position from 0.
 
     Raises:
-        MediaError: with `stop`, the first bad files, their rows (from 0) and their number.
+        MediaError: with `stop`, the first bad files, their rows and their number.
         RunError: the folder cannot be written, or the disk is full; nothing half-written is left.
     """
     with _disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         keys, missing = content_keys(paths, folder, workers=workers)
         if on_bad == "stop":
-            _refuse_bad(paths, missing)
+            _refuse_bad(missing, len(paths), name_row)
         photos = _distinct(keys, paths)
         place = folder / _cache_key(photos, prepare_key)
         with exclusive(folder / f"{place.name}.lock"):
@@ -126,7 +129,7 @@ def build_cache(
                 progress(len(photos), len(photos))
         cache = ImageCache(place, keys, missing)
     if on_bad == "stop":
-        _refuse_bad(paths, cache.bad)
+        _refuse_bad(cache.bad, len(paths), name_row)
     return cache
 
 
@@ -151,9 +154,8 @@ def _disk_errors(folder: Path) -> Iterator[None]:
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         problem = "the disk is full" if full else "the cache cannot be written or read"
-        free = f"{shutil.disk_usage(folder).free / 2**20:.0f} MiB free" if full else error
         fix = "free some space, or set OUTFOLD_CACHE to a folder on another disk"
-        raise RunError(f"{folder}: {problem}", got=free, fix=fix) from error
+        raise RunError(f"{folder}: {problem}", got=error, fix=fix) from error
 
 
 def _cache_key(keys: Iterable[str], prepare_key: str) -> str:
@@ -164,13 +166,13 @@ def _cache_key(keys: Iterable[str], prepare_key: str) -> str:
     return digest.hexdigest()
 
 
-def _refuse_bad(paths: Sequence[Path], bad: dict[int, str], limit: int = 10) -> None:
+def _refuse_bad(bad: dict[int, str], total: int, name_row: Callable[[int], str], limit: int = 10) -> None:
     if not bad:
         return
-    lines = [f"row {row}: {reason.replace(chr(10), ';')}" for row, reason in list(bad.items())[:limit]]
+    lines = [f"{name_row(row)}: {reason.replace(chr(10), ';')}" for row, reason in list(bad.items())[:limit]]
     more = [f".. and {len(bad) - limit} more"] if len(bad) > limit else []
     raise MediaError(
-        f"{len(bad)} of {len(paths)} photos cannot be used",
+        f"{len(bad)} of {total} photos cannot be used",
         got="\n            ".join([*lines, *more]),
         fix="mend or remove these rows, or set data.on_bad_media to drop",
     )
