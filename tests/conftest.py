@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,3 +27,52 @@ def shared_data() -> Callable[[str], Path]:
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No test reads or fills the user's cache."""
     monkeypatch.setenv("OUTFOLD_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small folder as a user has it: 90 photos of three colours, train.csv with labels and sites, test.csv."""
+    import cv2
+    import numpy as np
+    import pandas as pd
+
+    root = tmp_path_factory.mktemp("shapes")
+    (root / "images").mkdir()
+    generator = np.random.default_rng(0)
+    rows = []
+    for number in range(90):
+        label = ["red", "green", "blue"][number % 3]
+        photo = generator.integers(0, 90, (40, 48, 3), dtype=np.uint8)
+        photo[10:30, 12:36, 2 - number % 3] += 120
+        cv2.imwrite(str(root / "images" / f"p{number:03d}.png"), photo)
+        rows.append({"photo": f"p{number:03d}", "colour": label, "site": f"s{number // 6}", "is_red": number % 3 == 0})
+    table = pd.DataFrame(rows)
+    table["amount"] = table["colour"].map({"red": 10.0, "green": 20.0, "blue": 35.0}) + generator.normal(0, 1, 90)
+    table[:72].to_csv(root / "train.csv", index=False)
+    table[72:][["photo"]].to_csv(root / "test.csv", index=False)
+    return root
+
+
+@pytest.fixture
+def tiny_recipe() -> dict[str, Any]:
+    """A recipe for `shapes` with a tiny network that trains in a second."""
+    return {
+        "name": "tiny",
+        "data": {"train": "train.csv", "test": "test.csv", "id": "photo", "image": {"path": "images/{photo}.png"}},
+        "task": {"kind": "multiclass", "target": "colour", "metric": "macro_f1", "metrics": ["accuracy", "log_loss"]},
+        "folds": {"k": 3, "group": "site", "stratify": "colour"},
+        "stages": {
+            "fit": {
+                "kind": "train",
+                "backbone": "test_efficientnet",
+                "weights": "none",
+                "view": {"size": 32, "resize": "squash"},
+                "augment": ["hflip", {"color_jitter": 0.1}],
+                "batch_size": 8,
+                "phases": [{"name": "all", "epochs": 3, "lr": 3e-3, "schedule": "cosine", "warmup_epochs": 0.5}],
+                "predict": {"tta": ["identity", "hflip"]},
+                "members": {"a": {}},
+            },
+            "answer": {"kind": "submit", "from": "fit"},
+        },
+    }

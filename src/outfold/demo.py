@@ -1,4 +1,4 @@
-"""The demo: photos of solar cells from a PyPI package as a user's own folder, and a run of the recipe `solar-cells` on it.
+"""The demo: photos of solar cells laid out as a user's own folder, and a run of the recipe `solar-cells` on it.
 
 The photos were cut from 44 solar modules and are numbered in the modules' order, so cells of one module are alike in
 more than their defects: brightness, wiring, camera. A model can learn the module instead of the defect. Folds that keep
@@ -48,7 +48,8 @@ def load_cells() -> pd.DataFrame:
         folder = Path(str(resources.files("elpv_dataset"))) / "data"
     except ModuleNotFoundError as error:
         raise OutfoldError(
-            "the demo's photos are not installed", fix="install outfold with its demo extra: pip install 'outfold[demo]'"
+            "the demo's photos are not installed",
+            fix="install outfold with its demo extra: pip install 'outfold[demo]'",
         ) from error
     cells = pd.read_csv(folder / "labels.csv", sep=r"\s+", names=["file", "probability", "type"])
     cells["file"] = [folder / name for name in cells["file"]]
@@ -87,10 +88,14 @@ def explain(folder: Path) -> str:
         summary = read_json(run / SUMMARY) if (run / SUMMARY).exists() else {}
         if summary.get("status") == "complete":
             scores[name] = summary["score"]
-            lines.append(f"  {name:8s} folds: {summary['score']:.3f} out of fold, {new_cells_auc(run):.3f} on new modules")
+            lines.append(
+                f"  {name:8s} folds: {summary['score']:.3f} out of fold, {new_cells_auc(run):.3f} on new modules"
+            )
     lines.insert(0, "ROC-AUC, and on the cells of 4 modules that no model ever saw:")
     if len(scores) == 2:
-        lines.append(f"  random folds flatter by {scores['random'] - scores['grouped']:.3f}: they share modules with training")
+        lines.append(
+            f"  random folds flatter by {scores['random'] - scores['grouped']:.3f}: they share modules with training"
+        )
     else:
         other = "random" if "grouped" in scores else "grouped"
         lines.append(f"  outfold demo --folds {other}    to see what {other} folds would have said")

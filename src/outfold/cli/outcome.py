@@ -35,7 +35,9 @@ def _cautions(summary: dict[str, Any]) -> list[str]:
     data = summary["data"]
     lines = [f"warning: {warning}" for warning in data["warnings"]]
     if data["dropped"]:
-        lines.append(f"warning: {len(data['dropped'])} rows were left out because of their media; the report lists them")
+        lines.append(
+            f"warning: {len(data['dropped'])} rows were left out because of their media; the report lists them"
+        )
     for name, stage in summary["stages"].items():
         if stage.get("wait_share", 0) > WAIT_WORTH_SAYING:
             lines.append(

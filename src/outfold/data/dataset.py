@@ -61,6 +61,7 @@ class Dataset:
         target: float32 (n, k) of the training rows, as `codec.encode` gives it.
         weight: float32 (n, 1) sample weights, or None.
         folds: the fold of each training row.
+        held_out: the folds that are held out in turn: all, unless the recipe asks for some only.
         dropped: (id, reason) of rows left out because of their media.
         warnings: sentences for the report.
     """
@@ -72,5 +73,11 @@ class Dataset:
     target: np.ndarray
     weight: np.ndarray | None
     folds: FoldTable
+    held_out: tuple[int, ...]
     dropped: Sequence[tuple[str, str]] = ()
     warnings: Sequence[str] = ()
+
+    @property
+    def scored_rows(self) -> np.ndarray:
+        """int64 (m,), the training rows that get an out-of-fold prediction."""
+        return np.flatnonzero(np.isin(self.folds.fold, self.held_out))

@@ -15,6 +15,9 @@ Forward = Callable[[dict[str, Tensor]], Tensor]
 """What an engine offers: named float32 inputs -> logits (b, k)."""
 
 
+CPU = torch.device("cpu")
+
+
 @dataclass(frozen=True)
 class Predictor:
     """How rows are predicted by one model.
@@ -32,7 +35,7 @@ class Predictor:
     views: Sequence[str] = ("identity",)
     activation: Callable[[Tensor], Tensor] | None = None
     batch_size: int = 64
-    device: torch.device = torch.device("cpu")
+    device: torch.device = CPU
     workers: int = 2
 
     def __call__(

@@ -106,6 +106,8 @@ class Folds(Spec):
     """A column of the training table that already holds the folds."""
     file: str | None = None
     """A CSV of id and fold, relative to the data root, e.g. an edited folds.csv of an earlier run."""
+    only: tuple[int, ...] | None = None
+    """Train and score only these folds, e.g. [0] for a quick look or a single hold-out; all when not given."""
     duplicates: Literal["group", "ignore"] = "group"
     """Rows with byte-identical files share a fold (`group`), or are treated as unrelated."""
 

@@ -86,16 +86,16 @@ def default_workers() -> int:
     return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 8)
 
 
-def _run(
-    recipe: Recipe, folder: Path, root: Path, device: torch.device, workers: int, emit: Emit
-) -> dict[str, Any]:
+def _run(recipe: Recipe, folder: Path, root: Path, device: torch.device, workers: int, emit: Emit) -> dict[str, Any]:
     dataset = load_dataset(recipe, root, workers=workers, emit=emit)
     write_folds(dataset.folds, folder / FOLDS)
     write_json(folder / TARGET, dataset.codec.to_dict())
     context = Context(recipe, dataset, folder, Compute(device, workers, emit))
     jobs = plan(context)
     todo = [job for job in jobs if not context.is_done(job)]
-    emit({"event": "planned", "jobs": len(jobs), "done": len(jobs) - len(todo), "megapixels": sum(j.work for j in todo)})
+    emit(
+        {"event": "planned", "jobs": len(jobs), "done": len(jobs) - len(todo), "megapixels": sum(j.work for j in todo)}
+    )
     stages = {}
     for name in recipe.stages:
         _run_stage(name, [job for job in todo if job.stage == name], context)

@@ -70,7 +70,12 @@ class Run:
         return pd.read_parquet(path) if path.exists() else None
 
     def predict(
-        self, table: pd.DataFrame | Path | str, *, root: Path | str | None = None, device: str = "auto", emit: Emit = lambda event: None
+        self,
+        table: pd.DataFrame | Path | str,
+        *,
+        root: Path | str | None = None,
+        device: str = "auto",
+        emit: Emit = lambda event: None,
     ) -> pd.DataFrame:
         """Predict new rows with the run's models, in the way its out-of-fold predictions were made.
 
@@ -91,8 +96,8 @@ class Run:
         rows, _ = load_rows(self.recipe, samples, "new", workers=compute.workers, emit=emit)
         codec = TargetCodec.from_dict(read_json(self.path / TARGET))
         name, stage = next((n, s) for n, s in reversed(self.recipe.stages.items()) if isinstance(s, TrainStage))
-        folds = sorted(pd.read_csv(self.path / FOLDS)["fold"].unique().tolist())
-        predictions = train.predict(self.path / "stages" / name, stage, folds, codec, rows, compute)
+        folds = self.recipe.folds.only or sorted(pd.read_csv(self.path / FOLDS)["fold"].unique().tolist())
+        predictions = train.predict(name, stage, folds, rows, codec, self.path, compute)
         answer = pd.concat([pd.Series(predictions.ids, name="id"), codec.labels(predictions.values)], axis=1)
         if codec.kind != "regression":
             answer = pd.concat([answer, prediction_columns(predictions).drop(columns="id")], axis=1)

@@ -12,6 +12,7 @@ from outfold.data.folds import make_folds
 from outfold.data.table import Samples, load_samples
 from outfold.data.targets import TargetCodec
 from outfold.errors import RecipeError
+from outfold.recipe.data import Folds
 from outfold.recipe.schema import Recipe
 from outfold.recipe.train import TrainSettings, TrainStage
 from outfold.stages.inputs import photo_key, photo_side
@@ -45,7 +46,21 @@ def load_dataset(recipe: Recipe, root: Path, *, workers: int, emit: Emit) -> Dat
     if recipe.data.weight is not None:
         weight = frame[recipe.data.weight].to_numpy(np.float32)[:, None]
     folds = make_folds(recipe.folds, train.samples, content_keys=train.content or None, root=root)
-    return Dataset(root, train, test, codec, codec.encode(frame), weight, folds, dropped)
+    held_out = chosen_folds(recipe.folds, folds.fold)
+    return Dataset(root, train, test, codec, codec.encode(frame), weight, folds, held_out, dropped)
+
+
+def chosen_folds(folds: Folds, fold: np.ndarray) -> tuple[int, ...]:
+    """The folds to hold out: all there are, or those that the recipe asks for.
+
+    Raises:
+        RecipeError: one that is asked for does not exist.
+    """
+    there = tuple(int(number) for number in np.unique(fold))
+    missing = [number for number in folds.only or () if number not in there]
+    if missing:
+        raise RecipeError("folds.only names folds that do not exist", got=missing, expected=list(there))
+    return there if folds.only is None else folds.only
 
 
 def load_rows(

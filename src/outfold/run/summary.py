@@ -3,7 +3,6 @@
 import platform
 from collections.abc import Mapping
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,8 @@ from outfold.files import read_json, write_atomically
 from outfold.metrics import get_metric, interval, score
 from outfold.recipe.train import TrainStage
 from outfold.run.folder import OOF, PREDICTIONS
-from outfold.stages.base import Context, Job, Result
+from outfold.stages.base import Context, Model, Result
+from outfold.stages.predicting import read_predictions
 from outfold.stages.scoring import metric_names
 
 PACKAGES = ("outfold", "torch", "timm", "lightning-fabric", "numpy", "pandas", "opencv-python-headless", "scikit-learn")
@@ -31,9 +31,10 @@ def write_tables(context: Context, result: Result) -> None:
     """Write oof.parquet and, with a test table, predictions.parquet."""
     dataset = context.dataset
     if result.oof is not None:
-        truth = dataset.train.samples.frame[list(dataset.codec.columns)].reset_index(drop=True)
+        rows = dataset.scored_rows
+        truth = dataset.train.samples.frame[list(dataset.codec.columns)].iloc[rows].reset_index(drop=True)
         oof = prediction_columns(result.oof)
-        oof.insert(1, "fold", dataset.folds.fold)
+        oof.insert(1, "fold", dataset.folds.fold[rows])
         table = pd.concat([oof[["id", "fold"]], truth, oof.drop(columns=["id", "fold"])], axis=1)
         write_atomically(context.folder / OOF, lambda part: table.to_parquet(part, index=False))
     if result.test is not None:
@@ -44,12 +45,14 @@ def write_tables(context: Context, result: Result) -> None:
 def scores_with_intervals(predictions: Predictions, context: Context) -> dict[str, dict[str, float]]:
     """By metric, the score of all out-of-fold rows and its 95% interval, over groups where there are groups."""
     task, dataset = context.recipe.task, context.dataset
-    values = predictions.aligned_to(dataset.train.samples.ids).values
+    rows = dataset.scored_rows
+    target, groups = dataset.target[rows], dataset.folds.groups
+    values = predictions.aligned_to(dataset.train.samples.ids[rows]).values
     scores = {}
     for name in metric_names(task):
         metric = get_metric(name, task.kind)
-        low, high = interval(metric, dataset.target, values, groups=dataset.folds.groups)
-        scores[name] = {"value": score(name, task.kind, dataset.target, values), "low": low, "high": high}
+        low, high = interval(metric, target, values, groups=None if groups is None else groups[rows])
+        scores[name] = {"value": score(name, task.kind, target, values), "low": low, "high": high}
     return scores
 
 
@@ -59,15 +62,19 @@ def stage_summary(name: str, context: Context, result: Result) -> dict[str, Any]
     entry: dict[str, Any] = {"kind": stage.kind}
     if not isinstance(stage, TrainStage) or result.oof is None:
         return entry
-    jobs = [job for job in context.jobs if job.stage == name and job.step == "fit"]
-    records = {job: read_json(context.place(job) / "fit.json") for job in jobs}
+    models = [job.model for job in context.jobs if job.stage == name and job.step == "fit" and job.model is not None]
+    records = {model: read_json(context.place(model) / "fit.json") for model in models}
     entry |= _scores(result.oof, context)
     entry["seconds"] = round(sum(record["seconds"] for record in records.values()), 2)
     entry["wait_share"] = _mean_wait(records)
-    entry["folds"] = [_fold_summary(int(fold), result.oof, context) for fold in np.unique(context.dataset.folds.fold)]
+    entry["folds"] = [_fold_summary(fold, result.oof, context) for fold in context.dataset.held_out]
     entry["members"] = {
         member: _scores(part.oof, context)
-        | {"jobs": [_job_summary(job, record, context) for job, record in records.items() if job.member == member]}
+        | {
+            "jobs": [
+                _model_summary(model, record, context) for model, record in records.items() if model.member == member
+            ]
+        }
         for member, part in result.members.items()
         if part.oof is not None
     }
@@ -82,27 +89,27 @@ def _scores(predictions: Predictions, context: Context) -> dict[str, Any]:
 def _fold_summary(fold: int, oof: Predictions, context: Context) -> dict[str, Any]:
     task, dataset = context.recipe.task, context.dataset
     rows = np.flatnonzero(dataset.folds.fold == fold)
-    values = oof.values[rows]
+    values = oof.aligned_to(dataset.train.samples.ids[dataset.scored_rows]).values[
+        dataset.folds.fold[dataset.scored_rows] == fold
+    ]
     scores = {name: score(name, task.kind, dataset.target[rows], values) for name in metric_names(task)}
     return {"fold": fold, "rows": len(rows), "score": scores[task.metric], "scores": scores}
 
 
-def _job_summary(job: Job, record: Mapping[str, Any], context: Context) -> dict[str, Any]:
-    predictions = pd.read_parquet(context.place(job) / "oof.parquet")
+def _model_summary(model: Model, record: Mapping[str, Any], context: Context) -> dict[str, Any]:
     task, dataset = context.recipe.task, context.dataset
-    space = read_json(context.place(job) / "oof.json")["space"]
-    values = Predictions.from_frame(predictions, dataset.codec.outputs, space).to_probability(task.kind)
-    rows = np.flatnonzero(dataset.folds.fold == job.fold)
-    aligned = values.aligned_to(dataset.train.samples.ids[rows]).values
+    rows = np.flatnonzero(dataset.folds.fold == model.fold)
+    predictions = read_predictions(context.place(model), "oof", dataset.codec).to_probability(task.kind)
+    values = predictions.aligned_to(dataset.train.samples.ids[rows]).values
     return {
-        "fold": job.fold,
-        "seed": job.seed,
-        "score": score(task.metric, task.kind, dataset.target[rows], aligned),
+        "fold": model.fold,
+        "seed": model.seed,
+        "score": score(task.metric, task.kind, dataset.target[rows], values),
         **{name: record[name] for name in ("epochs", "best_epoch", "seconds", "wait_share")},
     }
 
 
-def _mean_wait(records: Mapping[Job, Mapping[str, Any]]) -> float:
+def _mean_wait(records: Mapping[Model, Mapping[str, Any]]) -> float:
     seconds = sum(record["seconds"] for record in records.values())
     waited = sum(record["seconds"] * record["wait_share"] for record in records.values())
     return round(waited / seconds, 4) if seconds else 0.0

@@ -1,7 +1,7 @@
 """What all kinds of stages share: jobs, the context they run in, and the result they leave.
 
-A kind of stage is three functions (see `outfold.stages.STAGE_KINDS`): `plan` lists its jobs, `perform` does one of them,
-`collect` reads what they left and returns the stage's predictions.
+A kind of stage is three functions (see `outfold.stages.STAGE_KINDS`): `plan` lists its jobs, `perform` does one of
+them, `collect` reads what they left and returns the stage's predictions.
 """
 
 import hashlib
@@ -26,6 +26,21 @@ FORMAT = 1
 
 
 @dataclass(frozen=True)
+class Model:
+    """Which model of a run: a member of a stage, trained with one fold held out and one seed."""
+
+    stage: str
+    member: str
+    fold: int
+    seed: int
+
+    @property
+    def place(self) -> Path:
+        """Folder of the model's files, relative to the run's `stages` folder."""
+        return Path(self.stage, self.member, f"fold{self.fold}-seed{self.seed}")
+
+
+@dataclass(frozen=True)
 class Job:
     """One piece of work that is done once and kept.
 
@@ -34,33 +49,24 @@ class Job:
         step: what is made: `fit` (weights), `oof`, `test` (predictions), `file` (a submission).
         key: hash of everything the outcome depends on.
         work: expected cost in millions of pixels passed through a model, for progress.
-        member: the member's name, where the job belongs to one.
-        fold: the fold that is held out.
-        seed: the seed of the training.
+        model: the model that is trained or predicts, if the job has one.
     """
 
     stage: str
     step: str
     key: str
     work: float = 0.0
-    member: str | None = None
-    fold: int | None = None
-    seed: int | None = None
+    model: Model | None = None
 
     @property
     def place(self) -> Path:
         """Folder of the job's files, relative to the run's `stages` folder."""
-        return Path(self.stage) if self.member is None else job_place(self.stage, self.member, self.fold, self.seed)
+        return Path(self.stage) if self.model is None else self.model.place
 
     @property
     def title(self) -> str:
         """How the job is called in progress and logs."""
         return f"{self.place} {self.step}"
-
-
-def job_place(stage: str, member: str, fold: int | None, seed: int | None) -> Path:
-    """Folder of one model of a stage, relative to the run's `stages` folder."""
-    return Path(stage, member, f"fold{fold}-seed{seed}")
 
 
 @dataclass(frozen=True)
@@ -113,9 +119,9 @@ class Context:
     jobs: list[Job] = field(default_factory=list)
     results: dict[str, Result] = field(default_factory=dict)
 
-    def place(self, job: Job) -> Path:
-        """The job's folder."""
-        return self.folder / "stages" / job.place
+    def place(self, part: Job | Model) -> Path:
+        """The folder of a job or a model."""
+        return self.folder / "stages" / part.place
 
     def is_done(self, job: Job) -> bool:
         """Whether the job was finished before, with this very key."""

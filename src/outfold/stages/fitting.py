@@ -12,7 +12,7 @@ from outfold.data.targets import TargetScaler
 from outfold.files import write_atomically, write_json
 from outfold.models.network import build_network
 from outfold.recipe.train import TrainSettings
-from outfold.stages.base import Context, Job
+from outfold.stages.base import Context, Job, Model
 from outfold.stages.inputs import image_input
 from outfold.stages.scoring import greater_is_better, judged, metric_names, scores_of
 from outfold.training.checkpoints import save_weights
@@ -22,18 +22,17 @@ from outfold.training.fit import Examples, Fit, Judge, Split
 from outfold.training.losses import LossFunction, build_loss
 
 
-def fit_member(job: Job, settings: TrainSettings, context: Context) -> None:
-    """Train one member on one fold and seed; leaves weights.safetensors, history.csv and fit.json in the job's folder.
+def fit_model(job: Job, model: Model, settings: TrainSettings, context: Context) -> None:
+    """Train one model; leaves weights.safetensors, history.csv and fit.json in the job's folder.
 
     The record fit.json is written last: a job without it is not done.
     """
     started = time.perf_counter()
     dataset, folder = context.dataset, context.place(job)
     folder.mkdir(parents=True, exist_ok=True)
-    assert job.seed is not None  # every fit job has one
-    torch.manual_seed(job.seed)
+    torch.manual_seed(model.seed)
     network, stats = build_network(settings, len(dataset.codec.outputs), root=dataset.root, pretrained=True)
-    split = split_rows(job, settings, context)
+    split = split_rows(model, settings, context)
     scaler = TargetScaler.fit(dataset.target[split.train]) if dataset.codec.kind == "regression" else None
     inputs = {"image": image_input(settings, stats, dataset.train)}
     fabric = make_fabric(context.compute.device, settings.precision)
@@ -52,7 +51,7 @@ def fit_member(job: Job, settings: TrainSettings, context: Context) -> None:
         fabric=fabric,
         folder=folder / "checkpoints",
         key=job.key,
-        seed=job.seed,
+        seed=model.seed,
         workers=context.compute.workers,
         features=lambda net: frozen_features(
             net, inputs, len(dataset.train), dataset.train.content, settings, fabric, context.compute.workers
@@ -64,8 +63,8 @@ def fit_member(job: Job, settings: TrainSettings, context: Context) -> None:
     write_atomically(folder / "history.csv", lambda part: pd.DataFrame(fit.history).to_csv(part, index=False))
     record = {
         "key": job.key,
-        "seed": job.seed,
-        "fold": job.fold,
+        "seed": model.seed,
+        "fold": model.fold,
         "epochs": len(fit.history),
         "best_epoch": best_epoch,
         "mean": list(stats.mean),
@@ -78,12 +77,12 @@ def fit_member(job: Job, settings: TrainSettings, context: Context) -> None:
     clear_checkpoints(folder / "checkpoints", keep=settings.keep.top > 1)
 
 
-def split_rows(job: Job, settings: TrainSettings, context: Context) -> Split:
-    """The rows of the job's fold judge, all others train; with a balanced sampler, their chances."""
+def split_rows(model: Model, settings: TrainSettings, context: Context) -> Split:
+    """The rows of the model's fold judge, all others train; with a balanced sampler, their chances."""
     fold = context.dataset.folds.fold
-    train = np.flatnonzero(fold != job.fold)
+    train = np.flatnonzero(fold != model.fold)
     chances = sample_weights(_onehot(context, train)) if settings.balance in ("sampler", "both") else None
-    return Split(train, np.flatnonzero(fold == job.fold), chances)
+    return Split(train, np.flatnonzero(fold == model.fold), chances)
 
 
 def objective_of(settings: TrainSettings, split: Split, context: Context) -> LossFunction:
@@ -118,5 +117,3 @@ def clear_checkpoints(folder: Path, *, keep: bool) -> None:
 def _onehot(context: Context, rows: np.ndarray) -> np.ndarray:
     target = context.dataset.target[rows]
     return np.concatenate([1 - target, target], axis=1) if context.dataset.codec.kind == "binary" else target
-
-

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 
 from outfold.data.dataset import Rows
@@ -12,7 +13,7 @@ from outfold.files import read_json, write_atomically, write_json
 from outfold.inference.predict import Predictor
 from outfold.models.network import InputStats, build_network
 from outfold.recipe.train import TrainSettings
-from outfold.stages.base import Compute, Context, Job
+from outfold.stages.base import Compute, Context, Job, Model
 from outfold.stages.inputs import image_input
 from outfold.stages.scoring import ACTIVATIONS
 from outfold.training.checkpoints import load_weights
@@ -20,11 +21,11 @@ from outfold.training.device import make_fabric
 from outfold.work import megapixels
 
 
-def predict_member(job: Job, settings: TrainSettings, context: Context) -> None:
+def predict_model(job: Job, model: Model, settings: TrainSettings, context: Context) -> None:
     """Predict the job's held-out rows (`oof`) or the test table (`test`); leaves a parquet file and its record."""
     dataset = context.dataset
     if job.step == "oof":
-        source, rows = dataset.train, np.flatnonzero(dataset.folds.fold == job.fold)
+        source, rows = dataset.train, np.flatnonzero(dataset.folds.fold == model.fold)
     else:
         assert dataset.test is not None  # test jobs are planned only where there is a test table
         source, rows = dataset.test, np.arange(len(dataset.test))
@@ -34,6 +35,12 @@ def predict_member(job: Job, settings: TrainSettings, context: Context) -> None:
         folder / f"{job.step}.parquet", lambda part: predictions.to_frame("").to_parquet(part, index=False)
     )
     write_json(folder / f"{job.step}.json", {"key": job.key, "space": predictions.space})
+
+
+def read_predictions(folder: Path, step: str, codec: TargetCodec) -> Predictions:
+    """The predictions that `predict_model` left in a model's folder for this step."""
+    space = read_json(folder / f"{step}.json")["space"]
+    return Predictions.from_frame(pd.read_parquet(folder / f"{step}.parquet"), codec.outputs, space)
 
 
 def predict_rows(

@@ -33,9 +33,7 @@ def metric_names(task: Task, *further: str | None) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def scores_of(
-    names: Sequence[str], kind: TaskKind, target: np.ndarray, prediction: np.ndarray
-) -> dict[str, float]:
+def scores_of(names: Sequence[str], kind: TaskKind, target: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
     """By metric name, the score of predictions (n, k) against encoded targets (n, k)."""
     return {name: score(name, kind, target, prediction) for name in names}
 

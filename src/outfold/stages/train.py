@@ -4,17 +4,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from outfold.data.dataset import Rows
 from outfold.data.predictions import Predictions
 from outfold.data.targets import TargetCodec
-from outfold.files import read_json
 from outfold.models.weights import weights_identity
 from outfold.recipe.train import TrainSettings, TrainStage
-from outfold.stages.base import FORMAT, Compute, Context, Job, Result, digest, job_place
-from outfold.stages.fitting import fit_member
-from outfold.stages.predicting import predict_member, predict_rows
+from outfold.stages.base import FORMAT, Compute, Context, Job, Model, Result, digest
+from outfold.stages.fitting import fit_model
+from outfold.stages.predicting import predict_model, predict_rows, read_predictions
 from outfold.views.batches import training_batches
 from outfold.work import megapixels
 
@@ -24,17 +22,19 @@ def plan(name: str, stage: TrainStage, context: Context) -> list[Job]:
     return [
         job
         for member in stage.members
-        for seed in stage.seeds
-        for fold in folds_of(context)
-        for job in _member_jobs(name, stage, member, fold, seed, context)
+        for model in models_of(name, stage, member, context.dataset.held_out)
+        for job in _model_jobs(model, stage.member_settings(member), context)
     ]
 
 
 def perform(job: Job, stage: TrainStage, context: Context) -> None:
     """Do one job."""
-    assert job.member is not None  # every job of this stage belongs to a member
-    settings = stage.member_settings(job.member)
-    (fit_member if job.step == "fit" else predict_member)(job, settings, context)
+    assert job.model is not None  # every job of this stage has one
+    settings = stage.member_settings(job.model.member)
+    if job.step == "fit":
+        fit_model(job, job.model, settings, context)
+    else:
+        predict_model(job, job.model, settings, context)
 
 
 def collect(name: str, stage: TrainStage, context: Context) -> Result:
@@ -44,28 +44,36 @@ def collect(name: str, stage: TrainStage, context: Context) -> Result:
 
 
 def predict(
-    folder: Path, stage: TrainStage, folds: Sequence[int], codec: TargetCodec, rows: Rows, compute: Compute
+    name: str, stage: TrainStage, folds: Sequence[int], rows: Rows, codec: TargetCodec, folder: Path, compute: Compute
 ) -> Predictions:
     """Predict rows that were not part of the run, as the test table is predicted.
 
     Args:
-        folder: the stage's folder in the run.
+        name: the stage's name.
         stage: its settings.
-        folds: the folds it trained.
-        codec: between outputs and the user's labels.
+        folds: the folds it held out.
         rows: rows that can be read.
+        codec: between outputs and the user's labels.
+        folder: the run folder; nothing else is read.
         compute: device, workers and who is told.
     """
     everything = np.arange(len(rows))
     members = {}
     for member in stage.members:
         settings = stage.member_settings(member)
-        places = [folder.parent / job_place(folder.name, member, fold, seed) for seed in stage.seeds for fold in folds]
-        parts = [predict_rows(place, settings, codec, rows, everything, compute) for place in places]
+        parts = [
+            predict_rows(folder / "stages" / model.place, settings, codec, rows, everything, compute)
+            for model in models_of(name, stage, member, folds)
+        ]
         members[member] = Result(None, Predictions.mean(parts).to_probability(codec.kind))
     test = combined(members).test
     assert test is not None  # each member predicted
     return test
+
+
+def models_of(name: str, stage: TrainStage, member: str, folds: Sequence[int]) -> list[Model]:
+    """One model a seed and fold."""
+    return [Model(name, member, fold, seed) for seed in stage.seeds for fold in folds]
 
 
 def combined(members: dict[str, Result]) -> Result:
@@ -75,26 +83,29 @@ def combined(members: dict[str, Result]) -> Result:
     return Result(Predictions.mean(oof) if oof else None, Predictions.mean(test) if test else None, members)
 
 
-def folds_of(context: Context) -> list[int]:
-    """The folds, in order."""
-    return [int(fold) for fold in np.unique(context.dataset.folds.fold)]
-
-
-def _member_jobs(
-    name: str, stage: TrainStage, member: str, fold: int, seed: int, context: Context
-) -> Iterator[Job]:
-    settings, dataset = stage.member_settings(member), context.dataset
-    train, valid = np.flatnonzero(dataset.folds.fold != fold), np.flatnonzero(dataset.folds.fold == fold)
+def _model_jobs(model: Model, settings: TrainSettings, context: Context) -> Iterator[Job]:
+    """Fit, then predict the held-out rows, then the test table; each is kept as long as its own inputs stay."""
+    dataset = context.dataset
+    train, valid = np.flatnonzero(dataset.folds.fold != model.fold), np.flatnonzero(dataset.folds.fold == model.fold)
     size, views = settings.view.height_width, len(settings.predict.tta)
-    fit_key = digest(FORMAT, _fit_recipe(settings, context), seed, _content(dataset.train, train, valid),
-                     dataset.target, dataset.weight if dataset.weight is not None else "", train, valid)
+    fit_key = digest(
+        FORMAT,
+        _fit_recipe(settings, context),
+        model.seed,
+        _content(dataset.train, train, valid),
+        dataset.target,
+        dataset.weight if dataset.weight is not None else "",
+        train,
+        valid,
+    )
     predict_recipe = settings.predict.model_dump(mode="json", exclude={"batch_size"})
-    yield Job(name, "fit", fit_key, fit_work(settings, len(train), len(valid)), member, fold, seed)
-    yield Job(name, "oof", digest(fit_key, predict_recipe), megapixels(len(valid) * views, size), member, fold, seed)
+    yield Job(model.stage, "fit", fit_key, fit_work(settings, len(train), len(valid)), model)
+    oof_work = megapixels(len(valid) * views, size)
+    yield Job(model.stage, "oof", digest(fit_key, predict_recipe), oof_work, model)
     if dataset.test is not None:
         everything = np.arange(len(dataset.test))
         key = digest(fit_key, predict_recipe, _content(dataset.test, everything))
-        yield Job(name, "test", key, megapixels(len(dataset.test) * views, size), member, fold, seed)
+        yield Job(model.stage, "test", key, megapixels(len(dataset.test) * views, size), model)
 
 
 def fit_work(settings: TrainSettings, train: int, valid: int) -> float:
@@ -128,23 +139,17 @@ def _content(rows: Rows, *selections: np.ndarray) -> list[list[str]]:
 
 
 def _collect_member(name: str, stage: TrainStage, member: str, context: Context) -> Result:
-    kind, ids = context.dataset.codec.kind, context.dataset.train.samples.ids
-    oof = [
-        Predictions.concat([_read(Job(name, "oof", "", 0.0, member, fold, seed), context) for fold in folds_of(context)])
-        for seed in stage.seeds
-    ]
-    test = []
-    if context.dataset.test is not None:
-        places = [(fold, seed) for seed in stage.seeds for fold in folds_of(context)]
-        test = [_read(Job(name, "test", "", 0.0, member, fold, seed), context) for fold, seed in places]
+    """Folds put together, seeds averaged; for the test table both are averaged."""
+    dataset = context.dataset
+    kind, ids = dataset.codec.kind, dataset.train.samples.ids[dataset.scored_rows]
+    models = models_of(name, stage, member, dataset.held_out)
+    by_seed = [[_read(m, "oof", context) for m in models if m.seed == seed] for seed in stage.seeds]
+    oof = [Predictions.concat(parts).aligned_to(ids) for parts in by_seed]
+    test = [_read(model, "test", context) for model in models] if dataset.test is not None else []
     return Result(
-        Predictions.mean([part.aligned_to(ids) for part in oof]).to_probability(kind),
-        Predictions.mean(test).to_probability(kind) if test else None,
+        Predictions.mean(oof).to_probability(kind), Predictions.mean(test).to_probability(kind) if test else None
     )
 
 
-def _read(job: Job, context: Context) -> Predictions:
-    folder = context.place(job)
-    space = read_json(folder / f"{job.step}.json")["space"]
-    frame = pd.read_parquet(folder / f"{job.step}.parquet")
-    return Predictions.from_frame(frame, context.dataset.codec.outputs, space)
+def _read(model: Model, step: str, context: Context) -> Predictions:
+    return read_predictions(context.place(model), step, context.dataset.codec)

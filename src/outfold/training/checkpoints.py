@@ -1,6 +1,7 @@
 """What of a training stays on disk: the weights worth keeping, and the state to go on from after a kill."""
 
 from dataclasses import dataclass, field
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +35,19 @@ class Keeper:
     def update(self, epoch: int, scores: dict[str, float], state: dict[str, Tensor]) -> None:
         """Save this epoch's weights if they are among the best, and drop what they push out."""
         score = float(epoch) if self.metric is None else scores[self.metric]
-        sign = -1.0 if self.metric is None or self.greater_is_better else 1.0
-        ranked = sorted([*self.kept, (score, epoch)], key=lambda entry: (sign * entry[0], entry[1]))
+        ranked = sorted([*self.kept, (score, epoch)], key=self._rank)
         before, self.kept = self.kept, ranked[: self.top]
         if (score, epoch) in self.kept:
             save_weights(self.path(epoch), state)
         for entry in before:
             if entry not in self.kept:
                 self.path(entry[1]).unlink(missing_ok=True)
+
+    def _rank(self, entry: tuple[float, int]) -> tuple[bool, float, int]:
+        """Sorting key, best first: numbers before what is no number, the earlier epoch where scores are equal."""
+        score, epoch = entry
+        descending = self.metric is None or self.greater_is_better
+        return isnan(score), -score if descending else score, epoch
 
     def path(self, epoch: int) -> Path:
         """The file of one epoch's weights."""

@@ -201,9 +201,7 @@ class Fit:
         if not len(rows):
             return {}
         batch_size = self.settings.predict.batch_size or 2 * self.settings.batch_size
-        predictor = Predictor(
-            learner.inputs, batch_size=batch_size, device=learner.target.device, workers=self.workers
-        )
+        predictor = Predictor(learner.inputs, batch_size=batch_size, device=learner.target.device, workers=self.workers)
         with self._averaged():
             self.network.eval()
             advance = self._advance(learner, self.settings.view.height_width, training=False)

@@ -95,7 +95,12 @@ def optimizer_steps(batches: int, accumulate: int) -> int:
 
 
 def train_epoch(
-    learner: Learner, loader: Loader, guard: LossGuard, *, first_step: int = 0, advance: Callable[[int], None] | None = None
+    learner: Learner,
+    loader: Loader,
+    guard: LossGuard,
+    *,
+    first_step: int = 0,
+    advance: Callable[[int], None] | None = None,
 ) -> EpochSummary:
     """Train on every batch of a loader once.
 
@@ -117,7 +122,7 @@ def train_epoch(
         }
         target = learner.target[rows]
         weight = None if learner.weight is None else learner.weight[rows]
-        if learner.mix is not None and generator.random() < learner.mix.probability:
+        if learner.mix is not None:
             inputs["image"], target = mix_batch(inputs["image"], target, learner.mix, generator)
         loss = learner.objective(learner.model(inputs), target, weight)
         learner.fabric.backward(loss / learner.accumulate)

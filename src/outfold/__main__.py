@@ -1,0 +1,5 @@
+"""`python -m outfold` is the command line."""
+
+from outfold.cli import main
+
+main()
