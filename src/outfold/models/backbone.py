@@ -1,0 +1,160 @@
+"""timm models without their classifier, with pretrained weights from the hub, a file or an installed package."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from outfold.errors import RecipeError, WeightsError
+from outfold.models.matching import MatchReport, match_state, require_fit
+from outfold.models.weights import load_state, weights_path
+from outfold.recipe.keys import nearest
+from outfold.recipe.train import Weights
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A model that maps images (b, c, h, w) to pooled features (b, f).
+
+    Attributes:
+        module: the timm model without classifier.
+        name: its timm name.
+        feature_count: f.
+        mean: per channel on a 0..1 scale, what its pretrained weights expect.
+        std: per channel on a 0..1 scale.
+        crop_pct: share of the shorter side its authors' centre crop keeps.
+        report: how the weights file fitted; None for random weights and for the hub, where timm loads strictly itself.
+    """
+
+    module: nn.Module
+    name: str
+    feature_count: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    crop_pct: float
+    report: MatchReport | None = None
+
+
+def create_backbone(
+    name: str, weights: Weights, *, root: Path | None = None, drop_path_rate: float = 0.0, in_chans: int = 3
+) -> Backbone:
+    """Create a timm model without its classifier and load its weights.
+
+    Args:
+        name: timm name, with or without a pretrained tag, e.g. `efficientnet_b3.ra2_in1k`.
+        weights: hub, file, package, or none for random weights.
+        root: folder that a relative weights path starts from.
+        drop_path_rate: stochastic depth, 0..1; 0 leaves the model's default.
+        in_chans: channels of the input; pretrained weights are adapted as timm does.
+
+    Raises:
+        RecipeError: timm has no such model, or it has no stochastic depth.
+        WeightsError: the weights cannot be had or do not fit.
+    """
+    require_known(name)
+    options: dict[str, Any] = {"in_chans": in_chans}
+    if drop_path_rate:
+        options["drop_path_rate"] = drop_path_rate
+    if weights.source == "hub":
+        module, report = _from_hub(name, options), None
+    else:
+        module = _build(name, options)
+        report = None if weights.source == "none" else load_weights_file(module, name, weights, root)
+    mean, std, crop_pct = _statistics(module, in_chans)
+    return Backbone(module, name, feature_count(module), mean, std, crop_pct, report)
+
+
+def require_known(name: str) -> None:
+    """Refuse a name that timm does not have.
+
+    Raises:
+        RecipeError: with the nearest names, of models or of pretrained tags.
+    """
+    import timm
+
+    base, _, tag = name.partition(".")
+    if not timm.is_model(base):
+        near = nearest(base, timm.list_models())
+        raise RecipeError(
+            f"there is no timm model {base!r}",
+            expected=f"did you mean `{near}`?" if near else None,
+            fix="`timm.list_models()` lists all names",
+        )
+    tags = [full.partition(".")[2] for full in timm.list_pretrained(f"{base}.*")]
+    if tag and tag not in tags:
+        raise RecipeError(
+            f"the timm model {base} has no pretrained tag {tag!r}",
+            expected=f"one of {', '.join(f'{base}.{known}' for known in tags)}" if tags else f"the plain name {base}",
+        )
+
+
+def load_weights_file(module: nn.Module, name: str, weights: Weights, root: Path | None = None) -> MatchReport:
+    """Load a file's tensors into a model without classifier; all must fit.
+
+    Raises:
+        WeightsError: the file cannot be read or does not fit in full.
+    """
+    config = module.pretrained_cfg
+    state, report = match_state(
+        load_state(weights, root),
+        module,
+        classifier=_as_tuple(config.get("classifier")),
+        first_conv=_as_tuple(config.get("first_conv")),
+    )
+    require_fit(report, str(weights_path(weights, root)), name)
+    module.load_state_dict(state, strict=False)  # what may be missing was decided above
+    return report
+
+
+def feature_count(module: nn.Module) -> int:
+    """Length of the pooled features of a timm model without classifier."""
+    return int(getattr(module, "head_hidden_size", None) or module.num_features)
+
+
+def _build(name: str, options: dict[str, Any], *, pretrained: bool = False) -> nn.Module:
+    """A timm model without classifier; photos of any size where its position embedding can be resampled."""
+    import timm
+
+    flexible = {"dynamic_img_size": True} if timm.get_pretrained_cfg(name).fixed_input_size else {}
+    for extra in (flexible, {}) if flexible else ({},):
+        try:
+            return timm.create_model(name, pretrained=pretrained, num_classes=0, **options, **extra)
+        except TypeError as error:
+            if "drop_path_rate" in str(error):
+                raise RecipeError(
+                    f"the backbone {name} has no stochastic depth", got="drop_path_rate", fix="remove drop_path_rate"
+                ) from error
+            if "dynamic_img_size" not in str(error):
+                raise
+    raise AssertionError("the last attempt has no option that a model may lack")
+
+
+def _from_hub(name: str, options: dict[str, Any]) -> nn.Module:
+    try:
+        return _build(name, options, pretrained=True)
+    except RecipeError:
+        raise
+    except Exception as error:  # the hub's client raises the errors of several network libraries
+        raise WeightsError(
+            f"the pretrained weights of {name} cannot be fetched from the hub",
+            got=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
+            fix="without internet, give `weights: file:path/to/model.safetensors` (or a folder of the hub's cache) or "
+            "`weights: package:import_name/path/inside`; `weights: none` starts from random weights",
+        ) from error
+
+
+def _statistics(module: nn.Module, in_chans: int) -> tuple[tuple[float, ...], tuple[float, ...], float]:
+    """Mean, deviation and crop of the pretrained configuration; averaged over colours for other numbers of channels."""
+    config = module.pretrained_cfg
+    mean, std = tuple(config["mean"]), tuple(config["std"])
+    if len(mean) != in_chans:
+        mean, std = (sum(mean) / len(mean),) * in_chans, (sum(std) / len(std),) * in_chans
+    return mean, std, float(config["crop_pct"])
+
+
+def _as_tuple(names: str | Iterable[str] | None) -> tuple[str, ...]:
+    if names is None:
+        return ()
+    return (names,) if isinstance(names, str) else tuple(names)

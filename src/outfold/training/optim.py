@@ -1,0 +1,151 @@
+"""Optimisers, their parameter groups, and learning-rate schedules."""
+
+import math
+from typing import Any
+
+import torch
+from torch import nn
+
+from outfold.errors import RecipeError
+from outfold.models.network import Network
+from outfold.recipe.train import Optimizer, Phase, Rates
+
+WARMUP_FROM = 0.01
+"""Share of the peak rate at which a linear warm-up starts."""
+
+ONE_CYCLE_FROM = 1 / 25
+"""Share of the peak rate at which one_cycle starts (torch's div_factor)."""
+
+ONE_CYCLE_RISE = 0.3
+"""Share of the steps that one_cycle rises for when no warm-up is given (torch's pct_start)."""
+
+
+def parameter_groups(network: Network, phase: Phase, weight_decay: float) -> list[dict[str, Any]]:
+    """The parameters that train in a phase, grouped by rate and by whether they decay.
+
+    Biases, norms (any tensor of at most one dimension) and what the backbone itself lists, such as position embeddings,
+    do not decay. With `layer_decay` d a layer n steps below the head learns at d^n times the head's rate; where the
+    backbone has a rate of its own, that is its last layer's.
+
+    Args:
+        network: with `set_trainable` applied; frozen parameters are left out.
+        phase: rates and layer decay.
+        weight_decay: of all parameters that decay.
+
+    Returns:
+        Groups with `params`, `lr` (the peak rate), `weight_decay` and `name`, from the input to the head.
+
+    Raises:
+        RecipeError: layer decay on a backbone that timm knows no layers of.
+    """
+    exempt = {f"backbone.{name}" for name in getattr(network.backbone, "no_weight_decay", set)()}
+    layers = _layers(network.backbone) if phase.layer_decay is not None else {}
+    groups: dict[str, dict[str, Any]] = {}
+    for name, parameter in network.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        part, rate = _part_and_rate(name, phase, layers)
+        decays = parameter.ndim > 1 and not name.endswith(".bias") and name not in exempt
+        key = f"{part}.{'decay' if decays else 'no_decay'}"
+        new = {"params": [], "lr": rate, "weight_decay": weight_decay if decays else 0.0, "name": key}
+        groups.setdefault(key, new)["params"].append(parameter)
+    return [groups[key] for key in sorted(groups)]
+
+
+def build_optimizer(
+    settings: Optimizer, groups: list[dict[str, Any]], *, fused: bool | None = None
+) -> torch.optim.Optimizer:
+    """The optimiser a recipe names.
+
+    Args:
+        settings: its name and moments; weight decay stands in the groups.
+        groups: as `parameter_groups` gives them.
+        fused: one kernel for all tensors; None uses it where every tensor's device and type allow. fp16 with clipped
+            gradients needs False, for the scaler must undo its scale before the norm is measured.
+    """
+    fused = can_fuse(groups) if fused is None else fused
+    if settings.name == "sgd":
+        return torch.optim.SGD(groups, momentum=settings.momentum, fused=fused)
+    kind = torch.optim.AdamW if settings.name == "adamw" else torch.optim.Adam
+    return kind(groups, betas=settings.betas, fused=fused)
+
+
+def can_fuse(groups: list[dict[str, Any]]) -> bool:
+    """Whether torch has fused optimisers for all of these tensors."""
+    parameters = [parameter for group in groups for parameter in group["params"]]
+    return all(p.is_floating_point() and p.device.type in ("cpu", "cuda", "mps") for p in parameters)
+
+
+def lr_factor(schedule: str, step: int, total_steps: int, warmup_steps: int = 0, final_lr: float = 0.0) -> float:
+    """The learning rate of one optimiser step as a share of the peak rate.
+
+    cosine: linear from 1% over the warm-up, 1 at its end, then half a cosine that would reach `final_lr` one step after
+    the last (torch's CosineAnnealingLR with T_max = steps after the warm-up).
+    constant: the same warm-up, then 1.
+    one_cycle: a cosine up from 1/25 to 1, and down to `final_lr` at the last step, as torch's OneCycleLR. The rise
+    takes the warm-up's steps, or 30% of all when there is none.
+
+    Args:
+        schedule: cosine, constant or one_cycle.
+        step: 0 .. total_steps - 1.
+        total_steps: optimiser steps of the phase.
+        warmup_steps: of these, how many warm up.
+        final_lr: share of the peak rate at the end.
+
+    Raises:
+        ValueError: a step outside the phase, or an unknown schedule.
+    """
+    if not 0 <= step < total_steps:
+        raise ValueError(f"step {step} is outside a phase of {total_steps} steps")
+    if schedule == "one_cycle":
+        return _one_cycle(step, total_steps, warmup_steps or round(ONE_CYCLE_RISE * total_steps), final_lr)
+    if schedule not in ("cosine", "constant"):
+        raise ValueError(f"unknown schedule {schedule!r}")
+    if step < warmup_steps:
+        return WARMUP_FROM + (1 - WARMUP_FROM) * step / warmup_steps
+    if schedule == "constant":
+        return 1.0
+    return _between(1.0, final_lr, (step - warmup_steps) / (total_steps - warmup_steps))
+
+
+def _one_cycle(step: int, total_steps: int, rise_steps: int, final_lr: float) -> float:
+    peak = min(max(rise_steps - 1, 0), total_steps - 1)
+    if step <= peak:
+        return _between(ONE_CYCLE_FROM, 1.0, step / peak if peak else 1.0)
+    return _between(1.0, final_lr, (step - peak) / (total_steps - 1 - peak))
+
+
+def _between(start: float, end: float, share: float) -> float:
+    """Half a cosine from start (share 0) to end (share 1)."""
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+
+
+def _part_and_rate(name: str, phase: Phase, layers: dict[str, int]) -> tuple[str, float]:
+    """The part of the network a parameter belongs to, for its group's name, and its peak rate."""
+    own_rates = isinstance(phase.lr, Rates)
+    backbone_rate, head_rate = (phase.lr.backbone, phase.lr.head) if own_rates else (phase.lr, phase.lr)
+    if not name.startswith("backbone."):
+        return "head", head_rate
+    if phase.layer_decay is None:
+        return "backbone", backbone_rate
+    below_head = layers[name.removeprefix("backbone.")]
+    nearest = min(layers.values())
+    steps = below_head - nearest if own_rates else below_head
+    return f"backbone.layer{max(layers.values()) - below_head:03d}", backbone_rate * phase.layer_decay**steps
+
+
+def _layers(backbone: nn.Module) -> dict[str, int]:
+    """How many layers below the head each parameter of a timm model lies; 0 for those timm counts to the head."""
+    from timm.models._manipulate import group_with_matcher
+
+    if not hasattr(backbone, "group_matcher"):
+        raise RecipeError(
+            f"layer_decay: the layers of {type(backbone).__name__} are not known",
+            fix="give `lr: {backbone: .., head: ..}` instead",
+        )
+    # timm's matchers sort a full model; without the classifier's name a neck would pass for the head's own layer
+    classifier = backbone.pretrained_cfg.get("classifier") or "classifier"
+    head = f"{classifier if isinstance(classifier, str) else classifier[0]}.weight"
+    names = [name for name, _ in backbone.named_parameters()]
+    order = group_with_matcher(((name, None) for name in [*names, head]), backbone.group_matcher(), reverse=True)
+    return {name: order[head] - order[name] for name in names}
