@@ -44,12 +44,10 @@ def guess_media(frame: pd.DataFrame, root: Path) -> MediaGuess | None:
     texts = {str(name): cell_texts(frame[name].iloc[rows]) for name in frame.columns if not {"{", "}"} & set(str(name))}
     folders = media_folders(root)
     best = _best(_one_column(texts, folders), texts, root)
-    if best is None or 2 * best.found < best.tried:
-        few = [name for name in texts if frame[name].nunique() <= len(frame) / 2]
-        best = max(
-            (b for b in (best, _best(_two_columns(texts, few, folders), texts, root)) if b), key=_rank, default=None
-        )
-    return best
+    if best is not None and best.found == best.tried:
+        return best
+    pair = _best(_two_columns(texts, _folder_columns(texts, folders), folders), texts, root)
+    return max((guess for guess in (best, pair) if guess is not None), key=_rank, default=None)
 
 
 def media_folders(root: Path, depth: int = 3) -> dict[str, tuple[str, ...]]:
@@ -81,12 +79,18 @@ def _one_column(texts: dict[str, list[str | None]], folders: dict[str, tuple[str
                 yield (f"{folder}/{{{name}}}{suffix}".lstrip("/"), name)
 
 
+def _folder_columns(texts: dict[str, list[str | None]], folders: dict[str, tuple[str, ...]]) -> list[str]:
+    """Columns most of whose values are names of folders."""
+    known = {PurePath(folder).name for folder in folders}
+    return [name for name, values in texts.items() if 2 * sum(text in known for text in values) > len(values)]
+
+
 def _two_columns(
-    texts: dict[str, list[str | None]], few: list[str], folders: dict[str, tuple[str, ...]]
+    texts: dict[str, list[str | None]], outers: list[str], folders: dict[str, tuple[str, ...]]
 ) -> Iterator[tuple[str, ...]]:
     every_suffix = sorted({suffix for suffixes in folders.values() for suffix in suffixes})
     for name, values in texts.items():
-        for outer in few:
+        for outer in outers:
             if outer == name:
                 continue
             for folder in folders:
