@@ -5,8 +5,8 @@ from pathlib import Path
 
 from outfold.recipe.load import load_recipe
 from outfold.recipe.schema import Recipe
-from outfold.run.execute import execute
-from outfold.run.loaded import Run
+from outfold.runs.execute import execute
+from outfold.runs.loaded import Run
 from outfold.stages.base import Emit
 
 __all__ = ["Run", "load_run", "run"]

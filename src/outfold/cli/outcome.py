@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from outfold.run.folder import OOF, REPORT
+from outfold.runs.folder import OOF, REPORT
 
 WAIT_WORTH_SAYING = 0.1
 """Share of a step spent waiting for data above which the advice is printed."""

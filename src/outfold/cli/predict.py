@@ -21,13 +21,13 @@ def predict(
     if out.suffix not in (".csv", ".parquet"):
         raise OutfoldError(f"cannot write {out}", expected="a name that ends in .csv or .parquet")
 
-    from outfold.run.folder import read_summary
+    from outfold.runs.folder import read_summary
 
     read_summary(run)
 
     from outfold.cli.progress import live
     from outfold.files import write_atomically
-    from outfold.run.loaded import Run
+    from outfold.runs.loaded import Run
 
     with live() as emit:
         answer = Run(run).predict(table, root=data, device=device, emit=emit)

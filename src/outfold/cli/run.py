@@ -27,7 +27,7 @@ def run(
     folder = out or Path("runs") / loaded.name
 
     from outfold.cli.progress import live
-    from outfold.run.execute import execute
+    from outfold.runs.execute import execute
 
     with live() as emit:
         summary = execute(loaded, folder, root=data.resolve(), device=device, workers=workers, emit=emit)

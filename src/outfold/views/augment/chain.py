@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from outfold.views.augment.base import Transform
 from outfold.views.augment.geometry import Fit, Geometric, Sized
-from outfold.views.augment.parse import Transform, parse_transform
+from outfold.views.augment.parse import parse_transform
 from outfold.views.augment.tables import ColourStep, fuse
 from outfold.views.augment.warp import Affine, compose, render
 from outfold.views.sizes import Size

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic.dataclasses import dataclass
 
+from outfold.views.augment.base import Transform
 from outfold.views.augment.parameters import STRICT, Factor, Symmetric
 from outfold.views.augment.tables import (
     GREY_WEIGHTS,
@@ -19,10 +20,8 @@ from outfold.views.augment.tables import (
 )
 
 
-class Colour:
+class Colour(Transform):
     """A transform whose steps are joined with its neighbours'."""
-
-    p: ClassVar[float] = 1.0
 
     def sample(self, rng: np.random.Generator, height: int, width: int) -> tuple[ColourStep, ...]:
         """Draw parameters; the steps in order."""
@@ -46,8 +45,8 @@ class ColorJitter(Colour):
     hue: Symmetric = (0.0, 0.0)
     """Range of the turn of the colour circle, in whole turns: -0.5 to 0.5."""
 
-    @staticmethod
-    def spread(value: Any) -> dict[str, Any]:
+    @classmethod
+    def from_value(cls, value: Any) -> dict[str, Any]:
         """A scalar is for all but the hue."""
         return dict.fromkeys(("brightness", "contrast", "saturation"), value)
 
@@ -124,11 +123,11 @@ class HueSaturationValue(Colour):
     saturation: Symmetric = (-20.0, 20.0)
     value: Symmetric = (-10.0, 10.0)
 
-    @staticmethod
-    def spread(value: Any) -> dict[str, Any]:
-        """A list gives all three."""
-        names = ("hue", "saturation", "value")
-        return dict(zip(names, value if isinstance(value, list | tuple) else (value,), strict=False))
+    @classmethod
+    def from_value(cls, value: Any) -> dict[str, Any]:
+        """A list gives hue, saturation and value; a scalar turns the hue alone."""
+        values = value if isinstance(value, list | tuple) else (value, (0, 0), (0, 0))
+        return dict(zip(cls.parameter_names(), values, strict=True))
 
     def sample(self, rng: np.random.Generator, height: int, width: int) -> tuple[ColourStep, ...]:
         """Three shifts, each uniformly."""

@@ -6,16 +6,14 @@ from typing import ClassVar
 import numpy as np
 from pydantic.dataclasses import dataclass
 
+from outfold.views.augment.base import Transform
 from outfold.views.augment.parameters import STRICT, PositiveRange, Share, ShareRange, Symmetric
 from outfold.views.augment.warp import Affine, compose, crop_resize, similarity
 from outfold.views.sizes import Size, centre, cover, enlarge
 
 
-class Geometric:
+class Geometric(Transform):
     """A transform whose step is composed with its neighbours' into one warp."""
-
-    p: ClassVar[float] = 1.0
-    """Chance of being applied where the recipe gives none."""
 
     def sample(self, rng: np.random.Generator, height: int, width: int) -> Affine:
         """Draw parameters for an image of this size."""
@@ -23,7 +21,12 @@ class Geometric:
 
 
 class Sized(Geometric):
-    """A geometric transform that ends at the chain's output size, which the chain gives it."""
+    """A geometric transform that ends at the chain's output size, its field `size`, which no recipe sets."""
+
+    @classmethod
+    def parameter_names(cls) -> list[str]:
+        """All but the size."""
+        return [name for name in super().parameter_names() if name != "size"]
 
 
 @dataclass(frozen=True, config=STRICT)

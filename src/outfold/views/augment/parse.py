@@ -1,19 +1,18 @@
 """From a recipe's item (`hflip`, `{rotate: 15}`, `{rotate: {degrees: 15, p: 0.5}}`) to a checked transform."""
 
-import dataclasses
 import difflib
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from outfold.errors import RecipeError
-from outfold.views.augment.colour import COLOUR, Colour
-from outfold.views.augment.geometry import GEOMETRIC, Geometric, Sized
+from outfold.views.augment.base import Transform
+from outfold.views.augment.colour import COLOUR
+from outfold.views.augment.geometry import GEOMETRIC, Sized
 from outfold.views.augment.parameters import Probability
-from outfold.views.augment.pixel import PIXEL, Pixel
+from outfold.views.augment.pixel import PIXEL
 from outfold.views.sizes import Size
-
-Transform = Geometric | Colour | Pixel
 
 TRANSFORMS: dict[str, type[Transform]] = {**GEOMETRIC, **COLOUR, **PIXEL}
 """All transforms by the name a recipe uses."""
@@ -48,31 +47,26 @@ def _name_and_parameters(item: str | dict[str, Any]) -> tuple[str, Any]:
 
 def _settings(name: str, kind: type[Transform], parameters: Any) -> dict[str, Any]:
     """Parameters by name; anything but a mapping is the main parameter's value."""
-    known = parameter_names(kind)
+    known = kind.parameter_names()
     if parameters is None:
         return {}
     if not isinstance(parameters, dict):
-        return _main(name, kind, parameters)
+        return _from_value(name, kind, parameters)
     for key in parameters:
         if key not in (*known, "p"):
             raise RecipeError(f"augment: {name} has no parameter {key!r}", expected=_nearest(key, [*known, "p"]))
     return dict(parameters)
 
 
-def _main(name: str, kind: type[Transform], value: Any) -> dict[str, Any]:
-    """A scalar or list for the main parameter; a transform may spread it over several."""
-    known = parameter_names(kind)
+def _from_value(name: str, kind: type[Transform], value: Any) -> dict[str, Any]:
+    known = kind.parameter_names()
     if not known:
         expected = f"{name} or {{{name}: {{p: 0.5}}}}"
         raise RecipeError(f"augment: {name} takes no parameter but p", got=value, expected=expected)
-    spread = getattr(kind, "spread", None)
-    return spread(value) if spread else {known[0]: value}
-
-
-def parameter_names(kind: type[Transform]) -> list[str]:
-    """What a recipe may set, the main parameter first; the output size is the chain's."""
-    names = [field.name for field in dataclasses.fields(kind)]  # type: ignore[arg-type]
-    return [name for name in names if not (name == "size" and issubclass(kind, Sized))]
+    try:
+        return kind.from_value(value)
+    except ValueError:
+        raise RecipeError(f"augment: {name} takes {len(known)} values", got=value, expected=", ".join(known)) from None
 
 
 def _nearest(name: str, known: list[str]) -> str:
@@ -80,7 +74,7 @@ def _nearest(name: str, known: list[str]) -> str:
     return f"{close[0]!r}, perhaps; known: {', '.join(known)}" if close else ", ".join(known)
 
 
-def _checked(name: str, build: Any, values: Any) -> Any:
+def _checked(name: str, build: Callable[[Any], Any], values: Any) -> Any:
     try:
         return build(values)
     except ValidationError as error:

@@ -13,12 +13,13 @@ import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from outfold.views.augment.base import Transform
 from outfold.views.augment.parameters import STRICT, ShareRange, UpTo
 
 PixelStep = Callable[[np.ndarray], np.ndarray]
 
 
-class Pixel:
+class Pixel(Transform):
     """A transform that is applied by itself."""
 
     p: ClassVar[float] = 0.5

@@ -84,7 +84,7 @@ class Contrast(ColourStep):
 class Matrix(ColourStep):
     """A colour matrix float64 (3, 4): each channel becomes a weighted sum of the three and a constant, in 0..255.
 
-    Joined matrices round and clip once instead of each time.
+    OpenCV keeps 10 bits of the weights: values are right to 0.75 of a grey level. Joined matrices round and clip once.
     """
 
     weights: np.ndarray
@@ -110,8 +110,8 @@ class HueShift(ColourStep):
 
     def apply(self, image: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """RGB -> HSV, turn, and back."""
-        hsv = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2HSV)
-        hsv[..., 0] += 360 * self.turns  # OpenCV takes angles outside one turn
+        hsv: np.ndarray = cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_RGB2HSV)
+        hsv[..., 0] += 360 * (self.turns % 1)  # OpenCV takes angles beyond one turn, but not below 0
         rgb = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)
         return cv2.convertScaleAbs(rgb, dst=out, alpha=255)
 

@@ -69,8 +69,8 @@ def render(image: np.ndarray, step: Affine) -> np.ndarray:
     """Resample once: uint8 (H, W, 3) -> a new uint8 (height, width, 3).
 
     Mirrors, quarter turns and whole-pixel crops move pixels without changing them; an upright window of whole pixels
-    takes the cheaper resize; everything else is a bilinear warp. Where the photo shrinks by 2 or more it is first averaged
-    over boxes of whole pixels, so that fine texture does not alias.
+    takes the cheaper resize; everything else is a bilinear warp. Where the photo shrinks by 2 or more it is first
+    averaged over boxes of whole pixels, so that fine texture does not alias.
     """
     image, matrix = _shrink(image, step.matrix)
     upright = _upright(image, matrix, step.height, step.width)

@@ -14,7 +14,7 @@ from outfold.data.predictions import Predictions
 from outfold.files import read_json, write_atomically
 from outfold.metrics import get_metric, interval, score
 from outfold.recipe.train import TrainStage
-from outfold.run.folder import OOF, PREDICTIONS
+from outfold.runs.folder import OOF, PREDICTIONS
 from outfold.stages.base import Context, Model, Result
 from outfold.stages.predicting import read_predictions
 from outfold.stages.scoring import metric_names

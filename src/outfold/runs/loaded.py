@@ -16,10 +16,10 @@ from outfold.recipe.load import load_recipe
 from outfold.recipe.schema import Recipe
 from outfold.recipe.train import TrainStage
 from outfold.report import write_report
-from outfold.run.execute import default_workers, prepare_process
-from outfold.run.folder import FOLDS, OOF, PREDICTIONS, RECIPE, TARGET, read_summary
-from outfold.run.prepare import load_rows
-from outfold.run.summary import prediction_columns
+from outfold.runs.execute import default_workers, prepare_process
+from outfold.runs.folder import FOLDS, OOF, PREDICTIONS, RECIPE, TARGET, read_summary
+from outfold.runs.prepare import load_rows
+from outfold.runs.summary import prediction_columns
 from outfold.stages import train
 from outfold.stages.base import Compute, Emit
 from outfold.training.device import choose_device

@@ -13,7 +13,7 @@ import pytest
 import outfold
 from outfold.errors import DataError, MediaError, RunError
 from outfold.recipe.schema import Recipe
-from outfold.run.folder import locked
+from outfold.runs.folder import locked
 
 
 def run(recipe: dict[str, Any], out: Path, data: Path) -> tuple[outfold.Run, list[dict[str, Any]]]:

@@ -9,6 +9,7 @@ import numpy as np
 from outfold.data.cache import ImageCache, build_cache, default_cache_folder
 from outfold.data.dataset import Dataset, Photos, Rows
 from outfold.data.folds import make_folds
+from outfold.data.rows import name_rows
 from outfold.data.table import Samples, load_samples
 from outfold.data.targets import TargetCodec
 from outfold.errors import RecipeError
@@ -107,5 +108,6 @@ def _cache(
         default_cache_folder() / "photos",
         workers=workers,
         on_bad=recipe.data.on_bad_media,
+        name_row=lambda row: name_rows(samples.frame, [row]),
         progress=lambda done, total: emit({"event": "photos", "table": table, "done": done, "total": total}),
     )

@@ -16,10 +16,10 @@ from outfold.files import write_json, write_text
 from outfold.recipe.load import dump_recipe
 from outfold.recipe.schema import Recipe
 from outfold.report import write_report
-from outfold.run.folder import FOLDS, RECIPE, SUMMARY, TARGET, EventLog, locked
-from outfold.run.plan import plan
-from outfold.run.prepare import load_dataset
-from outfold.run.summary import data_summary, environment_summary, stage_summary, write_tables
+from outfold.runs.folder import FOLDS, RECIPE, SUMMARY, TARGET, EventLog, locked
+from outfold.runs.plan import plan
+from outfold.runs.prepare import load_dataset
+from outfold.runs.summary import data_summary, environment_summary, stage_summary, write_tables
 from outfold.stages import STAGE_KINDS
 from outfold.stages.base import Compute, Context, Emit, Job
 from outfold.training.device import choose_device, keep_freed_memory
@@ -88,7 +88,7 @@ def default_workers() -> int:
 
 def _run(recipe: Recipe, folder: Path, root: Path, device: torch.device, workers: int, emit: Emit) -> dict[str, Any]:
     dataset = load_dataset(recipe, root, workers=workers, emit=emit)
-    write_folds(dataset.folds, folder / FOLDS)
+    write_folds(folder / FOLDS, dataset.folds)
     write_json(folder / TARGET, dataset.codec.to_dict())
     context = Context(recipe, dataset, folder, Compute(device, workers, emit))
     jobs = plan(context)
