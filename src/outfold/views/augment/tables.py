@@ -6,6 +6,7 @@ A step has `apply(image, out)`, uint8 (h, w, 3) to the same, where `out` may be 
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+
 import cv2
 import numpy as np
 
