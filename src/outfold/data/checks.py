@@ -1,0 +1,207 @@
+"""Everything that can be wrong with a recipe's tables, media, labels and folds, found before a run."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from outfold.data.columns import cell_texts
+from outfold.data.findings import Finding, count, finding_of, listed, places_of
+from outfold.data.folds import FoldTable, make_folds
+from outfold.data.inspection import (
+    Inspected,
+    appearance_findings,
+    duplicate_findings,
+    fault_findings,
+    inspect_files,
+    overlap_findings,
+)
+from outfold.data.label_checks import class_findings, class_members, fold_findings, label_findings
+from outfold.data.rows import SOURCE_ROW
+from outfold.data.table import Samples, load_samples
+from outfold.data.targets import TargetCodec
+from outfold.errors import DataError, MediaError
+from outfold.recipe.data import Data, Folds, Source, Task
+
+Progress = Callable[[str, int, int], None]
+"""Is told (table, files done, files in all)."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table as far as it could be read."""
+
+    name: str
+    """`train` or `test`."""
+    samples: Samples
+    """Its rows; ids may repeat, for this is what is checked."""
+    files: tuple[Inspected, ...] = ()
+    """What each row's file turned out to be; empty where the rows have no files."""
+
+    @property
+    def keys(self) -> list[str]:
+        """Content key of each row's file."""
+        return [file.key for file in self.files] or [""] * len(self.samples)
+
+    @property
+    def usable(self) -> np.ndarray:
+        """Bool (n,): the rows without a fault in their file."""
+        return np.array([file.fault is None for file in self.files] or [True] * len(self.samples), dtype=bool)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check found, and what it looked at."""
+
+    findings: tuple[Finding, ...]
+    train: Table | None
+    test: Table | None = None
+    folds: FoldTable | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether a run would start."""
+        return not any(finding.level == "error" for finding in self.findings)
+
+
+def check_data(
+    data: Data, task: Task, folds: Folds, root: Path, *, workers: int = 1, progress: Progress | None = None
+) -> Checked:
+    """Read every row, open every file, and make the folds; faults become findings and nothing is raised for them.
+
+    Args:
+        data: the recipe's tables and roles.
+        task: the recipe's target.
+        folds: the recipe's folds.
+        root: data root, absolute.
+        workers: threads that open files.
+        progress: is told how many files of a table were opened.
+    """
+    train, findings = _check_table("train", data, root, workers, progress)
+    test = None
+    if data.test is not None:
+        test, more = _check_table("test", data, root, workers, progress)
+        findings += more
+    made = None
+    if train is not None:
+        made, more = _check_labels_and_folds(train, data, task, folds, root)
+        findings += more
+        labels = _label_texts(train.samples.frame, task)
+        findings += duplicate_findings(train.samples, train.keys, labels, root, grouped=folds.duplicates == "group")
+        if test is not None:
+            findings += overlap_findings(train.samples, train.keys, test.samples, test.keys, root)
+    return Checked(tuple(findings), train, test, made)
+
+
+def _check_table(
+    name: str, data: Data, root: Path, workers: int, progress: Progress | None
+) -> tuple[Table | None, list[Finding]]:
+    """Rows, ids and files of one table."""
+    samples, findings = _read(data, root, test=name == "test")
+    if samples is None:
+        return None, findings
+    findings.append(Finding("note", f"{name}: {count(len(samples), 'row')}"))
+    if samples.media is None:
+        return Table(name, samples), findings
+    tell = None if progress is None else lambda done, total: progress(name, done, total)
+    files = tuple(inspect_files(samples.media, workers=workers, progress=tell))
+    findings += fault_findings(samples, files, root, level="error" if data.on_bad_media == "stop" else "warning")
+    return Table(name, samples, files), findings + appearance_findings(files, name)
+
+
+def _check_labels_and_folds(
+    train: Table, data: Data, task: Task, folds: Folds, root: Path
+) -> tuple[FoldTable | None, list[Finding]]:
+    """Labels, class sizes and folds of the rows that a run would keep."""
+    findings, labelled = label_findings(task, train.samples)
+    complete = bool(labelled.all())
+    kept = labelled & train.usable if data.on_bad_media == "drop" else labelled
+    samples = train.samples.take(kept)
+    try:
+        codec = TargetCodec.fit(task, samples.frame)
+    except DataError as error:
+        return None, findings if not complete else [*findings, finding_of(error)]
+    names, member = class_members(codec, codec.encode(samples.frame))
+    findings += class_findings(names, member, folds.k)
+    if folds.file is not None and not complete:
+        return None, findings  # the file is for all rows, and these are not all
+    try:
+        keys = [key for key, keep in zip(train.keys, kept, strict=True) if keep]
+        made = make_folds(folds, samples, content_keys=keys, root=root)
+    except DataError as error:
+        return None, [*findings, finding_of(error)]
+    return made, findings + fold_findings(made, names, member, samples)
+
+
+def _read(data: Data, root: Path, *, test: bool) -> tuple[Samples | None, list[Finding]]:
+    """The rows of the training or test table; where a run would refuse them, as many as can be read all the same."""
+    try:
+        return load_samples(data, root, test=test), []
+    except (DataError, MediaError) as error:
+        strict = finding_of(error)
+    sources = ((data.test,) if data.test else ()) if test else data.train
+    parts, findings = [], []
+    for source in sources:
+        part, found = _read_leniently(data, source, root)
+        findings += found
+        if part is not None:
+            parts.append(part)
+    samples = _joined(parts, data.id)
+    if samples is not None:
+        findings += _id_findings(samples)
+    return samples, findings or [strict]
+
+
+def _read_leniently(data: Data, source: Source, root: Path) -> tuple[Samples | None, list[Finding]]:
+    """One source by itself, each row identified by its line, so that ids may be anything."""
+    alone = data.model_copy(update={"train": (source,), "id": SOURCE_ROW, "weight": None})
+    try:
+        return _with_ids(load_samples(alone, root), data.id), []
+    except MediaError as error:
+        found = finding_of(error)
+    except DataError as error:
+        return None, [finding_of(error)]
+    no_media = alone.model_copy(update={"train": (source.model_copy(update={"image": None}),), "image": None})
+    return _with_ids(load_samples(no_media, root), data.id), [found]
+
+
+def _with_ids(samples: Samples, column: str) -> Samples | None:
+    if column not in samples.frame.columns:
+        return None
+    ids = np.array([text or "" for text in cell_texts(samples.frame[column])], dtype=object)
+    return Samples(samples.frame, ids, samples.media, column)
+
+
+def _joined(parts: Sequence[Samples], id_column: str) -> Samples | None:
+    """Sources below each other; without files where one of them has none."""
+    if not parts:
+        return None
+    media = [path for part in parts for path in part.media or ()]
+    frame = pd.concat([part.frame for part in parts], ignore_index=True)
+    complete = all(part.media is not None for part in parts)
+    return Samples(frame, np.concatenate([part.ids for part in parts]), tuple(media) if complete else None, id_column)
+
+
+def _id_findings(samples: Samples) -> list[Finding]:
+    """Rows without an id, and ids of more than one row."""
+    findings = []
+    missing = np.flatnonzero(samples.ids == "")
+    if len(missing):
+        what = f"{count(len(missing), 'row')} without an id in column {samples.id_column!r}"
+        findings.append(Finding("error", what, places_of(samples, missing)))
+    repeated = np.flatnonzero(pd.Series(samples.ids).duplicated(keep=False).to_numpy() & (samples.ids != ""))
+    if len(repeated):
+        codes, names = pd.factorize(samples.ids[repeated])
+        rows = repeated[np.argsort(codes, kind="stable")]
+        what = f"{count(len(names), 'id')} given more than once: {listed(names, 3)}"
+        fix = "remove the repeated rows, or choose a column that identifies a row"
+        findings.append(Finding("error", what, places_of(samples, rows), fix))
+    return findings
+
+
+def _label_texts(frame: pd.DataFrame, task: Task) -> list[str]:
+    """The labels of each row as text; empty where a target column is not there."""
+    columns = [cell_texts(frame[name]) for name in task.target if name in frame.columns]
+    return [", ".join(map(str, cells)) for cells in zip(*columns, strict=True)] if columns else [""] * len(frame)

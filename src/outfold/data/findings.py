@@ -1,0 +1,82 @@
+"""What a check of the data found, in a form that a terminal, a report or a run can show."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from outfold.data.rows import name_rows
+from outfold.data.table import Samples
+from outfold.errors import OutfoldError
+
+Level = Literal["error", "warning", "note"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """One row that a finding is about."""
+
+    row: str
+    """As in `train.csv:17`."""
+    id: str
+    file: str = ""
+    """Path relative to the data root; empty when the finding is not about files."""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing worth knowing about the data."""
+
+    level: Level
+    """`error`: a run would stop; `warning`: it would run, but look here first; `note`: for information."""
+    what: str
+    """One sentence."""
+    places: tuple[Place, ...] = ()
+    fix: str | None = None
+
+
+def finding_of(error: OutfoldError, level: Level = "error") -> Finding:
+    """The finding that says what an error says."""
+    what = error.problem if error.got is None else f"{error.problem}: {error.got}"
+    if error.expected is not None:
+        what += f" (expected {error.expected})"
+    return Finding(level, what, fix=error.fix)
+
+
+def places_of(
+    samples: Samples, rows: Iterable[int], *, root: Path | None = None, notes: Sequence[str] | None = None
+) -> tuple[Place, ...]:
+    """Rows of a table as places.
+
+    Args:
+        samples: the table.
+        rows: positions in it.
+        root: show each row's file, relative to this folder; None leaves files out.
+        notes: a remark for each of `rows`.
+    """
+    rows = [int(row) for row in rows]
+    remarks = notes or [""] * len(rows)
+    return tuple(
+        Place(name_rows(samples.frame, [row]), str(samples.ids[row]), _file(samples, row, root), note)
+        for row, note in zip(rows, remarks, strict=True)
+    )
+
+
+def count(number: int, singular: str, plural: str | None = None) -> str:
+    """`1 row`, `2 rows`, `1,204 rows`."""
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+def listed(values: Iterable[object], limit: int = 5) -> str:
+    """The first few values, and how many more there are."""
+    texts = list(map(str, values))
+    more = len(texts) - limit
+    return ", ".join(texts[:limit]) + (f" and {more} more" if more > 0 else "")
+
+
+def _file(samples: Samples, row: int, root: Path | None) -> str:
+    if root is None or samples.media is None:
+        return ""
+    path = samples.media[row]
+    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
