@@ -107,14 +107,14 @@ def test_labels_of_a_fold_do_not_reach_its_own_predictions(
 def test_predicting_later_gives_the_test_tables_numbers(
     tiny_recipe: dict[str, Any], shapes: Path, tmp_path: Path
 ) -> None:
-    done, _ = run(tiny_recipe, tmp_path / "run", shapes)
-    moved = (tmp_path / "run").rename(tmp_path / "elsewhere")
-    answer = outfold.load_run(moved).predict(shapes / "test.csv")
-    assert done.predictions is not None
+    run(tiny_recipe, tmp_path / "run", shapes)
+    moved = outfold.load_run((tmp_path / "run").rename(tmp_path / "elsewhere"))
+    answer = moved.predict(shapes / "test.csv")
+    assert moved.predictions is not None
     names = ["prob_blue", "prob_green", "prob_red"]
-    np.testing.assert_allclose(answer[names], done.predictions[names], atol=1e-6)
+    np.testing.assert_allclose(answer[names], moved.predictions[names], atol=1e-6)
     rows = pd.read_csv(shapes / "test.csv").sample(frac=1, random_state=0)
-    shuffled = outfold.load_run(moved).predict(rows, root=shapes).set_index("id")
+    shuffled = moved.predict(rows, root=shapes).set_index("id")
     np.testing.assert_allclose(shuffled.loc[answer["id"], names], answer[names], atol=1e-6)
 
 

@@ -61,9 +61,5 @@ def _key(backbone: nn.Module, content: Sequence[str], settings: TrainSettings) -
     hasher.update("\n".join(content).encode())
     for name, tensor in backbone.state_dict().items():
         hasher.update(name.encode())
-        hasher.update(
-            tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes()
-            if tensor.ndim
-            else str(tensor.item()).encode()
-        )
+        hasher.update(tensor.detach().cpu().numpy().tobytes())
     return hasher.hexdigest()

@@ -1,12 +1,15 @@
 """Optimisers, their parameter groups, and learning-rate schedules."""
 
 import math
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
 from torch import nn
 
 from outfold.errors import RecipeError
+from outfold.models.backbone import configuration
 from outfold.models.network import Network
 from outfold.recipe.train import Optimizer, Phase, Rates
 
@@ -38,14 +41,14 @@ def parameter_groups(network: Network, phase: Phase, weight_decay: float) -> lis
     Raises:
         RecipeError: layer decay on a backbone that timm knows no layers of.
     """
-    exempt = {f"backbone.{name}" for name in getattr(network.backbone, "no_weight_decay", set)()}
-    layers = _layers(network.backbone) if phase.layer_decay is not None else {}
+    exempt = [f"backbone.{pattern}" for pattern in getattr(network.backbone, "no_weight_decay", tuple)()]
+    depth = _depth(network.backbone, phase)
     groups: dict[str, dict[str, Any]] = {}
     for name, parameter in network.named_parameters():
         if not parameter.requires_grad:
             continue
-        part, rate = _part_and_rate(name, phase, layers)
-        decays = parameter.ndim > 1 and not name.endswith(".bias") and name not in exempt
+        part, rate = _part_and_rate(name, phase, depth)
+        decays = parameter.ndim > 1 and not name.endswith(".bias") and not any(fnmatchcase(name, p) for p in exempt)
         key = f"{part}.{'decay' if decays else 'no_decay'}"
         new = {"params": [], "lr": rate, "weight_decay": weight_decay if decays else 0.0, "name": key}
         groups.setdefault(key, new)["params"].append(parameter)
@@ -120,32 +123,47 @@ def _between(start: float, end: float, share: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
 
 
-def _part_and_rate(name: str, phase: Phase, layers: dict[str, int]) -> tuple[str, float]:
+def _part_and_rate(name: str, phase: Phase, depth: Mapping[str, int]) -> tuple[str, float]:
     """The part of the network a parameter belongs to, for its group's name, and its peak rate."""
-    own_rates = isinstance(phase.lr, Rates)
-    backbone_rate, head_rate = (phase.lr.backbone, phase.lr.head) if own_rates else (phase.lr, phase.lr)
+    backbone_rate, head_rate = _rates(phase)
     if not name.startswith("backbone."):
         return "head", head_rate
     if phase.layer_decay is None:
         return "backbone", backbone_rate
-    below_head = layers[name.removeprefix("backbone.")]
-    nearest = min(layers.values())
-    steps = below_head - nearest if own_rates else below_head
-    return f"backbone.layer{max(layers.values()) - below_head:03d}", backbone_rate * phase.layer_decay**steps
+    steps = depth[name.removeprefix("backbone.")]
+    return f"backbone.layer{max(depth.values()) - steps:03d}", backbone_rate * phase.layer_decay**steps
 
 
-def _layers(backbone: nn.Module) -> dict[str, int]:
-    """How many layers below the head each parameter of a timm model lies; 0 for those timm counts to the head."""
+def _rates(phase: Phase) -> tuple[float, float]:
+    return (phase.lr.backbone, phase.lr.head) if isinstance(phase.lr, Rates) else (phase.lr, phase.lr)
+
+
+def _depth(backbone: nn.Module, phase: Phase) -> dict[str, int]:
+    """How many times each of the backbone's parameters is decayed: its layers below the head or the last layer."""
+    if phase.layer_decay is None:
+        return {}
+    below_head = layers_below_head(backbone)
+    nearest = min(below_head.values(), default=0) if isinstance(phase.lr, Rates) else 0
+    return {name: layers - nearest for name, layers in below_head.items()}
+
+
+def layers_below_head(backbone: nn.Module) -> dict[str, int]:
+    """How many layers below the head each parameter of a timm model lies; 0 for those timm counts to the head.
+
+    Raises:
+        RecipeError: the backbone is none of timm's.
+    """
     from timm.models._manipulate import group_with_matcher
 
-    if not hasattr(backbone, "group_matcher"):
+    matcher = getattr(backbone, "group_matcher", None)
+    if matcher is None:
         raise RecipeError(
             f"layer_decay: the layers of {type(backbone).__name__} are not known",
             fix="give `lr: {backbone: .., head: ..}` instead",
         )
-    # timm's matchers sort a full model; without the classifier's name a neck would pass for the head's own layer
-    classifier = backbone.pretrained_cfg.get("classifier") or "classifier"
+    # timm's matchers sort a full model: what they do not know shares a layer with the classifier, so that one is named
+    classifier = configuration(backbone).get("classifier") or "classifier"
     head = f"{classifier if isinstance(classifier, str) else classifier[0]}.weight"
     names = [name for name, _ in backbone.named_parameters()]
-    order = group_with_matcher(((name, None) for name in [*names, head]), backbone.group_matcher(), reverse=True)
+    order = group_with_matcher(((name, None) for name in [*names, head]), matcher(), reverse=True)
     return {name: order[head] - order[name] for name in names}
