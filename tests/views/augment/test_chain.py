@@ -122,6 +122,7 @@ def test_pixel_transforms_meet_the_output_size(photo):
         ({"random_resized_crop": {"scale": [0.5, 2]}}, ["scale", "2"]),
         ({"random_resized_crop": {"size": 64}}, ["size", "scale"]),
         ({"color_jitter": -0.2}, ["color_jitter"]),
+        ({"gamma": 1.0}, ["gamma", "greater than 0"]),
         ({"hue_saturation_value": [1, 2, 3, 4]}, ["hue_saturation_value"]),
         ({"rotate": 1, "hflip": {}}, ["one name"]),
         (3, ["3"]),
@@ -140,11 +141,10 @@ def test_every_transform_has_a_name_and_works_bare(photo):
 
 
 def test_short_forms():
-    (jitter, _), (hsv, _) = (
-        (maybe.transform, maybe.p)
-        for maybe in build_chain([{"color_jitter": 0.2}, {"hue_saturation_value": [10, 20, 5]}], size=(8, 8)).transforms
-        if "size" not in vars(maybe.transform)
-    )
+    items = [{"color_jitter": 0.2}, {"hue_saturation_value": [10, 20, 5]}, {"random_resized_crop": 0.6}]
+    crop, _, jitter, hsv = (maybe.transform for maybe in build_chain(items[-1:] + items[:-1], size=(8, 9)).transforms)
+    assert crop.scale == (0.6, 1.0)
+    assert crop.size == (8, 9)
     assert jitter.brightness == jitter.contrast == jitter.saturation == (0.8, 1.2)
     assert jitter.hue == (0, 0)
     assert (hsv.hue, hsv.saturation, hsv.value) == ((-10, 10), (-20, 20), (-5, 5))

@@ -30,7 +30,11 @@ class Maybe:
 
 @dataclass(frozen=True)
 class Chain:
-    """Transforms in order; the same generator state gives the same image, from any thread."""
+    """Transforms in order; the same generator state gives the same image, from any thread.
+
+    Nothing global is touched. A process that runs chains in several threads should call cv2.setNumThreads(1), or
+    OpenCV's own threads compete with them.
+    """
 
     transforms: tuple[Maybe, ...]
 

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic.dataclasses import dataclass
 
 from outfold.views.augment.base import Transform
-from outfold.views.augment.parameters import STRICT, Factor, Symmetric
+from outfold.views.augment.parameters import STRICT, Factor, PositiveFactor, Symmetric
 from outfold.views.augment.tables import (
     GREY_WEIGHTS,
     LEVELS,
@@ -95,13 +95,13 @@ class BrightnessContrast(Colour):
 class Gamma(Colour):
     """Each value v becomes v ** gamma, on a scale of 0 to 1."""
 
-    gamma: Factor = (0.8, 1.25)
+    gamma: PositiveFactor = (0.8, 1.25)
     """Range of the exponent, drawn uniformly on a logarithmic scale."""
 
     def sample(self, rng: np.random.Generator, height: int, width: int) -> tuple[ColourStep, ...]:
         """An exponent."""
-        low, high = np.log(np.maximum(self.gamma, 1e-3))
-        return (Table(to_levels(255 * (LEVELS / 255) ** np.exp(rng.uniform(low, high)))),)
+        exponent = np.exp(rng.uniform(*np.log(self.gamma)))
+        return (Table(to_levels(255 * (LEVELS / 255) ** exponent)),)
 
 
 @dataclass(frozen=True, config=STRICT)

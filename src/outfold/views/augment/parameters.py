@@ -48,6 +48,8 @@ Symmetric = Annotated[tuple[float, float], BeforeValidator(_symmetric), _Ordered
 """A range; a scalar v means [-v, v]."""
 Factor = Annotated[tuple[NonNegative, NonNegative], BeforeValidator(_around_one), _Ordered]
 """A range of factors; a scalar v means [max(0, 1 - v), 1 + v]."""
+PositiveFactor = Annotated[tuple[Positive, Positive], BeforeValidator(_around_one), _Ordered]
+"""A range of positive factors; a scalar v below 1 means [1 - v, 1 + v]."""
 UpTo = Annotated[tuple[NonNegative, NonNegative], BeforeValidator(_up_to), _Ordered]
 """A range of magnitudes; a scalar v means [0, v]."""
 PositiveRange = Annotated[tuple[Positive, Positive], BeforeValidator(_fixed), _Ordered]
