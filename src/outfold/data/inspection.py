@@ -116,8 +116,8 @@ def appearance_findings(files: Sequence[Inspected], table: str) -> list[Finding]
     what += f"; {sum(info.bytes for info in infos) / 1e6:,.1f} MB"
     turned = sum(info.orientation != 1 for info in infos)
     clear = sum(info.has_transparency for info in infos)
-    extras = [f"{turned:,} are turned by their EXIF orientation"] if turned else []
-    extras += [f"{clear:,} have transparency, which is shown over white"] if clear else []
+    extras = [f"turned by their EXIF orientation: {turned:,}"] if turned else []
+    extras += [f"with transparency, shown over white: {clear:,}"] if clear else []
     return [Finding("note", "; ".join([what, *extras]))]
 
 

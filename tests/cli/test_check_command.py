@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+import typer
+from PIL import Image
+from typer.testing import CliRunner
+
+from outfold.cli.check import check
+
+RECIPE = """
+name: trial
+data: {train: train.csv, id: id, image: {path: "{id}.png"}}
+task: {kind: binary, target: label, metric: roc_auc}
+folds: {k: 2}
+stages:
+  fit: {kind: train, members: {a: {backbone: resnet18}}, phases: [{name: a, epochs: 1}]}
+profiles: {more: {folds.k: 4}}
+"""
+
+
+@pytest.fixture
+def run(tmp_path):
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    (tmp_path / "train.csv").write_text("id,label\n" + "".join(f"[red]{i},{i % 2}\n" for i in range(30)))
+    for i in range(30):
+        pixels = np.random.default_rng(i).integers(0, 255, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"[red]{i}.png")
+    app = typer.Typer()
+    app.command()(check)
+
+    def call(*arguments):
+        environment = {"COLUMNS": "120"}
+        return CliRunner().invoke(
+            app, [str(tmp_path / "recipe.yaml"), "--data", str(tmp_path), *arguments], env=environment
+        )
+
+    return call
+
+
+def test_sound_data_exits_with_0(run):
+    result = run()
+    assert result.exit_code == 0, result.output
+    assert "ready to run. 0 errors" in result.output
+    assert "2 folds of 15 to 15 rows" in result.output
+    assert "3 folds of 10 to 10 rows" in run("--set", "folds.k=3").output
+    assert "4 folds" in run("--profile", "more").output
+
+
+def test_errors_exit_with_1_and_name_rows_and_files(run, tmp_path):
+    for i in range(12):
+        (tmp_path / f"[red]{i}.png").unlink()
+    result = run()
+    assert result.exit_code == 1
+    for words in ("12 rows with a file that is missing", "train.csv:2 ", "[red]0.png", "and 2 more", "would stop"):
+        assert words in result.output
+    assert "[red]11.png" not in result.output
+    assert "[red]11.png" in run("--all").output
+
+
+def test_a_metric_that_does_not_fit(run):
+    result = run("--set", "task.metric=macro_roc_auc")
+    assert result.exit_code == 1
+    assert "did you mean 'roc_auc'" in result.output
