@@ -1,9 +1,9 @@
 """timm models without their classifier, with pretrained weights from the hub, a file or an installed package."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 
@@ -38,7 +38,13 @@ class Backbone:
 
 
 def create_backbone(
-    name: str, weights: Weights, *, root: Path | None = None, drop_path_rate: float = 0.0, in_chans: int = 3
+    name: str,
+    weights: Weights,
+    *,
+    root: Path | None = None,
+    drop_path_rate: float = 0.0,
+    in_chans: int = 3,
+    image_size: tuple[int, int] | None = None,
 ) -> Backbone:
     """Create a timm model without its classifier and load its weights.
 
@@ -48,6 +54,7 @@ def create_backbone(
         root: folder that a relative weights path starts from.
         drop_path_rate: stochastic depth, 0..1; 0 leaves the model's default.
         in_chans: channels of the input; pretrained weights are adapted as timm does.
+        image_size: (height, width) in pixels, for the few models that must be made for one size.
 
     Raises:
         RecipeError: timm has no such model, or it has no stochastic depth.
@@ -58,9 +65,9 @@ def create_backbone(
     if drop_path_rate:
         options["drop_path_rate"] = drop_path_rate
     if weights.source == "hub":
-        module, report = _from_hub(name, options), None
+        module, report = _from_hub(name, options, image_size), None
     else:
-        module = _build(name, options)
+        module = _build(name, options, image_size)
         report = None if weights.source == "none" else load_weights_file(module, name, weights, root)
     mean, std, crop_pct = _statistics(module, in_chans)
     return Backbone(module, name, feature_count(module), mean, std, crop_pct, report)
@@ -96,7 +103,7 @@ def load_weights_file(module: nn.Module, name: str, weights: Weights, root: Path
     Raises:
         WeightsError: the file cannot be read or does not fit in full.
     """
-    config = module.pretrained_cfg
+    config = configuration(module)
     state, report = match_state(
         load_state(weights, root),
         module,
@@ -110,30 +117,47 @@ def load_weights_file(module: nn.Module, name: str, weights: Weights, root: Path
 
 def feature_count(module: nn.Module) -> int:
     """Length of the pooled features of a timm model without classifier."""
-    return int(getattr(module, "head_hidden_size", None) or module.num_features)
+    return int(cast(int, getattr(module, "head_hidden_size", None) or module.num_features))
 
 
-def _build(name: str, options: dict[str, Any], *, pretrained: bool = False) -> nn.Module:
-    """A timm model without classifier; photos of any size where its position embedding can be resampled."""
+def configuration(module: nn.Module) -> dict[str, Any]:
+    """What timm knows of a model's pretrained weights: `mean`, `std`, `crop_pct`, `classifier`, `first_conv` ..
+
+    Empty for modules that are not timm's.
+    """
+    return dict(cast(Mapping[str, Any], getattr(module, "pretrained_cfg", {})))
+
+
+def _build(
+    name: str, options: Mapping[str, Any], image_size: tuple[int, int] | None, *, pretrained: bool = False
+) -> nn.Module:
+    """A timm model without classifier.
+
+    Where a model is made for photos of one size, its position embedding is resampled on the fly; a model that cannot do
+    this is made for `image_size`.
+    """
     import timm
 
-    flexible = {"dynamic_img_size": True} if timm.get_pretrained_cfg(name).fixed_input_size else {}
-    for extra in (flexible, {}) if flexible else ({},):
+    config = timm.get_pretrained_cfg(name)
+    attempts: list[dict[str, Any]] = [{}]
+    if config is not None and config.fixed_input_size:
+        attempts = [{"dynamic_img_size": True}, *([{"img_size": image_size}] if image_size else []), {}]
+    for extra in attempts:
         try:
-            return timm.create_model(name, pretrained=pretrained, num_classes=0, **options, **extra)
-        except TypeError as error:
+            return timm.create_model(name, pretrained=pretrained, num_classes=0, **{**options, **extra})
+        except TypeError as error:  # an argument that this family of models does not take
             if "drop_path_rate" in str(error):
                 raise RecipeError(
                     f"the backbone {name} has no stochastic depth", got="drop_path_rate", fix="remove drop_path_rate"
                 ) from error
-            if "dynamic_img_size" not in str(error):
+            if not any(option in str(error) for option in extra):
                 raise
     raise AssertionError("the last attempt has no option that a model may lack")
 
 
-def _from_hub(name: str, options: dict[str, Any]) -> nn.Module:
+def _from_hub(name: str, options: Mapping[str, Any], image_size: tuple[int, int] | None) -> nn.Module:
     try:
-        return _build(name, options, pretrained=True)
+        return _build(name, options, image_size, pretrained=True)
     except RecipeError:
         raise
     except Exception as error:  # the hub's client raises the errors of several network libraries
@@ -147,7 +171,7 @@ def _from_hub(name: str, options: dict[str, Any]) -> nn.Module:
 
 def _statistics(module: nn.Module, in_chans: int) -> tuple[tuple[float, ...], tuple[float, ...], float]:
     """Mean, deviation and crop of the pretrained configuration; averaged over colours for other numbers of channels."""
-    config = module.pretrained_cfg
+    config = configuration(module)
     mean, std = tuple(config["mean"]), tuple(config["std"])
     if len(mean) != in_chans:
         mean, std = (sum(mean) / len(mean),) * in_chans, (sum(std) / len(std),) * in_chans

@@ -68,6 +68,12 @@ def build_network(
     if settings.backbone is None:
         raise RecipeError("a member has no backbone", expected="the name of a timm model")
     weights = settings.weights if pretrained else Weights(source="none")
-    backbone = create_backbone(settings.backbone, weights, root=root, drop_path_rate=settings.drop_path_rate)
+    backbone = create_backbone(
+        settings.backbone,
+        weights,
+        root=root,
+        drop_path_rate=settings.drop_path_rate,
+        image_size=settings.view.height_width,
+    )
     network = Network(backbone.module, build_head(settings.head, backbone.feature_count, outputs))
     return network, InputStats(backbone.mean, backbone.std)
