@@ -1,12 +1,18 @@
+import contextlib
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from outfold.errors import RecipeError
+from outfold.recipe.keys import value_at
 from outfold.recipe.load import builtin_names, builtin_text, dump_recipe, json_schema, load_recipe
+from outfold.recipe.yaml_text import dump_yaml, parse_yaml
 
 TEXT = """\
 name: example
@@ -91,6 +97,7 @@ def test_a_profile_merges_mappings_and_can_take_an_entry_out(write) -> None:
         ("fit.loss.name=focal", lambda r: r.stages["fit"].loss.name == "focal"),
         ("fit.members.large.weights=file:w.pth", lambda r: r.stages["fit"].members["large"].weights.path == "w.pth"),
         ("fit.members={b: {backbone: resnet34}}", lambda r: list(r.stages["fit"].members) == ["small", "large", "b"]),
+        ("fit.members.large=null", lambda r: list(r.stages["fit"].members) == ["small"]),
         ("data.image.path={file}", lambda r: r.data.image.path == "{file}"),
         ("data.image.path='a b.jpg'", lambda r: r.data.image.path == "a b.jpg"),
         ("data.id=01", lambda r: r.data.id == "01"),
@@ -122,6 +129,7 @@ def test_overrides_come_after_the_profile_and_in_order(write) -> None:
         ("fit.members.smal.batch_size=3", "did you mean `small`?"),
         ("stages.fitt.batch_size=3", "did you mean `fit`?"),
         ("fit.phases.2.lr=1", "an index from 0 to 1"),
+        ("fit.phases.²=1", "an index from 0 to 1"),
         ("fit.phases.first.lr=1", "an index from 0 to 1"),
         ("fit.phases.0.lr.head=1", "holds a single value, 0.001"),
         ("fit.phases.0.epoch=1", "did you mean `epochs`?"),
@@ -252,6 +260,53 @@ def test_the_dumped_recipe_is_the_same_recipe_without_profiles(write, tmp_path: 
     assert dump_recipe(again) == path.read_text()
     for member in recipe.stages["fit"].members:
         assert again.stages["fit"].member_settings(member) == recipe.stages["fit"].member_settings(member)
+
+
+def paths_in(values: object, path: tuple = ()) -> list[tuple]:
+    items = values.items() if isinstance(values, dict) else enumerate(values) if isinstance(values, list) else ()
+    return [path, *(inner for key, value in items for inner in paths_in(value, (*path, key)))]
+
+
+PATHS = paths_in(parse_yaml(TEXT, "x").values)[1:]
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=6)
+    | st.sampled_from(["train", "fit", "name"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["kind", "size", "x", "0"]), inner),
+    max_leaves=6,
+)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.sampled_from(PATHS), anything, st.sampled_from([None, "quick"]))
+def test_any_wrong_value_is_a_recipe_error(path: tuple, value: object, profile: str | None) -> None:
+    values = parse_yaml(TEXT, "x").values
+    value_at(values, path[:-1])[path[-1]] = value
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        file.write(dump_yaml(values))
+        file.flush()
+        try:
+            load_recipe(Path(file.name), profile=profile)
+        except RecipeError as error:
+            assert file.name in str(error)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.lists(
+        st.sampled_from(["fit", "stages", "phases", "0", "1", "lr", "view", "data", "x", "", "image"]), max_size=5
+    ),
+    st.text(),
+)
+def test_any_wrong_override_is_a_recipe_error(parts: list[str], value: str) -> None:
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        file.write(TEXT)
+        file.flush()
+        with contextlib.suppress(RecipeError):
+            load_recipe(Path(file.name), overrides=[f"{'.'.join(parts)}={value}"])
 
 
 BUILTIN = [(name, profile) for name in builtin_names() for profile in (None, *load_recipe(name).profiles)]

@@ -27,8 +27,9 @@ def apply_sets(document: Document, overrides: Sequence[str]) -> Document:
         place = Place(f"--set {text}")
         if not equals or not key.strip():
             raise RecipeError(f"--set {text}: a path and a value are wanted", expected="--set path.to.key=value")
-        path, hint = _find(document.values, key.strip(), place)
-        _put(document, path, _typed(value.strip(), hint, str(place)), {(): place}, hint)
+        path, holder = _open_path(document.values, key.strip(), place)
+        hint = child(holder, path[-1], value_at(document.values, path[:-1]))
+        _put(document, path, _typed(value.strip(), hint, str(place)), {(): place}, holder)
     return document
 
 
@@ -47,9 +48,9 @@ def apply_profile(document: Document, name: str) -> Document:
     changed = deepcopy(document)
     for key, value in profiles[name].items():
         origin = ("profiles", name, key)
-        path, hint = _find(changed.values, key, document.place(origin))
+        path, holder = _open_path(changed.values, key, document.place(origin))
         below = {p[3:]: place for p, place in document.places.items() if p[:3] == origin}
-        _put(changed, path, deepcopy(value), below, hint)
+        _put(changed, path, deepcopy(value), below, holder)
     return changed
 
 
@@ -68,34 +69,43 @@ def _profiles(document: Document) -> dict[str, dict[str, Any]]:
     return profiles
 
 
-def _find(values: dict[str, Any], dotted: str, place: Place) -> tuple[Path, Hint]:
-    """Turn a dotted path into a path inside `values` and the type the schema has there."""
+def _open_path(values: dict[str, Any], dotted: str, place: Place) -> tuple[Path, Hint]:
+    """Find what a dotted path names, making the mappings on the way.
+
+    Returns:
+        The path inside `values`, and the schema's type of what holds its last key.
+    """
+    parts = _from_the_root(values, dotted, place)
+    path: Path = ()
+    hint: Hint = Recipe
+    current: Any = values
+    for part in parts[:-1]:
+        key, below = _step(current, hint, part, path, place)
+        if get_origin(fitting(hint, current)) is dict and key not in current:
+            raise _unknown(part, ".".join(map(str, path)), list(current), place)
+        if value_at(current, (key,)) is None:
+            current[key] = {}
+        path, hint, current = (*path, key), below, current[key]
+    key, _ = _step(current, hint, parts[-1], path, place)
+    return (*path, key), hint
+
+
+def _from_the_root(values: dict[str, Any], dotted: str, place: Place) -> list[str]:
+    """The parts of a path; one that starts with a stage's name is taken to start inside `stages`."""
     parts = dotted.split(".")
     stages = values.get("stages")
     stage_names = list(stages) if isinstance(stages, dict) else []
-    if parts[0] not in fields(Recipe) and parts[0] in stage_names:
-        parts = ["stages", *parts]
-    elif parts[0] not in fields(Recipe):
-        raise _unknown(parts[0], "the recipe", [*fields(Recipe), *stage_names], place)
-    path: list[str | int] = []
-    hint: Hint = Recipe
-    current: Any = values
-    for position, part in enumerate(parts):
-        key, below = _step(current, hint, part, tuple(path), place)
-        last = position == len(parts) - 1
-        if not last and get_origin(fitting(hint, current)) is dict and key not in current:
-            raise _unknown(part, ".".join(map(str, path)), list(current), place)
-        current = value_at(current, (key,))
-        current = {} if current is None and not last else current
-        path.append(key)
-        hint = below
-    return tuple(path), hint
+    if parts[0] in fields(Recipe):
+        return parts
+    if parts[0] in stage_names:
+        return ["stages", *parts]
+    raise _unknown(parts[0], "the recipe", [*fields(Recipe), *stage_names], place)
 
 
 def _step(current: Any, hint: Hint, part: str, path: Path, place: Place) -> tuple[str | int, Hint]:
     here = ".".join(map(str, path)) or "the recipe"
     if isinstance(current, list):
-        if not part.isdigit() or int(part) >= len(current):
+        if not (part.isascii() and part.isdigit()) or int(part) >= len(current):
             raise RecipeError(
                 f"{place}: {here} is a list of {len(current)}",
                 got=part,
@@ -122,26 +132,22 @@ def _typed(text: str, hint: Hint, origin: str) -> Any:
     return text if as_it_stands else parse_value(text, origin)
 
 
-def _put(document: Document, path: Path, value: Any, places: dict[Path, Place], hint: Hint) -> None:
-    """Set the value at a path, making the mappings on the way; a mapping is merged into the mapping it meets."""
-    parent = document.values
-    for key in path[:-1]:
-        if isinstance(parent, dict) and parent.get(key) is None:
-            parent[key] = {}
-        parent = parent[key]
-    _merge(document, parent, path, value, hint)
+def _put(document: Document, path: Path, value: Any, places: dict[Path, Place], holder: Hint) -> None:
+    """Set the value at a path and note where it was written; `holder` is the type of what holds the path's last key."""
+    _assign(document, value_at(document.values, path[:-1]), path, value, holder)
     document.places.update({(*path, *inner): place for inner, place in places.items()})
 
 
-def _merge(document: Document, parent: Any, path: Path, value: Any, hint: Hint) -> None:
+def _assign(document: Document, parent: Any, path: Path, value: Any, holder: Hint) -> None:
+    """Set one entry of `parent`: a mapping is merged into a mapping, null takes a named entry (a member ..) out."""
     key = path[-1]
-    old = parent.get(key) if isinstance(parent, dict) else parent[key]
-    if isinstance(old, dict) and isinstance(value, dict):
+    old = value_at(parent, (key,))
+    if value is None and isinstance(parent, dict) and get_origin(fitting(holder, parent)) is dict:
+        parent.pop(key, None)
+    elif isinstance(old, dict) and isinstance(value, dict):
+        hint = child(holder, key, parent) or Any
         for name, inner in value.items():
-            if inner is None and get_origin(fitting(hint, old)) is dict:
-                old.pop(name, None)  # an entry of a mapping of names cannot be null: null takes it out
-            else:
-                _merge(document, old, (*path, name), inner, child(hint, name, old) or Any)
+            _assign(document, old, (*path, name), inner, hint)
     else:
         parent[key] = value
         for known in [p for p in document.places if p[: len(path)] == path and len(p) > len(path)]:

@@ -56,8 +56,11 @@ def media_folders(root: Path, depth: int = 3) -> dict[str, tuple[str, ...]]:
     waiting = [""]
     while waiting and len(folders) < LISTED_FOLDERS:
         relative = waiting.pop(0)
-        with os.scandir(root / relative) as entries:
-            seen = list(islice(entries, LISTED_FILES))
+        try:
+            with os.scandir(root / relative) as entries:
+                seen = list(islice(entries, LISTED_FILES))
+        except PermissionError:
+            continue  # a folder that cannot be listed cannot be trained from; others are still tried
         suffixes = {suffix for entry in seen if (suffix := PurePath(entry.name).suffix).lower() in MEDIA_SUFFIXES}
         folders[relative] = tuple(sorted(suffixes))
         if relative.count("/") < depth - 1:
