@@ -146,9 +146,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.worker:
         size = arguments.sizes[0]
-        speed = (
-            outfold_loop(size) if arguments.worker == "outfold" else bare_loop(size, tuned=arguments.worker == "tuned")
-        )
+        tuned = arguments.worker == "tuned"
+        speed = outfold_loop(size) if arguments.worker == "outfold" else bare_loop(size, tuned=tuned)
         print(json.dumps(speed))
         return
     print(f"{MODEL}, batches of {BATCH}, images/s: median of {arguments.rounds} interleaved rounds (min to max)")

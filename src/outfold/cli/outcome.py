@@ -21,7 +21,7 @@ def print_outcome(folder: Path, summary: dict[str, Any], console: Console | None
     table.add_column("score", justify="right")
     table.add_column("95% interval", justify="right")
     table.add_column("by fold", justify="right")
-    folds = next((s["folds"] for s in reversed(summary["stages"].values()) if "folds" in s), [])
+    folds: list[dict[str, Any]] = next((s["folds"] for s in reversed(summary["stages"].values()) if "folds" in s), [])
     for name, entry in summary["scores"].items():
         by_fold = " ".join(f"{fold['scores'][name]:.3f}" for fold in folds)
         table.add_row(name, f"{entry['value']:.4f}", f"{entry['low']:.4f} to {entry['high']:.4f}", by_fold)

@@ -7,13 +7,15 @@ from outfold.views.image import prepare_key, stored_side
 from outfold.views.inputs import ImageInput, Size
 
 
+def sizes_of(settings: TrainSettings) -> list[Size]:
+    """The view's (height, width), then that of each phase."""
+    sizes = [settings.view.size, *(phase.size or settings.view.size for phase in settings.phases)]
+    return [(size, size) if isinstance(size, int) else size for size in sizes]
+
+
 def photo_side(settings: TrainSettings) -> int:
     """Shorter side in pixels at which a member's photos are kept: enough for every size it trains at."""
-    sizes: list[Size] = [settings.view.height_width]
-    for phase in settings.phases:
-        if phase.size is not None:
-            sizes.append((phase.size, phase.size) if isinstance(phase.size, int) else phase.size)
-    return stored_side(settings.view, sizes)
+    return stored_side(settings.view, sizes_of(settings))
 
 
 def photo_key(settings: TrainSettings) -> str:

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 
 from outfold.data.dataset import Rows
-from outfold.data.predictions import Predictions
+from outfold.data.predictions import Predictions, Space
 from outfold.data.targets import TargetCodec, TargetScaler
 from outfold.files import read_json, write_atomically, write_json
 from outfold.inference.predict import Predictor
@@ -80,5 +80,5 @@ def predict_rows(
     )
     if record["scaler"] is not None:
         values = TargetScaler.from_dict(record["scaler"]).inverse(values)
-    space = "value" if codec.kind == "regression" else "probability" if by_probability else "logit"
+    space: Space = "value" if codec.kind == "regression" else "probability" if by_probability else "logit"
     return Predictions(source.samples.ids[rows], values, codec.outputs, space)

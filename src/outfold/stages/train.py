@@ -12,6 +12,7 @@ from outfold.models.weights import weights_identity
 from outfold.recipe.train import TrainSettings, TrainStage
 from outfold.stages.base import FORMAT, Compute, Context, Job, Model, Result, digest
 from outfold.stages.fitting import fit_model
+from outfold.stages.inputs import sizes_of
 from outfold.stages.predicting import predict_model, predict_rows, read_predictions
 from outfold.views.batches import training_batches
 from outfold.work import megapixels
@@ -111,11 +112,9 @@ def _model_jobs(model: Model, settings: TrainSettings, context: Context) -> Iter
 def fit_work(settings: TrainSettings, train: int, valid: int) -> float:
     """Expected work of a fit job, in megapixels."""
     total = 0.0
-    for phase in settings.phases:
-        size = phase.size or settings.view.size
-        height_width = (size, size) if isinstance(size, int) else size
+    for phase, size in zip(settings.phases, sizes_of(settings)[1:], strict=True):
         samples = sum(map(len, training_batches(np.arange(train), settings.batch_size, (0,))))
-        epoch = megapixels(samples, height_width, training=True) + megapixels(valid, settings.view.height_width)
+        epoch = megapixels(samples, size, training=True) + megapixels(valid, settings.view.height_width)
         total += epoch * phase.epochs
     return total
 

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import sys
+from typing import cast
 
 import torch
 from lightning_fabric import Fabric
@@ -63,3 +64,8 @@ def make_fabric(device: torch.device, precision: str = "fp32") -> Fabric:
     torch.backends.cudnn.benchmark = False
     devices = 1 if device.index is None or device.type == "cpu" else [device.index]
     return Fabric(accelerator=device.type, devices=devices, precision=PRECISIONS[precision])  # type: ignore[arg-type]
+
+
+def set_up_optimizer(fabric: Fabric, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+    """The optimiser as fabric steps it, with the precision's loss scaling; the wrapper has all that it wraps."""
+    return cast(torch.optim.Optimizer, fabric.setup_optimizers(optimizer))

@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 

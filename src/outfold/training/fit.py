@@ -21,6 +21,7 @@ from outfold.models.freeze import set_train_mode, set_trainable
 from outfold.models.network import Network
 from outfold.recipe.train import Phase, TrainSettings
 from outfold.training.checkpoints import Keeper, load_state, load_weights, save_state
+from outfold.training.device import set_up_optimizer
 from outfold.training.ema import Ema
 from outfold.training.guards import LossGuard, explained_memory
 from outfold.training.loop import EpochSummary, Learner, Schedule, optimizer_steps, train_epoch
@@ -269,7 +270,7 @@ class Fit:
             target=torch.from_numpy(self.examples.target).to(device),
             weight=None if weight is None else torch.from_numpy(weight).to(device),
             objective=self.objective,
-            optimizer=self.fabric.setup_optimizers(build_optimizer(self.settings.optimizer, groups)),
+            optimizer=set_up_optimizer(self.fabric, build_optimizer(self.settings.optimizer, groups)),
             schedule=Schedule(
                 phase.schedule, steps * phase.epochs, round(phase.warmup_epochs * steps), final_lr=phase.final_lr
             ),

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 import numpy as np
 from torch import Tensor
 
-from outfold.data.cache import ImageCache
 from outfold.recipe.train import ImageView
 from outfold.views.augment import build_chain
 from outfold.views.image import evaluate, normalise
@@ -30,6 +29,12 @@ class Input(Protocol):
         ...
 
 
+class PhotoSource(Protocol):
+    """Photos by row, uint8 (h, w, 3)."""
+
+    def __getitem__(self, row: int, /) -> np.ndarray: ...
+
+
 @dataclass(frozen=True)
 class ImageInput:
     """Photos: read from the cache, augmented as uint8, normalised on the device.
@@ -42,7 +47,7 @@ class ImageInput:
         std: per channel on a 0..1 scale.
     """
 
-    photos: ImageCache
+    photos: PhotoSource
     view: ImageView
     augment: tuple[str | dict[str, Any], ...]
     mean: tuple[float, ...]

@@ -1,0 +1,148 @@
+"""What a run will cost, measured: a few steps of every member on made-up photos, times the steps of the run."""
+
+import resource
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from outfold.models.freeze import set_train_mode, set_trainable
+from outfold.models.network import Network, build_network
+from outfold.recipe.schema import Recipe
+from outfold.recipe.train import Phase, TrainSettings, TrainStage
+from outfold.stages.inputs import photo_key, photo_side, sizes_of
+from outfold.training.device import make_fabric, set_up_optimizer
+from outfold.training.losses import build_loss
+from outfold.training.optim import build_optimizer, parameter_groups
+from outfold.views.inputs import Size
+
+STATE_COPIES = 4
+"""Weights, two moments of AdamW and a kept epoch, on disk while a model trains."""
+
+WARM_UP, MEASURED = 1, 2
+"""Steps before and during a measurement."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Cost of a whole run from nothing.
+
+    Attributes:
+        seconds: time for all jobs, one after the other; reading photos for the first time comes on top.
+        memory: bytes of the fullest moment: of the process on a CPU, of the device on a GPU.
+        cache: bytes of the photo cache, an upper bound where photos differ in shape.
+        disk: bytes of the run folder at its fullest.
+        models: how many networks are trained.
+    """
+
+    seconds: float
+    memory: int
+    cache: int
+    disk: int
+    models: int
+
+
+def estimate(
+    recipe: Recipe, rows: int, test_rows: int, folds: int, *, device: torch.device, aspect: float = 1.5
+) -> Estimate:
+    """Measure a few steps of every member and multiply.
+
+    Args:
+        recipe: the effective recipe.
+        rows: training rows.
+        test_rows: rows of the test table.
+        folds: folds in the table; `folds.only` is taken from the recipe.
+        device: where the run would compute.
+        aspect: longer side of a typical photo over its shorter one.
+    """
+    held_out = len(recipe.folds.only) if recipe.folds.only is not None else folds
+    outputs = len(recipe.task.classes or ()) or 2
+    seconds, weights, models, sides = 0.0, 0, 0, {}
+    for stage in recipe.stages.values():
+        if not isinstance(stage, TrainStage):
+            continue
+        for settings in map(stage.member_settings, stage.members):
+            network, _ = build_network(settings, outputs, pretrained=False)
+            count = held_out * len(stage.seeds)
+            bytes_of_network = sum(tensor.nbytes for tensor in network.state_dict().values())
+            seconds += count * _model_seconds(network, settings, rows, test_rows, folds, device)
+            weights += count * bytes_of_network + STATE_COPIES * bytes_of_network
+            models += count
+            sides[photo_key(settings)] = photo_side(settings)
+    cache = sum(round((rows + test_rows) * side * side * aspect * 3) for side in sides.values())
+    return Estimate(seconds, _peak_memory(device), cache, weights, models)
+
+
+def _model_seconds(
+    network: Network, settings: TrainSettings, rows: int, test_rows: int, folds: int, device: torch.device
+) -> float:
+    """Seconds to train one model and predict its held-out rows and the test table."""
+    train, valid = rows - rows // folds, rows // folds
+    size = settings.view.height_width
+    forward = _forward_seconds(network, settings, size, device)
+    total = forward * len(settings.predict.tta) * (valid + test_rows)
+    for phase, phase_size in zip(settings.phases, sizes_of(settings)[1:], strict=True):
+        if phase.train == "head" and not phase.augment and not (phase.mix and settings.mix):
+            total += forward * (train + valid)
+            continue
+        total += phase.epochs * (train * _step_seconds(network, settings, phase, phase_size, device) + valid * forward)
+    return total
+
+
+def _step_seconds(network: Network, settings: TrainSettings, phase: Phase, size: Size, device: torch.device) -> float:
+    """Seconds of one sample's share in a training step."""
+    set_trainable(network, phase.train)
+    set_train_mode(network)
+    groups = parameter_groups(network, phase, settings.optimizer.weight_decay)
+    fabric = make_fabric(device, settings.precision)
+    model = fabric.setup_module(network.to(memory_format=torch.channels_last))
+    optimizer = set_up_optimizer(fabric, build_optimizer(settings.optimizer, groups))
+    objective = build_loss(None, "multilabel", None)  # any loss costs the same next to the network
+
+    def step() -> None:
+        logits = model(_photos(settings.batch_size, size, device))
+        fabric.backward(objective(logits, torch.zeros_like(logits), None))
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    return _seconds(step, device) / settings.batch_size
+
+
+def _forward_seconds(network: Network, settings: TrainSettings, size: Size, device: torch.device) -> float:
+    """Seconds of one sample's share in a prediction."""
+    batch_size = settings.predict.batch_size or 2 * settings.batch_size
+    model = make_fabric(device, settings.precision).setup_module(network.to(memory_format=torch.channels_last)).eval()
+
+    def step() -> None:
+        with torch.inference_mode():
+            model(_photos(batch_size, size, device))
+
+    return _seconds(step, device) / batch_size
+
+
+def _photos(batch_size: int, size: Size, device: torch.device) -> dict[str, Tensor]:
+    images = torch.zeros((batch_size, 3, *size), device=device)
+    return {"image": images.contiguous(memory_format=torch.channels_last)}
+
+
+def _seconds(step: Callable[[], None], device: torch.device) -> float:
+    """Median seconds of a step, after warm-up."""
+    times = []
+    for _ in range(WARM_UP + MEASURED):
+        started = time.perf_counter()
+        step()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        times.append(time.perf_counter() - started)
+    return float(np.median(times[WARM_UP:]))
+
+
+def _peak_memory(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # kilobytes everywhere but on a Mac
