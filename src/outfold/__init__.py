@@ -23,9 +23,17 @@ PARTS = {
 }
 """Short names of parts -> their modules; loaded when first used, so that importing outfold costs nothing."""
 
-FUNCTIONS = {"load_recipe": "outfold.recipe.load", "load_run": "outfold.api", "run": "outfold.api", "Run": "outfold.api"}
+FUNCTIONS = {
+    "Run": "outfold.api",
+    "load_recipe": "outfold.recipe.load",
+    "load_run": "outfold.api",
+    "run": "outfold.api",
+}
+"""Functions and classes of the package itself -> their modules."""
 
-__all__ = sorted([*PARTS, *FUNCTIONS])
+
+def __dir__() -> list[str]:
+    return sorted([*PARTS, *FUNCTIONS])
 
 
 def __getattr__(name: str) -> Any:
@@ -33,4 +41,4 @@ def __getattr__(name: str) -> Any:
         return import_module(PARTS[name])
     if name in FUNCTIONS:
         return getattr(import_module(FUNCTIONS[name]), name)
-    raise AttributeError(f"module 'outfold' has no attribute {name!r}; it has {', '.join(__all__)}")
+    raise AttributeError(f"module 'outfold' has no attribute {name!r}; it has {', '.join(__dir__())}")
