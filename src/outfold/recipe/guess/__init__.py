@@ -6,6 +6,7 @@ from pathlib import Path
 
 from outfold.data.table import read_table
 from outfold.errors import DataError, RecipeError
+from outfold.recipe.guess.columns import Guess
 from outfold.recipe.guess.compose import compose, recipe_name
 from outfold.recipe.guess.folder import class_folder_table, folder_warnings
 from outfold.recipe.guess.media import AUDIO_SUFFIXES, MediaGuess
@@ -73,12 +74,16 @@ def draft_from_folder(folder: Path, out: Path, *, target: tuple[str, ...] = ()) 
             f"the recipe {out} must lie above the folder {folder}: table and photos need one data root",
             fix=f"--out {folder.parent / (recipe_name(folder.name) + '.yaml')}",
         )
+    if {"{", "}"} & set(str(folder.relative_to(root))):
+        raise RecipeError(f"{folder}: braces in a folder's name mean a column in a recipe", fix="rename the folder")
     frame = class_folder_table(folder)
     template = f"{folder.relative_to(root).as_posix()}/{{file}}"
     audio = all(Path(file).suffix.lower() in AUDIO_SUFFIXES for file in frame["file"])
     media = MediaGuess(template, "audio" if audio else "image", ("file",), len(frame), len(frame))
     roles = guess_roles(frame, root, target=target or ("label",), id_column="file", media=media)
-    roles = replace(roles, warnings=(*roles.warnings, *folder_warnings(folder, frame)))
+    goal = roles.target if target else replace(roles.target, why="the name of the folder a photo lies in")
+    own_id = Guess(("file",), "the path inside the folder")
+    roles = replace(roles, id=own_id, target=goal, warnings=(*roles.warnings, *folder_warnings(folder, frame)))
     table, name = out.with_suffix(".csv").name, recipe_name(folder.name)
     commands = _next_commands(out, root)
     text = _compose(

@@ -52,13 +52,14 @@ def guess_roles(
         root: folder that media paths start from.
         target: the target columns, when the user names them.
         id_column: the id column, when the user names it.
-        media: where the files are, when that is known.
+        media: where the files are, when that is known; then their names are not searched for the class.
 
     Raises:
         DataError: a named column does not exist, or no column can be a target.
     """
     named = [*target, *([id_column] if id_column else [])]
     require_columns(frame, named, role="a role you named", table="the table")
+    own_names = media is None
     media = media or guess_media(frame, root)
     split, fold = guessing.guess_split(frame), guessing.guess_fold(frame)
     training = frame[frame[split.column].isin(split.train)].reset_index(drop=True) if split else frame
@@ -76,10 +77,15 @@ def guess_roles(
     names = [name for group in groups for name in group.columns]
     goal = replace(goal, others=tuple(other for other in goal.others if other[0] not in names))
     rest = [name for name in map(str, frame.columns) if name not in taken | {*goal.columns, *names}]
+    naming = dict.fromkeys([*chosen_id.columns, *(media.columns if media else ())]) if own_names else {}
     crossed = {border: leaks.crossings(frame, names, border) for border in borders}
-    numeric = tuple(name for name in rest if kind_of(frame[name]) in ("integer", "float") and frame[name].nunique() > 1)
-    categorical = tuple(name for name in rest if name not in numeric and 1 < frame[name].nunique() <= 0.9 * len(frame))
-    found = [*_row_warnings(training, chosen_id, media, goal), *_leaks(training, chosen_id, media, goal, rest)]
+    warnings = [
+        *_row_warnings(training, chosen_id, media, goal),
+        *leaks.target_leaks(training, rest, goal),
+        *leaks.id_leaks(training, list(naming), goal),
+        *leaks.nearly_unique(training, rest),
+        *(text for texts in crossed.values() for text in texts),
+    ]
     return Roles(
         rows=len(training),
         id=chosen_id,
@@ -89,22 +95,24 @@ def guess_roles(
         split=split,
         fold=fold,
         use_fold=fold is not None and not crossed[fold],
-        stratify=() if goal.kind == "multilabel" else (max(goal.columns, key=lambda name: training[name].nunique()),),
-        numeric=numeric,
-        categorical=categorical,
-        warnings=tuple(found + [text for texts in crossed.values() for text in texts]),
+        stratify=_strata(training, goal),
+        numeric=tuple(name for name in rest if _is_numeric(frame[name])),
+        categorical=tuple(name for name in rest if _is_categorical(frame[name])),
+        warnings=tuple(warnings),
     )
 
 
-def _leaks(
-    frame: pd.DataFrame, chosen_id: Guess, media: MediaGuess | None, goal: TargetGuess, rest: list[str]
-) -> list[str]:
-    naming = dict.fromkeys([*chosen_id.columns, *(media.columns if media else ())])
-    return [
-        *leaks.target_leaks(frame, rest, goal),
-        *leaks.id_leaks(frame, list(naming), goal),
-        *leaks.nearly_unique(frame, rest),
-    ]
+def _strata(frame: pd.DataFrame, goal: TargetGuess) -> tuple[str, ...]:
+    """The target column to stratify by: of several quantities the one with most different values, often their sum."""
+    return () if goal.kind == "multilabel" else (max(goal.columns, key=lambda name: frame[name].nunique()),)
+
+
+def _is_numeric(column: pd.Series) -> bool:
+    return kind_of(column) in ("integer", "float") and column.nunique() > 1
+
+
+def _is_categorical(column: pd.Series) -> bool:
+    return not _is_numeric(column) and 1 < column.nunique() <= 0.9 * len(column)
 
 
 def _row_warnings(frame: pd.DataFrame, chosen_id: Guess, media: MediaGuess | None, goal: TargetGuess) -> list[str]:
