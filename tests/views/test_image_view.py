@@ -145,7 +145,7 @@ def test_cover_and_fit_touch_the_frame_on_one_side(height, width, frame):
 
 def test_enlarge_rounds_up_but_not_a_float_error():
     assert enlarge((224, 224), 0.875) == (256, 256)
-    assert enlarge((224, 224), 0.7) == (320, 320)
+    assert enlarge((456, 456), 0.57) == (800, 800)
     assert enlarge((160, 96), 0.9) == (178, 107)
 
 

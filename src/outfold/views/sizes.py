@@ -12,7 +12,7 @@ def enlarge(size: Size, crop_pct: float) -> Size:
 
 
 def round_up(length: float) -> int:
-    """Whole pixels; a quotient that should be whole but is not quite, as 224 / 0.7, is not rounded up."""
+    """Whole pixels; a quotient that should be whole but is not quite, as 456 / 0.57, is not rounded up."""
     return math.ceil(length - 1e-6)
 
 
