@@ -12,7 +12,8 @@ data: {train: train.csv, id: id, image: {path: "{id}.png"}}
 task: {kind: binary, target: label, metric: roc_auc}
 folds: {k: 2}
 stages:
-  fit: {kind: train, members: {a: {backbone: resnet18}}, phases: [{name: a, epochs: 1}]}
+  fit:
+    {kind: train, batch_size: 4, view: {size: 32}, phases: [{name: a, epochs: 1}], members: {a: {backbone: test_resnet}}}
 profiles: {more: {folds.k: 4}}
 """
 
@@ -30,7 +31,7 @@ def run(tmp_path):
     def call(*arguments):
         environment = {"COLUMNS": "120"}
         return CliRunner().invoke(
-            app, [str(tmp_path / "recipe.yaml"), "--data", str(tmp_path), *arguments], env=environment
+            app, [str(tmp_path / "recipe.yaml"), "--data", str(tmp_path), "--no-estimate", *arguments], env=environment
         )
 
     return call
@@ -60,3 +61,12 @@ def test_a_metric_that_does_not_fit(run):
     result = run("--set", "task.metric=macro_roc_auc")
     assert result.exit_code == 1
     assert "did you mean 'roc_auc'" in result.output
+
+
+def test_what_the_run_would_cost(run):
+    result = run("--estimate", "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    assert "estimate: 2 models in about" in result.output
+    wrong = run("--estimate", "--set", "fit.members.a.backbone=test_resnett", "--device", "cpu")
+    assert wrong.exit_code == 1
+    assert "test_resnet" in wrong.output

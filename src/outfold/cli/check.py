@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from outfold.cli.options import DataRoot, Overrides, Profile, RecipeName, Workers
+from outfold.cli.options import DataRoot, Device, Overrides, Profile, RecipeName, Workers
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,7 +28,9 @@ def check(
     *,
     overrides: Overrides = None,
     profile: Profile = None,
+    device: Device = "auto",
     workers: Workers = None,
+    estimate: Annotated[bool, typer.Option(help="Take a few training steps to say what the run would cost.")] = True,
     everything: Annotated[bool, typer.Option("--all", help="List every row of every finding.")] = False,
 ) -> None:
     """Read every row and open every file of a recipe's data, and say what is wrong before a run finds out.
@@ -45,7 +47,13 @@ def check(
 
     console = Console()
     with _bars(console) as progress:
-        checked = check_recipe(loaded, data.resolve(), workers=workers or _cores(), progress=progress)
+        checked = check_recipe(
+            loaded,
+            data.resolve(),
+            workers=workers or _cores(),
+            progress=progress,
+            device=device if estimate else None,
+        )
     print_checked(checked, loaded.name, console, limit=None if everything else SHOWN)
     if not checked.ok:
         raise typer.Exit(1)

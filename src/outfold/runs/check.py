@@ -1,26 +1,21 @@
 """What `outfold check` looks at: the recipe's metrics, its data, and what the run would cost."""
 
-from collections.abc import Callable, Iterable
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
+from outfold.data.cache import default_cache_folder
 from outfold.data.checks import Checked, Progress, check_data
-from outfold.data.findings import Finding, finding_of
-from outfold.errors import RecipeError
+from outfold.data.findings import Finding, count, finding_of
+from outfold.errors import OutfoldError, RecipeError
 from outfold.metrics import get_metric
 from outfold.recipe.schema import Recipe
 
-Estimate = Callable[[Recipe, Checked], Iterable[str]]
-"""Sentences about the time, memory and disk that a run would take."""
-
 
 def check_recipe(
-    recipe: Recipe,
-    root: Path,
-    *,
-    workers: int = 1,
-    progress: Progress | None = None,
-    estimate: Estimate | None = None,
+    recipe: Recipe, root: Path, *, workers: int = 1, progress: Progress | None = None, device: str | None = None
 ) -> Checked:
     """Check everything that a run of the recipe would need.
 
@@ -29,15 +24,15 @@ def check_recipe(
         root: data root, absolute.
         workers: threads that open files.
         progress: is told (table, files done, files in all).
-        estimate: says what the run would cost; asked only when nothing stands in the run's way.
+        device: where the run would compute; a few steps are taken there to estimate the run's cost, unless something
+            would stop it anyway. None estimates nothing.
     """
     findings = _metric_findings(recipe)
     checked = check_data(recipe.data, recipe.task, recipe.folds, root, workers=workers, progress=progress)
     checked = replace(checked, findings=(*findings, *checked.findings))
-    if estimate is None or not checked.ok:
+    if device is None or not checked.ok:
         return checked
-    costs = tuple(Finding("note", sentence) for sentence in estimate(recipe, checked))
-    return replace(checked, findings=(*checked.findings, *costs))
+    return replace(checked, findings=(*checked.findings, *_cost_findings(recipe, checked, device)))
 
 
 def _metric_findings(recipe: Recipe) -> list[Finding]:
@@ -48,3 +43,54 @@ def _metric_findings(recipe: Recipe) -> list[Finding]:
         except RecipeError as error:
             findings.append(finding_of(error))
     return findings
+
+
+def _cost_findings(recipe: Recipe, checked: Checked, device: str) -> list[Finding]:
+    """Time, memory and disk of a run from nothing; a warning where the disk is too small for it."""
+    from outfold.runs.estimate import estimate  # torch, which the rest of a check does without
+    from outfold.training.device import choose_device, keep_freed_memory
+
+    if checked.train is None or checked.folds is None:
+        return []
+    keep_freed_memory()
+    chosen = choose_device(device)
+    test_rows = 0 if checked.test is None else int(checked.test.usable.sum())
+    folds = len(np.unique(checked.folds.fold))
+    try:
+        cost = estimate(recipe, len(checked.folds), test_rows, folds, device=chosen, aspect=_aspect(checked))
+    except OutfoldError as error:
+        return [finding_of(error)]
+    what = (
+        f"estimate: {count(cost.models, 'model')} in about {_duration(cost.seconds)} on {chosen.type}, "
+        f"after the photos are read once; about {_bytes(cost.memory)} of memory, {_bytes(cost.cache)} of photo cache, "
+        f"{_bytes(cost.disk)} in the run folder"
+    )
+    free = shutil.disk_usage(_existing(default_cache_folder())).free
+    small = Finding(
+        "warning",
+        f"only {_bytes(free)} of disk are free where the photo cache goes ({default_cache_folder()})",
+        fix="free some space, set OUTFOLD_CACHE to a folder on another disk, or choose a smaller view.cache_size",
+    )
+    return [Finding("note", what), *([small] if free < cost.cache + cost.disk else [])]
+
+
+def _aspect(checked: Checked) -> float:
+    """Median of longer over shorter side of the photos; 1 without photos."""
+    files = checked.train.files if checked.train is not None else ()
+    sides = [(file.info.width, file.info.height) for file in files if file.info is not None]
+    return float(np.median([max(pair) / min(pair) for pair in sides])) if sides else 1.0
+
+
+def _existing(folder: Path) -> Path:
+    return next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+
+
+def _duration(seconds: float) -> str:
+    minutes = seconds / 60
+    if minutes < 2:
+        return f"{seconds:.0f} s"
+    return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+
+
+def _bytes(number: float) -> str:
+    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{max(number / 1e6, 1):.0f} MB"
