@@ -1,0 +1,93 @@
+"""Predicted against true, residuals, and scores by target."""
+
+import numpy as np
+
+from outfold.metrics import METRICS
+from outfold.report.html import Child, Html
+from outfold.report.layout import Section, charts, table
+from outfold.report.loading import Artefacts, Evaluation
+from outfold.report.numbers import counted, metric_title, number
+from outfold.report.plot import Plot, figure, padded, plot
+
+MOST_DOTS = 2000
+"""With more rows than this, dots become counts in cells."""
+MOST_TARGETS = 12
+CELLS, BINS = (48, 34), 40
+
+
+def regression(run: Artefacts) -> Section | None:
+    """Charts and scores by target."""
+    evaluation = run.evaluation
+    if evaluation is None or evaluation.codec.kind != "regression":
+        return None
+    names = evaluation.codec.columns
+    body: list[Child] = [_target_table(evaluation)] if len(names) > 1 else []
+    body += [charts(*_target_charts(evaluation, place)) for place in range(min(len(names), MOST_TARGETS))]
+    if len(names) > MOST_TARGETS:
+        body.append(f"The other {len(names) - MOST_TARGETS} targets are in the table only.")
+    intro = "Residuals are predicted minus true: above zero the prediction is too high."
+    if len(evaluation) > MOST_DOTS:
+        intro += " Darker cells hold more rows, on a logarithmic scale."
+    return Section("values", "Values", intro, body)
+
+
+def _target_table(evaluation: Evaluation) -> Html:
+    metrics = [metric for metric in METRICS.values() if "regression" in metric.tasks]
+    rows = []
+    for place, name in enumerate(evaluation.codec.columns):
+        true, predicted = evaluation.target[:, [place]], evaluation.prediction[:, [place]]
+        bias = float((predicted - true).mean())
+        rows.append((name, *(number(metric.function(true, predicted)) for metric in metrics), number(bias)))
+    columns = ("target", *(metric_title(metric.name) for metric in metrics), "mean residual")
+    return table(columns, rows, text=("target",), caption="By target", sortable=True)
+
+
+def _target_charts(evaluation: Evaluation, place: int) -> list[Child]:
+    name = evaluation.codec.columns[place]
+    true, predicted = (part[:, place].astype(np.float64) for part in (evaluation.target, evaluation.prediction))
+    residual = predicted - true
+    both = padded(np.concatenate([true, predicted]))
+    square = plot(both, both, height=300)
+    flat = plot(padded(predicted), padded(np.append(residual, 0.0)), height=300)
+    return [
+        figure(
+            f"{name}: predicted and true",
+            square.drawing(
+                f"Predicted against true {name}",
+                square.axes(f"true {name}", f"predicted {name}"),
+                _cloud(square, true, predicted),
+                square.line(np.array(both), np.array(both), "neutral dashed"),
+            ),
+            "On the dashed line predictions are exact.",
+        ),
+        figure(
+            f"{name}: residuals by prediction",
+            flat.drawing(
+                f"Residuals of {name} by prediction",
+                flat.axes(f"predicted {name}", "residual"),
+                _cloud(flat, predicted, residual),
+                flat.line(np.array([flat.x.low, flat.x.high]), np.zeros(2), "neutral dashed"),
+            ),
+        ),
+        _residual_histogram(name, residual),
+    ]
+
+
+def _cloud(area: Plot, x: np.ndarray, y: np.ndarray) -> Html:
+    """Dots, or shaded cells where there are too many."""
+    if len(x) <= MOST_DOTS:
+        return area.dots(x, y, "accent many")
+    counts, x_edges, y_edges = np.histogram2d(x, y, CELLS, [[area.x.low, area.x.high], [area.y.low, area.y.high]])
+    return area.cells(x_edges, y_edges, counts)
+
+
+def _residual_histogram(name: str, residual: np.ndarray) -> Html:
+    counts, edges = np.histogram(residual, BINS)
+    area = plot((float(edges[0]), float(edges[-1])), (0, 1.05 * float(counts.max())))
+    zero = area.vertical(0.0) if edges[0] < 0 < edges[-1] else None
+    low, middle, high = np.quantile(residual, (0.025, 0.5, 0.975))
+    note = f"Median {number(middle)}; 95% of {counted(len(residual), 'row')} between {number(low)} and {number(high)}."
+    drawn = area.drawing(
+        f"Histogram of the residuals of {name}", area.axes("residual", "rows"), area.bars(edges, counts, "accent"), zero
+    )
+    return figure(f"{name}: residuals", drawn, note)

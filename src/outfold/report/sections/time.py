@@ -1,0 +1,72 @@
+"""Where the time went: by stage and by model, and how much of it was waiting for data."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from outfold.report.html import Child, Html
+from outfold.report.layout import Cell, Section, bar, notice, table
+from outfold.report.loading import Artefacts
+from outfold.report.numbers import MISSING, count, duration, metric_title, number, percent
+
+WAIT_WORTH_ADVICE = 0.1
+"""Share of the time spent waiting for data above which the page says what to do."""
+ADVICE = (
+    "Training waits for photos: give more --workers, or a smaller view.cache_size so that less is read and resized for "
+    "each step; slow disks gain from a cache on a local one (OUTFOLD_CACHE)."
+)
+
+
+def time(run: Artefacts) -> Section | None:
+    """Tables of stages and models, with advice where data is what limits the speed."""
+    if run.status != "complete":
+        return None
+    stages = run.summary["stages"]
+    timed = {name: entry for name, entry in stages.items() if "seconds" in entry}
+    waiting = [name for name, entry in timed.items() if entry.get("wait_share", 0) > WAIT_WORTH_ADVICE]
+    advice = [notice(f"{', '.join(waiting)}: {ADVICE}")] if waiting else []
+    body: list[Child] = [*advice, _stages(run.summary["seconds"], timed), _models(run)]
+    took = duration(run.summary["seconds"])
+    intro = f"The last command took {took}. Work kept from earlier commands counts by stage and model only."
+    return Section("time", "Time", intro, body)
+
+
+def _stages(total: float, stages: dict[str, dict[str, Any]]) -> Html:
+    longest = max([total, *(entry["seconds"] for entry in stages.values())]) or 1.0
+    rows = [
+        (name, [duration(entry["seconds"]), bar(entry["seconds"] / longest)], percent(entry.get("wait_share")))
+        for name, entry in stages.items()
+    ]
+    rows.append(("whole command", [duration(total), bar(total / longest)], ""))
+    return table(("stage", "time", "waiting for data"), rows, text=("stage",), caption="By stage")
+
+
+def _models(run: Artefacts) -> Child:
+    jobs = list(_jobs(run))
+    if not jobs:
+        return None
+    longest = max(job["seconds"] for *_, job in jobs) or 1.0
+    rates = {(m.stage, m.member, m.fold, m.seed): m.history.get("images_per_second") for m in run.trainings}
+    rows = []
+    for stage, member, job in jobs:
+        rate = rates.get((stage, member, job["fold"], job["seed"]))
+        rows.append(
+            (
+                f"{stage}/{member}",
+                str(job["fold"]),
+                str(job["seed"]),
+                number(job["score"]),
+                f"{job['best_epoch']} of {job['epochs']}",
+                Cell([duration(job["seconds"]), bar(job["seconds"] / longest)], job["seconds"]),
+                MISSING if rate is None or rate.isna().all() else count(round(float(rate.median()))),
+                Cell(percent(job["wait_share"]), job["wait_share"]),
+            )
+        )
+    score = metric_title(run.summary["metric"])
+    columns = ("model", "fold", "seed", score, "kept epoch", "time", "images/s", "waiting for data")
+    return table(columns, rows, text=("model",), caption="By model", sortable=True)
+
+
+def _jobs(run: Artefacts) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for stage, entry in run.summary["stages"].items():
+        for member, part in entry.get("members", {}).items():
+            yield from ((stage, member, job) for job in part["jobs"])
