@@ -58,7 +58,8 @@ class ImageInput:
         height_width = size or self.view.height_width
         if not augment:
             return lambda row, generator: evaluate(self.photos[row], self.view, height_width)
-        chain = build_chain(self.augment, size=height_width)
+        crop_pct = self.view.crop_pct if self.view.resize == "crop" else 1.0
+        chain = build_chain(self.augment, size=height_width, crop_pct=crop_pct)
         return lambda row, generator: chain(self.photos[row], generator)
 
     def to_model(self, batch: Tensor) -> Tensor:
