@@ -13,7 +13,11 @@ task: {kind: binary, target: label, metric: roc_auc}
 folds: {k: 2}
 stages:
   fit:
-    {kind: train, batch_size: 4, view: {size: 32}, phases: [{name: a, epochs: 1}], members: {a: {backbone: test_resnet}}}
+    kind: train
+    batch_size: 4
+    view: {size: 32}
+    members: {a: {backbone: test_resnet}}
+    phases: [{name: a, epochs: 1}]
 profiles: {more: {folds.k: 4}}
 """
 

@@ -109,10 +109,9 @@ def appearance_findings(files: Sequence[Inspected], table: str) -> list[Finding]
     if len(sizes) == 1:
         what += "; all {} x {} pixels".format(*next(iter(sizes)))
     else:
-        what += (
-            f"; {len(sizes):,} sizes, shorter side {shorter.min()} to {shorter.max()} (median {np.median(shorter):.0f})"
-            f", longer side up to {sides.max()} pixels"
-        )
+        low, middle, high = shorter.min(), np.median(shorter), shorter.max()
+        span = f"{low}" if low == high else f"{low} to {high} (median {middle:.0f})"
+        what += f"; {len(sizes):,} sizes, shorter side {span}, longer side up to {sides.max()} pixels"
     what += f"; {sum(info.bytes for info in infos) / 1e6:,.1f} MB"
     turned = sum(info.orientation != 1 for info in infos)
     clear = sum(info.has_transparency for info in infos)
@@ -187,4 +186,5 @@ def _equal(keys: Sequence[str]) -> Mapping[str, list[int]]:
 
 
 def _reason(error: MediaError) -> str:
-    return error.problem if error.got is None else f"{error.problem} ({error.got})"
+    problem = error.problem.partition(": ")[2] or error.problem  # bytes have no name worth showing before the colon
+    return problem if error.got is None else f"{problem} ({error.got})"

@@ -98,7 +98,8 @@ def fold_findings(table: FoldTable, names: Sequence[str], member: np.ndarray, sa
     folds = np.unique(table.fold)
     counts = np.stack([member[table.fold == fold].sum(axis=0) for fold in folds])
     findings = _swallowed_classes(table, names, member, samples)
-    findings += _absent_classes(folds, names, counts) + _large_groups(table, samples, len(folds))
+    findings += _absent_classes(folds, names, counts)
+    findings += _large_groups(table, samples, len(folds))
     sizes = [int((table.fold == fold).sum()) for fold in folds]
     findings.append(Finding("note", f"{len(folds)} folds of {min(sizes):,} to {max(sizes):,} rows"))
     return findings
@@ -141,10 +142,11 @@ def _swallowed_classes(table: FoldTable, names: Sequence[str], member: np.ndarra
 
 
 def _absent_classes(folds: np.ndarray, names: Sequence[str], counts: np.ndarray) -> list[Finding]:
-    """Folds without any row of some classes; `counts` (folds, C)."""
+    """Folds without any row of a class that several other folds have; `counts` (folds, C)."""
     findings = []
+    spread = (counts > 0).sum(axis=0) > 1
     for fold, here in zip(folds, counts, strict=True):
-        absent = [name for name, rows, total in zip(names, here, counts.sum(axis=0), strict=True) if total and not rows]
+        absent = [name for name, rows, known in zip(names, here, spread, strict=True) if known and not rows]
         if absent:
             what = f"fold {fold} has no row of {count(len(absent), 'class', 'classes')}: {listed(absent)}"
             findings.append(Finding("warning", what, fix="use fewer folds, or stratify them by the target"))
