@@ -128,9 +128,9 @@ def _explain(state: Mapping[str, Tensor], names: list[str]) -> tuple[str, Table,
         for name in state
         for prefix in _prefixes(name, table)
     )
-    if not counts:
+    most = max(counts.values(), default=0)
+    if 2 * most < len(names):  # names that models have in common by chance are no copy of this one
         return "timm", tables["timm"], ""
-    most = max(counts.values())
     convention = next(c for c in CONVENTIONS for (other, _), count in counts.items() if other == c and count == most)
     prefixes = [prefix for (other, prefix), count in counts.items() if other == convention and count == most]
     return convention, tables[convention], _one_copy(prefixes)
