@@ -44,6 +44,9 @@ class Cell:
     sort: float | None
 
 
+TALL = 24
+"""Tables with more rows than this had better scroll on their own."""
+
 Row: TypeAlias = "Sequence[Cell | Child]"
 
 
@@ -55,6 +58,7 @@ def table(
     main: str | None = None,
     caption: str | None = None,
     sortable: bool = False,
+    tall: bool = False,
 ) -> Html:
     """A table that scrolls sideways where it does not fit.
 
@@ -65,6 +69,7 @@ def table(
         main: the column that matters most.
         caption: title above.
         sortable: a click on a column's name sorts.
+        tall: it scrolls in a box of limited height, under its header.
     """
     kinds = ["text" if name in text else "main" if name == main else None for name in columns]
     head = tag("tr", [tag("th", name, scope="col", class_=kind) for name, kind in zip(columns, kinds, strict=True)])
@@ -76,12 +81,12 @@ def table(
         tag("tbody", body),
         data_sortable=sortable,
     )
-    return scroll(whole)
+    return scroll(whole, tall=tall)
 
 
-def scroll(wide: Child) -> Html:
+def scroll(wide: Child, *, tall: bool = False) -> Html:
     """A box whose content scrolls sideways instead of widening the page; reachable by keyboard."""
-    return tag("div", wide, class_="scroll", tabindex="0")
+    return tag("div", wide, class_="scroll tall" if tall else "scroll", tabindex="0")
 
 
 def bar(share: float) -> Html:
@@ -92,6 +97,11 @@ def bar(share: float) -> Html:
 def charts(*figures: Child) -> Html:
     """Figures side by side where there is room."""
     return tag("div", figures, class_="charts")
+
+
+def tables(*parts: Child) -> Html:
+    """Small tables side by side where there is room."""
+    return tag("div", parts, class_="tables")
 
 
 def notice(*paragraphs: Child, class_: str = "notice") -> Html:
@@ -108,7 +118,7 @@ def score_cell(value: float, with_bar: bool = False) -> Cell:
     """A score between 0 and 1 with three decimals; NaN is a dash and sorts last."""
     if math.isnan(value):
         return Cell(MISSING, None)
-    return Cell([f"{value:.3f}", bar(value) if with_bar else None], value)
+    return Cell([bar(value) if with_bar else None, f"{value:.3f}"], value)
 
 
 def _cell(cell: "Cell | Child", kind: str | None) -> Html:

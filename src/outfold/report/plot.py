@@ -12,6 +12,7 @@ import numpy as np
 from outfold.report.html import Child, Html, tag
 from outfold.report.numbers import MINUS
 
+UNIT_TICKS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 WIDTH, HEIGHT = 400, 272
 LEFT, RIGHT, TOP, BOTTOM = 48, 22, 30, 42
 """Margins around the plotting area, in units of the drawing."""
@@ -19,7 +20,7 @@ LEFT, RIGHT, TOP, BOTTOM = 48, 22, 30, 42
 
 @dataclass(frozen=True)
 class Scale:
-    """A linear map from data to the drawing.
+    """A linear or logarithmic map from data to the drawing.
 
     Attributes:
         low: the data value at `start`.
@@ -27,6 +28,7 @@ class Scale:
         start: coordinate in the drawing.
         stop: coordinate in the drawing; smaller than `start` for a vertical axis.
         ticks: data values that get a tick; nice round ones when not given.
+        log: whether equal factors are equally far apart; all values are positive then.
     """
 
     low: float
@@ -34,15 +36,19 @@ class Scale:
     start: float
     stop: float
     ticks: tuple[float, ...] | None = None
+    log: bool = False
 
     def __call__(self, values: np.ndarray | Sequence[float] | float) -> np.ndarray:
         """Coordinates of data values."""
-        share = (np.asarray(values, dtype=np.float64) - self.low) / (self.high - self.low)
+        data = np.array([self.low, self.high, *np.atleast_1d(values)], dtype=np.float64)
+        low, high, *_ = data = np.log(data) if self.log else data
+        share = (data[2:].reshape(np.shape(values)) - low) / (high - low)
         return self.start + share * (self.stop - self.start)
 
     def labels(self) -> list[tuple[float, str]]:
         """Ticks with their texts."""
-        ticks = nice_ticks(self.low, self.high) if self.ticks is None else list(self.ticks)
+        nice = log_ticks if self.log else nice_ticks
+        ticks = nice(self.low, self.high) if self.ticks is None else list(self.ticks)
         return list(zip(ticks, tick_texts(ticks), strict=True))
 
 
@@ -122,11 +128,11 @@ def plot(
     x_ticks: Sequence[float] | None = None,
     y_ticks: Sequence[float] | None = None,
     height: float = HEIGHT,
-    left: float = LEFT,
+    log_x: bool = False,
 ) -> Plot:
     """A plot over these ranges of data, in the common size."""
     return Plot(
-        Scale(*widened(*x), left, WIDTH - RIGHT, None if x_ticks is None else tuple(x_ticks)),
+        Scale(*widened(*x), LEFT, WIDTH - RIGHT, None if x_ticks is None else tuple(x_ticks), log_x),
         Scale(*widened(*y), height - BOTTOM, TOP, None if y_ticks is None else tuple(y_ticks)),
         height=height,
     )
@@ -154,6 +160,13 @@ def nice_ticks(low: float, high: float, most: int = 6) -> list[float]:
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw * (1 - 1e-9))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [round(place * step, 12) for place in range(first, last + 1)]
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """1, 2 and 5 times powers of ten inside [low, high]; the powers alone over more than three of them."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    factors = (1, 2, 5) if high / low < 1000 else (1,)
+    return [tick for power in powers for factor in factors if low <= (tick := factor * 10.0**power) <= high]
 
 
 def integer_ticks(low: int, high: int, most: int = 7) -> list[float]:

@@ -3,10 +3,10 @@
 import numpy as np
 
 from outfold.report.html import Child, Html, tag
-from outfold.report.layout import Cell, Section, bar, score_cell, scroll, table
+from outfold.report.layout import TALL, Cell, Section, charts, score_cell, scroll, table, tables
 from outfold.report.loading import Artefacts, Evaluation
 from outfold.report.numbers import count, counted, percent
-from outfold.report.plot import Scale, drawing, figure, integer_ticks, key, short
+from outfold.report.plot import UNIT_TICKS, Scale, drawing, figure, integer_ticks, key, plot, short
 from outfold.report.statistics import Confusions, confusions, precision_recall_f1
 from outfold.report.thumbnails import data_uri
 
@@ -14,7 +14,7 @@ MOST_CELLS = 15
 """With more classes than this, the matrix is a picture instead of a table of numbers."""
 MOST_PICTURED = 400
 """With more classes than this, a picture shows nothing that can be read."""
-MOST_PAIRS, MOST_LISTED = 20, 1000
+MOST_PAIRS, MOST_LISTED = 15, 1000
 ACCENT, ALARM = (47, 120, 186), (200, 78, 40)
 """Colours of the picture, readable on light and dark paper; its alpha is the share."""
 
@@ -26,10 +26,10 @@ def classes(run: Artefacts) -> Section | None:
         return None
     found = confusions(evaluation.true, evaluation.predicted, len(evaluation.classes))
     few = found.classes <= MOST_CELLS
-    body: list[Child] = [_matrix(found, evaluation.classes) if few else _picture(found)]
-    if found.classes > 2:
-        body.append(_pairs(found, evaluation.classes))
-    body.append(_class_table(found, evaluation.classes))
+    names = evaluation.classes
+    pairs = _pairs(found, names) if found.classes > 2 else None
+    top = tables(_matrix(found, names), pairs) if few else charts(_picture(found), pairs)
+    body = [top, _class_table(found, names), None if few else charts(_by_size(found))]
     rule = "the class with the largest probability" if found.classes > 2 else "positive from 0.5 on"
     wrong = int((evaluation.true != evaluation.predicted).sum())
     intro = (
@@ -103,11 +103,8 @@ def _pairs(found: Confusions, names: tuple[str, ...]) -> Child:
     pairs = found.worst_pairs(MOST_PAIRS)
     if not pairs:
         return None
-    rows = [
-        (names[true], names[predicted], count(rows), [percent(share), bar(share)])
-        for true, predicted, rows, share in pairs
-    ]
-    columns = ("true class", "predicted as", "rows", "of the true class")
+    rows = [(names[true], names[predicted], count(rows), percent(share)) for true, predicted, rows, share in pairs]
+    columns = ("true class", "predicted as", "rows", "of class")
     return table(columns, rows, text=columns[:2], main="rows", caption="Most confused")
 
 
@@ -121,17 +118,32 @@ def _class_table(found: Confusions, names: tuple[str, ...]) -> Html:
         (
             str(code + 1),
             names[code],
+            score_cell(scores[2][code], with_bar=True),
+            *(score_cell(score[code]) for score in scores[:2]),
             Cell(count(int(support[code])), float(support[code])),
             Cell(count(int(claimed[code])), float(claimed[code])),
-            *(score_cell(score[code]) for score in scores[:2]),
-            score_cell(scores[2][code], with_bar=True),
         )
         for code in shown
     ]
-    columns = ("no.", "class", "rows", "predicted", "precision", "recall", "F1")
+    columns = ("no.", "class", "F1", "precision", "recall", "rows", "predicted")
     left_out = len(order) - len(shown)
     caption = "By class, the lowest F1 first" + (f" ({count(left_out)} more are not listed)" if left_out else "")
-    return table(columns, rows, text=("class",), main="F1", caption=caption, sortable=True)
+    return table(columns, rows, text=("class",), main="F1", caption=caption, sortable=True, tall=len(rows) > TALL)
+
+
+def _by_size(found: Confusions) -> Html:
+    """F1 of each class over its rows: whether it is the rare classes that fail."""
+    support = found.support
+    present = support > 0
+    _, _, f1 = precision_recall_f1(found.hits, found.claimed, support)
+    most = int(support.max())
+    area = plot((max(1, int(support[present].min())) / 1.2, most * 1.2), (-0.02, 1.02), y_ticks=UNIT_TICKS, log_x=True)
+    drawn = area.drawing(
+        "F1 by number of rows",
+        area.axes("rows of the class", "F1"),
+        area.dots(support[present], f1[present], "accent many"),
+    )
+    return figure("F1 by class size", drawn, "One dot a class; the horizontal axis is logarithmic.")
 
 
 def confidence_of(evaluation: Evaluation) -> np.ndarray:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from outfold.report.html import Child, Html
-from outfold.report.layout import Section, bar, bullets, notice, table
+from outfold.report.layout import Section, bar, bullets, notice, table, tables
 from outfold.report.loading import Artefacts
 from outfold.report.numbers import count, counted, percent
 
@@ -17,9 +17,9 @@ def data(run: Artefacts) -> Section | None:
         return None
     found = run.summary["data"]
     dropped, warnings = found["dropped"], found["warnings"]
-    body: list[Child] = [notice(bullets(warnings)) if warnings else None, _sizes(found)]
-    if found["classes"] and len(found["classes"]) <= MOST_CLASSES:
-        body.append(_classes(found["classes"], found["rows"]))
+    few = 0 < len(found["classes"]) <= MOST_CLASSES
+    classes = _classes(found["classes"], found["rows"]) if few else None
+    body: list[Child] = [notice(bullets(warnings)) if warnings else None, tables(_sizes(found), classes)]
     body += [_dropped(dropped)] if dropped else []
     calm = "No warnings, no rows left out."
     said = f"{counted(len(warnings), 'warning')}, {counted(len(dropped), 'row')} left out."
@@ -43,7 +43,7 @@ def _sizes(found: Mapping[str, object]) -> Html:
 
 def _classes(classes: Mapping[str, int], rows: int) -> Html:
     listed = [
-        (name, count(size), [percent(size / max(rows, 1)), bar(size / max(rows, 1))]) for name, size in classes.items()
+        (name, count(size), [bar(size / max(rows, 1)), percent(size / max(rows, 1))]) for name, size in classes.items()
     ]
     return table(("class", "rows", "share"), listed, text=("class",), caption="Training rows by class")
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from outfold.metrics import get_metric
 from outfold.report.html import Child, Html
-from outfold.report.layout import Cell, Section, score_cell, table
+from outfold.report.layout import TALL, Cell, Section, score_cell, table
 from outfold.report.loading import Artefacts, Evaluation
 from outfold.report.numbers import count, counted, percent
 from outfold.report.statistics import precision_recall_f1
@@ -39,17 +39,17 @@ def _label_table(evaluation: Evaluation) -> Html:
     rows = [
         (
             evaluation.codec.outputs[place],
-            Cell(count(int(target[:, place].sum())), float(target[:, place].sum())),
-            Cell(percent(target[:, place].mean()), float(target[:, place].mean())),
             score_cell(ranking[0][place], with_bar=True),
             *(score_cell(part[place]) for part in (ranking[1], *scores)),
+            Cell(count(int(target[:, place].sum())), float(target[:, place].sum())),
+            Cell(percent(target[:, place].mean()), float(target[:, place].mean())),
         )
         for place in order
     ]
-    columns = ("label", "rows", "share", "AUC", "AP", "precision", "recall", "F1")
+    columns = ("label", "AUC", "AP", "precision", "recall", "F1", "rows", "share")
     left_out = evaluation.target.shape[1] - len(rows)
     caption = "By label, the lowest AUC first" + (f" ({count(left_out)} more are not listed)" if left_out else "")
-    return table(columns, rows, text=("label",), main="AUC", caption=caption, sortable=True)
+    return table(columns, rows, text=("label",), main="AUC", caption=caption, sortable=True, tall=len(rows) > TALL)
 
 
 def _by_label(evaluation: Evaluation, name: str) -> np.ndarray:

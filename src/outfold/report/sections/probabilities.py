@@ -7,7 +7,7 @@ from outfold.report.html import Child, Html
 from outfold.report.layout import Section, charts
 from outfold.report.loading import Artefacts, Evaluation
 from outfold.report.numbers import number, percent
-from outfold.report.plot import figure, key, plot
+from outfold.report.plot import UNIT_TICKS, figure, key, plot
 from outfold.report.sections.classes import confidence_of
 from outfold.report.statistics import (
     Calibration,
@@ -17,7 +17,6 @@ from outfold.report.statistics import (
     thin,
 )
 
-UNIT_TICKS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 BINS = 40
 UNIT = (0.0, 1.0)
 

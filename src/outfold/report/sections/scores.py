@@ -5,7 +5,7 @@ from typing import Any
 
 from outfold.metrics import METRICS
 from outfold.report.html import Child
-from outfold.report.layout import Section, table
+from outfold.report.layout import Section, table, tables
 from outfold.report.loading import Artefacts
 from outfold.report.numbers import count, metric_title, number
 
@@ -14,7 +14,7 @@ def scores(run: Artefacts) -> Section | None:
     """The tables of scores."""
     if run.status != "complete" or not run.summary["scores"]:
         return None
-    body = [_all_scores(run.summary["scores"]), _by_fold(run), _by_member(run)]
+    body = [tables(_all_scores(run.summary["scores"]), _by_fold(run)), _by_member(run)]
     intro = (
         "Every score is out of fold. Intervals are bootstrap intervals over rows, or over groups where rows share one."
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from outfold.report.html import Child, Html
-from outfold.report.layout import Cell, Section, bar, notice, table
+from outfold.report.layout import TALL, Cell, Section, bar, notice, table
 from outfold.report.loading import Artefacts
 from outfold.report.numbers import MISSING, count, duration, metric_title, number, percent
 
@@ -33,10 +33,10 @@ def time(run: Artefacts) -> Section | None:
 def _stages(total: float, stages: dict[str, dict[str, Any]]) -> Html:
     longest = max([total, *(entry["seconds"] for entry in stages.values())]) or 1.0
     rows = [
-        (name, [duration(entry["seconds"]), bar(entry["seconds"] / longest)], percent(entry.get("wait_share")))
+        (name, [bar(entry["seconds"] / longest), duration(entry["seconds"])], percent(entry.get("wait_share")))
         for name, entry in stages.items()
     ]
-    rows.append(("whole command", [duration(total), bar(total / longest)], ""))
+    rows.append(("whole command", [bar(total / longest), duration(total)], ""))
     return table(("stage", "time", "waiting for data"), rows, text=("stage",), caption="By stage")
 
 
@@ -56,14 +56,14 @@ def _models(run: Artefacts) -> Child:
                 str(job["seed"]),
                 number(job["score"]),
                 f"{job['best_epoch']} of {job['epochs']}",
-                Cell([duration(job["seconds"]), bar(job["seconds"] / longest)], job["seconds"]),
+                Cell([bar(job["seconds"] / longest), duration(job["seconds"])], job["seconds"]),
                 MISSING if rate is None or rate.isna().all() else count(round(float(rate.median()))),
                 Cell(percent(job["wait_share"]), job["wait_share"]),
             )
         )
     score = metric_title(run.summary["metric"])
     columns = ("model", "fold", "seed", score, "kept epoch", "time", "images/s", "waiting for data")
-    return table(columns, rows, text=("model",), caption="By model", sortable=True)
+    return table(columns, rows, text=("model",), caption="By model", sortable=True, tall=len(rows) > TALL)
 
 
 def _jobs(run: Artefacts) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -5,6 +5,7 @@ from itertools import groupby
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import isotonic_regression
 
 from outfold.report.html import Child, Html
 from outfold.report.layout import Section, charts
@@ -116,7 +117,7 @@ def _phase_marks(area: Plot, phases: Sequence[tuple[str, int, int]]) -> list[Chi
         if first > 1:
             marks.append(area.vertical(first - 0.5))
         if right - left > len(name) * LETTER + 8:
-            marks.append(area.label(left + 4, area.y.stop + 10, name, "phase"))
+            marks.append(area.label(left + 4, area.y.stop - 4, name, "phase"))
     return marks
 
 
@@ -137,11 +138,12 @@ def _ends(area: Plot, models: Sequence[Training], column: str) -> list[Child]:
 
 
 def spread(places: Sequence[float], gap: float, low: float, high: float) -> list[float]:
-    """Sorted places moved to be at least `gap` apart inside [low, high], where there is room."""
-    moved: list[float] = []
-    for place in places:
-        moved.append(max(place, moved[-1] + gap) if moved else max(place, low))
-    for index in range(len(moved) - 1, -1, -1):
-        ceiling = high if index == len(moved) - 1 else moved[index + 1] - gap
-        moved[index] = min(moved[index], ceiling)
-    return moved
+    """Sorted places moved as little as least squares allows until they are `gap` apart, inside [low, high].
+
+    Places minus multiples of the gap need only be in order: that is isotonic regression.
+    """
+    if not places:
+        return []
+    steps = gap * np.arange(len(places))
+    moved = isotonic_regression(np.asarray(places) - steps).x
+    return (np.clip(moved, low, max(low, high - steps[-1])) + steps).tolist()
