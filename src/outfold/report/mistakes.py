@@ -85,7 +85,7 @@ def _binary(evaluation: Evaluation) -> Iterator[Gallery]:
     ):
         wrong = np.flatnonzero((evaluation.true == true) & (evaluation.predicted != true))
         mistakes = [
-            Mistake(row, evaluation.classes[true], f"{positive} with {_probability(scores[row])}")
+            Mistake(row, evaluation.classes[true], f"P({positive}) = {_probability(scores[row])}")
             for row in _first(wrong, order)
         ]
         yield Gallery(title, f"The most confidently wrong first; {len(wrong):,} rows in all.", mistakes)

@@ -83,8 +83,8 @@ def _script() -> Html:
 
 
 def _footer(run: Artefacts) -> Html:
-    version = run.summary.get("environment", {}).get("outfold", "")
-    return tag("footer", f"outfold {version}. Written from ", tag("code", str(run.folder.resolve())), ".")
+    made = f"Run and report by outfold {run.summary.get('environment', {}).get('outfold', '')}".rstrip()
+    return tag("footer", f"{made}; files in ", tag("code", str(run.folder.resolve())))
 
 
 def _asset(name: str) -> str:

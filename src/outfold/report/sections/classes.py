@@ -87,7 +87,7 @@ def _picture(found: Confusions) -> Child:
         "Rows by true and predicted class",
         drawing(400, top + size + 44, f"Heat map of {found.classes} classes", marks),
         key(("accent square", "right"), ("alarm square", "wrong")),
-        "The darker, the larger the share of the true class; numbers as in the table of classes.",
+        "The stronger the colour, the larger the share of the true class; numbers as in the table of classes.",
     )
 
 

@@ -19,7 +19,7 @@ TASKS: dict[TaskKind, str] = {
     "multilabel": "several labels a row",
     "regression": "numbers",
 }
-STRIP_HEIGHT = 92
+STRIP_HEIGHT, MOST_COLUMNS = 92, 4
 
 
 def headline(run: Artefacts, anchors: Sequence[tuple[str, str]]) -> Html:
@@ -29,7 +29,9 @@ def headline(run: Artefacts, anchors: Sequence[tuple[str, str]]) -> Html:
 
 def _title(run: Artefacts) -> Child:
     task = run.recipe.task
-    predicts = f"{task.kind}: {TASKS[task.kind]}, from column {', '.join(task.target)}"
+    few = len(task.target) <= MOST_COLUMNS
+    columns = f"column {', '.join(task.target)}" if few else counted(len(task.target), "column")
+    predicts = f"{task.kind}: {TASKS[task.kind]}, from {columns}"
     parts = [predicts]
     if run.status == "complete":
         parts.append(f"{count(run.summary['data']['rows'])} training rows, {duration(run.summary['seconds'])}")

@@ -22,12 +22,14 @@ def regression(run: Artefacts) -> Section | None:
         return None
     names = evaluation.codec.columns
     body: list[Child] = [_target_table(evaluation)] if len(names) > 1 else []
-    body += [charts(*_target_charts(evaluation, place)) for place in range(min(len(names), MOST_TARGETS))]
+    shown = range(min(len(names), MOST_TARGETS))
+    body += [charts(*_target_charts(evaluation, place)) for place in shown]
+    body.append(charts(*(_residual_histogram(evaluation, place) for place in shown)))
     if len(names) > MOST_TARGETS:
         body.append(f"The other {len(names) - MOST_TARGETS} targets are in the table only.")
     intro = "Residuals are predicted minus true: above zero the prediction is too high."
     if len(evaluation) > MOST_DOTS:
-        intro += " Darker cells hold more rows, on a logarithmic scale."
+        intro += " Stronger colour means more rows, on a logarithmic scale."
     return Section("values", "Values", intro, body)
 
 
@@ -69,7 +71,6 @@ def _target_charts(evaluation: Evaluation, place: int) -> list[Child]:
                 flat.line(np.array([flat.x.low, flat.x.high]), np.zeros(2), "neutral dashed"),
             ),
         ),
-        _residual_histogram(name, residual),
     ]
 
 
@@ -81,7 +82,9 @@ def _cloud(area: Plot, x: np.ndarray, y: np.ndarray) -> Html:
     return area.cells(x_edges, y_edges, counts)
 
 
-def _residual_histogram(name: str, residual: np.ndarray) -> Html:
+def _residual_histogram(evaluation: Evaluation, place: int) -> Html:
+    name = evaluation.codec.columns[place]
+    residual = evaluation.prediction[:, place].astype(np.float64) - evaluation.target[:, place]
     counts, edges = np.histogram(residual, BINS)
     area = plot((float(edges[0]), float(edges[-1])), (0, 1.05 * float(counts.max())))
     zero = area.vertical(0.0) if edges[0] < 0 < edges[-1] else None

@@ -13,7 +13,11 @@ from outfold.report.mistakes import Gallery, Mistake, galleries
 from outfold.report.numbers import counted
 from outfold.report.thumbnails import thumbnail
 
-ADVICE = "If the files have moved, `outfold report RUN --data FOLDER` finds them in their new place."
+ADVICE = (
+    "If the files have moved, ",
+    tag("code", "outfold report RUN --data FOLDER"),
+    " finds them in their new place.",
+)
 
 
 def samples(run: Artefacts, root: Path) -> Section | None:
@@ -26,13 +30,15 @@ def samples(run: Artefacts, root: Path) -> Section | None:
     ids = [run.evaluation.ids[mistake.row] for gallery in chosen for mistake in gallery.mistakes]
     media, problem = _media(run.recipe.data, root, ids)
     photos, faults = _photos(media)
-    notes = [notice(f"Photos are not shown: {problem}", ADVICE)] if problem else []
+    notes = [notice(f"Photos are not shown: {problem}", tag("p", ADVICE))] if problem else []
     if faults:
         first = next(iter(faults.values()))
         notes.append(
-            notice(f"{counted(len(faults), 'photo')} of {len(media)} cannot be shown; the first: {first}", ADVICE)
+            notice(
+                f"{counted(len(faults), 'photo')} of {len(media)} cannot be shown; the first: {first}", tag("p", ADVICE)
+            )
         )
-    shown = [_gallery(gallery, run.evaluation, photos, pictured=bool(media)) for gallery in chosen]
+    shown = [_gallery(gallery, run.evaluation, photos, pictured=bool(photos)) for gallery in chosen]
     intro = "Mistakes worth a look: wrong labels, doubtful cases, and what the model has not understood."
     return Section("samples", "Samples", intro, [*notes, *shown])
 
