@@ -127,7 +127,9 @@ def _class_table(found: Confusions, names: tuple[str, ...]) -> Html:
     ]
     columns = ("no.", "class", "F1", "precision", "recall", "rows", "predicted")
     left_out = len(order) - len(shown)
-    caption = "By class, the lowest F1 first" + (f" ({count(left_out)} more are not listed)" if left_out else "")
+    caption = f"{counted(len(rows), 'class', 'classes')}, the lowest F1 first" + (
+        f" ({count(left_out)} more are not listed)" if left_out else ""
+    )
     return table(columns, rows, text=("class",), main="F1", caption=caption, sortable=True, tall=len(rows) > TALL)
 
 

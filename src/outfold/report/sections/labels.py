@@ -48,7 +48,9 @@ def _label_table(evaluation: Evaluation) -> Html:
     ]
     columns = ("label", "AUC", "AP", "precision", "recall", "F1", "rows", "share")
     left_out = evaluation.target.shape[1] - len(rows)
-    caption = "By label, the lowest AUC first" + (f" ({count(left_out)} more are not listed)" if left_out else "")
+    caption = f"{counted(len(rows), 'label', 'labels')}, the lowest AUC first" + (
+        f" ({count(left_out)} more are not listed)" if left_out else ""
+    )
     return table(columns, rows, text=("label",), main="AUC", caption=caption, sortable=True, tall=len(rows) > TALL)
 
 
