@@ -62,8 +62,8 @@ def outfold_loop(size: int) -> float:
     from outfold.data.cache import build_cache
     from outfold.models.freeze import set_train_mode, set_trainable
     from outfold.models.network import build_network
-    from outfold.recipe.train import Phase, TrainSettings
     from outfold.runs.execute import default_workers, prepare_process
+    from outfold.settings.train import Phase, TrainSettings
     from outfold.training.device import make_fabric
     from outfold.training.guards import LossGuard
     from outfold.training.loop import Learner, Schedule, train_epoch

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from outfold.recipe.load import load_recipe
-from outfold.recipe.schema import Recipe
 from outfold.runs.execute import execute
 from outfold.runs.loaded import Run
+from outfold.settings.recipe import Recipe
 from outfold.stages.base import Emit
 
 __all__ = ["Run", "load_run", "run"]

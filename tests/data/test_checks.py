@@ -10,7 +10,7 @@ from outfold.data.folds import FoldTable
 from outfold.data.inspection import inspect_file, inspect_files
 from outfold.data.label_checks import fold_findings
 from outfold.data.table import samples_from_frame
-from outfold.recipe.data import Data, Folds, Task
+from outfold.settings.data import Data, Folds, Task
 
 
 class Folder:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from outfold.data.columns import cell_texts, typed_column, value_like
 from outfold.data.table import Samples, load_samples, media_paths, read_table, samples_from_frame
 from outfold.errors import DataError, MediaError
-from outfold.recipe.data import Data
+from outfold.settings.data import Data
 
 
 def table(folder: Path, text: str, name: str = "train.csv") -> Path:

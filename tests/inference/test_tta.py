@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from outfold.inference.tta import VIEWS
-from outfold.recipe.train import Orientation
+from outfold.settings.train import Orientation
 
 NUMPY = {
     "identity": lambda image: image,

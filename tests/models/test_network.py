@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from outfold.errors import RecipeError
 from outfold.models.freeze import frozen_names, set_train_mode, set_trainable
 from outfold.models.network import Network, build_network
-from outfold.recipe.train import Freeze, Head, TrainSettings
+from outfold.settings.train import Freeze, Head, TrainSettings
 
 PHOTOS = {"image": torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))}
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")

@@ -315,7 +315,7 @@ BUILTIN = [(name, profile) for name in builtin_names() for profile in (None, *lo
 @pytest.mark.parametrize(("name", "profile"), BUILTIN)
 def test_every_shipped_recipe_is_valid_with_every_profile(name: str, profile: str | None) -> None:
     from outfold.metrics import get_metric
-    from outfold.recipe.train import TrainStage
+    from outfold.settings.train import TrainStage
     from outfold.views.augment import build_chain
 
     recipe = load_recipe(name, profile=profile)

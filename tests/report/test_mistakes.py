@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 
 from outfold.data.targets import TargetCodec
-from outfold.recipe.data import Task
 from outfold.report.loading import Evaluation
 from outfold.report.mistakes import SHOWN, galleries
+from outfold.settings.data import Task
 
 METRIC = {"multiclass": "accuracy", "binary": "roc_auc", "multilabel": "macro_roc_auc", "regression": "mae"}
 

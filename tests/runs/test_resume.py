@@ -14,7 +14,7 @@ import pytest
 
 import outfold
 from outfold.recipe.load import dump_recipe
-from outfold.recipe.schema import Recipe
+from outfold.settings.recipe import Recipe
 
 
 @pytest.fixture

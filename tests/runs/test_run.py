@@ -12,8 +12,8 @@ import pytest
 
 import outfold
 from outfold.errors import DataError, MediaError, RunError
-from outfold.recipe.schema import Recipe
 from outfold.runs.folder import locked
+from outfold.settings.recipe import Recipe
 
 
 def run(recipe: dict[str, Any], out: Path, data: Path) -> tuple[outfold.Run, list[dict[str, Any]]]:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from outfold.models.network import Network, build_network
-from outfold.recipe.train import TrainSettings
+from outfold.settings.train import TrainSettings
 from outfold.training.device import make_fabric
 from outfold.training.fit import Examples, Fit, Judge, Split
 from outfold.training.losses import build_loss

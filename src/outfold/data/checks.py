@@ -23,7 +23,7 @@ from outfold.data.rows import SOURCE_ROW
 from outfold.data.table import Samples, load_samples
 from outfold.data.targets import TargetCodec
 from outfold.errors import DataError, MediaError
-from outfold.recipe.data import Data, Folds, Source, Task
+from outfold.settings.data import Data, Folds, Source, Task
 
 Progress = Callable[[str, int, int], None]
 """Is told (table, files done, files in all)."""

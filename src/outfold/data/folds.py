@@ -15,7 +15,7 @@ from outfold.data.splits import group_kfold, kfold, stratified_group_kfold, stra
 from outfold.data.table import Samples
 from outfold.errors import DataError
 from outfold.files import write_atomically
-from outfold.recipe.data import Folds
+from outfold.settings.data import Folds
 
 __all__ = [
     "FoldTable",

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from outfold.errors import DataError
-from outfold.recipe.data import TaskKind
+from outfold.settings.data import TaskKind
 
 Space = Literal["logit", "probability", "value"]
 

@@ -13,7 +13,7 @@ from outfold.data.paths import Confinement, media_paths, template_columns
 from outfold.data.reading import read_rows
 from outfold.data.rows import SOURCE, SOURCE_ROW, name_rows
 from outfold.errors import DataError
-from outfold.recipe.data import Data, Media, Source
+from outfold.settings.data import Data, Media, Source
 
 __all__ = ["Samples", "load_samples", "media_paths", "read_table", "samples_from_frame"]
 

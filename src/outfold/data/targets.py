@@ -12,7 +12,7 @@ from pandas.api.types import pandas_dtype
 from outfold.data.columns import kind_of, require_columns, value_like
 from outfold.data.rows import name_rows
 from outfold.errors import DataError
-from outfold.recipe.data import Task, TaskKind
+from outfold.settings.data import Task, TaskKind
 
 Label = str | int | float | bool
 _DIGITS = re.compile(r"([0-9]+)")

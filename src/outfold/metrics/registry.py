@@ -10,7 +10,7 @@ import numpy as np
 from outfold.errors import DataError, RecipeError
 from outfold.metrics import labels, ranking, values
 from outfold.metrics.statistic import Kernel, Statistic
-from outfold.recipe.data import TaskKind
+from outfold.settings.data import TaskKind
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from outfold.errors import RecipeError, WeightsError
 from outfold.models.matching import MatchReport, match_state, require_fit
 from outfold.models.weights import load_state, weights_path
 from outfold.recipe.keys import nearest
-from outfold.recipe.train import Weights
+from outfold.settings.train import Weights
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from outfold.recipe.train import Head
+from outfold.settings.train import Head
 
 
 class LinearHead(nn.Module):

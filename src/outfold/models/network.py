@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from outfold.errors import RecipeError
 from outfold.models.backbone import create_backbone
 from outfold.models.heads import build_head
-from outfold.recipe.train import TrainSettings, Weights
+from outfold.settings.train import TrainSettings, Weights
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from outfold.errors import RecipeError
 from outfold.recipe.keys import Hint, allowed, alternatives, child, fields, fitting, homes, is_model, nearest, value_at
-from outfold.recipe.schema import Recipe
 from outfold.recipe.yaml_text import Document, Path
+from outfold.settings.recipe import Recipe
 
 SHOWN = 8
 """How many faults one error lists."""

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from outfold.recipe.schema import Recipe
-from outfold.recipe.train import TTA_SETS
+from outfold.settings.recipe import Recipe
+from outfold.settings.train import TTA_SETS
 
 SHORT_FORMS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("Data", "train"): [{"type": "string"}, {"$ref": "#/$defs/Source"}],

@@ -13,8 +13,8 @@ from outfold.recipe.explain import explain
 from outfold.recipe.json_schema import json_schema
 from outfold.recipe.keys import nearest
 from outfold.recipe.override import apply_profile, apply_sets, check_profiles
-from outfold.recipe.schema import Recipe
 from outfold.recipe.yaml_text import Document, dump_yaml, parse_yaml
+from outfold.settings.recipe import Recipe
 
 __all__ = ["builtin_names", "builtin_text", "dump_recipe", "json_schema", "load_recipe"]
 

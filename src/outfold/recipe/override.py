@@ -6,8 +6,8 @@ from typing import Any, get_origin
 
 from outfold.errors import RecipeError
 from outfold.recipe.keys import Hint, alternatives, child, fields, fitting, known_keys, suggestion, value_at
-from outfold.recipe.schema import Recipe
 from outfold.recipe.yaml_text import Document, Path, Place, parse_value
+from outfold.settings.recipe import Recipe
 
 
 def apply_sets(document: Document, overrides: Sequence[str]) -> Document:

@@ -16,9 +16,9 @@ from outfold.data.targets import TargetCodec
 from outfold.errors import DataError, RunError
 from outfold.files import read_json
 from outfold.recipe.load import load_recipe
-from outfold.recipe.schema import Recipe
-from outfold.recipe.train import TrainStage
 from outfold.runs.folder import FOLDS, LOG, OOF, RECIPE, TARGET, read_summary
+from outfold.settings.recipe import Recipe
+from outfold.settings.train import TrainStage
 
 AGAIN = "give the run's command again to make it anew"
 

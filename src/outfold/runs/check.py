@@ -11,7 +11,7 @@ from outfold.data.checks import Checked, Progress, check_data
 from outfold.data.findings import Finding, count, finding_of
 from outfold.errors import OutfoldError, RecipeError
 from outfold.metrics import get_metric
-from outfold.recipe.schema import Recipe
+from outfold.settings.recipe import Recipe
 
 
 def check_recipe(

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from outfold.models.freeze import set_train_mode, set_trainable
 from outfold.models.network import Network, build_network
-from outfold.recipe.schema import Recipe
-from outfold.recipe.train import Phase, TrainSettings, TrainStage
+from outfold.settings.recipe import Recipe
+from outfold.settings.train import Phase, TrainSettings, TrainStage
 from outfold.stages.inputs import photo_key, photo_side, sizes_of
 from outfold.training.device import make_fabric, set_up_optimizer
 from outfold.training.losses import build_loss

@@ -14,12 +14,12 @@ from outfold.data.folds import write_folds
 from outfold.errors import OutfoldError
 from outfold.files import write_json, write_text
 from outfold.recipe.load import dump_recipe
-from outfold.recipe.schema import Recipe
 from outfold.report import write_report
 from outfold.runs.folder import FOLDS, RECIPE, SUMMARY, TARGET, EventLog, locked
 from outfold.runs.plan import plan
 from outfold.runs.prepare import load_dataset
 from outfold.runs.summary import data_summary, environment_summary, stage_summary, write_tables
+from outfold.settings.recipe import Recipe
 from outfold.stages import STAGE_KINDS
 from outfold.stages.base import Compute, Context, Emit, Job
 from outfold.training.device import choose_device, keep_freed_memory
@@ -76,8 +76,9 @@ def execute(
 
 
 def prepare_process() -> None:
-    """Settings of the whole process: memory that is kept, and OpenCV leaving the threads to us."""
+    """Settings of the whole process: memory is kept, tiny numbers are zero, OpenCV leaves the threads to us."""
     keep_freed_memory()
+    torch.set_flush_denormal(True)  # a fine-tuned network's gradients hold many, and a CPU is slow at them
     cv2.setNumThreads(1)
 
 

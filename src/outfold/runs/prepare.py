@@ -13,9 +13,9 @@ from outfold.data.rows import name_rows
 from outfold.data.table import Samples, load_samples
 from outfold.data.targets import TargetCodec
 from outfold.errors import RecipeError
-from outfold.recipe.data import Folds
-from outfold.recipe.schema import Recipe
-from outfold.recipe.train import TrainSettings, TrainStage
+from outfold.settings.data import Folds
+from outfold.settings.recipe import Recipe
+from outfold.settings.train import TrainSettings, TrainStage
 from outfold.stages.inputs import photo_key, photo_side
 from outfold.views.image import prepare
 
@@ -34,7 +34,10 @@ def load_dataset(recipe: Recipe, root: Path, *, workers: int, emit: Emit) -> Dat
     Raises:
         DataError, MediaError: a table, label, fold or photo is not usable.
     """
-    train, dropped = load_rows(recipe, load_samples(recipe.data, root), "train", workers=workers, emit=emit)
+    samples = load_samples(recipe.data, root)
+    TargetCodec.fit(recipe.task, samples.frame)  # a table that cannot work says so before any photo is read
+    make_folds(recipe.folds, samples, root=root)
+    train, dropped = load_rows(recipe, samples, "train", workers=workers, emit=emit)
     test = None
     if recipe.data.test is not None:
         test, dropped_test = load_rows(

@@ -13,8 +13,8 @@ from outfold.data.dataset import Dataset
 from outfold.data.predictions import Predictions
 from outfold.files import read_json, write_atomically
 from outfold.metrics import get_metric, interval, score
-from outfold.recipe.train import TrainStage
 from outfold.runs.folder import OOF, PREDICTIONS
+from outfold.settings.train import TrainStage
 from outfold.stages.base import Context, Model, Result
 from outfold.stages.predicting import read_predictions
 from outfold.stages.scoring import metric_names

@@ -17,7 +17,7 @@ import torch
 from outfold.data.dataset import Dataset
 from outfold.data.predictions import Predictions
 from outfold.files import read_json
-from outfold.recipe.schema import Recipe
+from outfold.settings.recipe import Recipe
 
 Emit = Callable[[dict[str, Any]], None]
 

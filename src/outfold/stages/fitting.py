@@ -11,7 +11,7 @@ from outfold.data.balance import class_weights, sample_weights
 from outfold.data.targets import TargetScaler
 from outfold.files import write_atomically, write_json
 from outfold.models.network import build_network
-from outfold.recipe.train import TrainSettings
+from outfold.settings.train import TrainSettings
 from outfold.stages.base import Context, Job, Model
 from outfold.stages.inputs import image_input
 from outfold.stages.scoring import greater_is_better, judged, metric_names, scores_of

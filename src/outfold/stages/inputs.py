@@ -2,7 +2,7 @@
 
 from outfold.data.dataset import Rows
 from outfold.models.network import InputStats
-from outfold.recipe.train import TrainSettings
+from outfold.settings.train import TrainSettings
 from outfold.views.image import prepare_key, stored_side
 from outfold.views.inputs import ImageInput, Size
 

@@ -12,7 +12,7 @@ from outfold.data.targets import TargetCodec, TargetScaler
 from outfold.files import read_json, write_atomically, write_json
 from outfold.inference.predict import Predictor
 from outfold.models.network import InputStats, build_network
-from outfold.recipe.train import TrainSettings
+from outfold.settings.train import TrainSettings
 from outfold.stages.base import Compute, Context, Job, Model
 from outfold.stages.inputs import image_input
 from outfold.stages.scoring import ACTIVATIONS

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from outfold.data.targets import TargetScaler
 from outfold.metrics import get_metric, score
-from outfold.recipe.data import Task, TaskKind
+from outfold.settings.data import Task, TaskKind
 
 ACTIVATIONS: dict[TaskKind, Callable[[Tensor], Tensor] | None] = {
     "multiclass": lambda logits: torch.softmax(logits, dim=1),

@@ -6,8 +6,8 @@ from outfold.data.predictions import Predictions
 from outfold.data.targets import TargetCodec
 from outfold.files import write_atomically, write_json
 from outfold.metrics import get_metric
-from outfold.recipe.data import Task
-from outfold.recipe.schema import SubmitStage
+from outfold.settings.data import Task
+from outfold.settings.recipe import SubmitStage
 from outfold.stages.base import FORMAT, Context, Job, Result, digest
 
 

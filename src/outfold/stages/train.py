@@ -9,7 +9,7 @@ from outfold.data.dataset import Rows
 from outfold.data.predictions import Predictions
 from outfold.data.targets import TargetCodec
 from outfold.models.weights import weights_identity
-from outfold.recipe.train import TrainSettings, TrainStage
+from outfold.settings.train import TrainSettings, TrainStage
 from outfold.stages.base import FORMAT, Compute, Context, Job, Model, Result, digest
 from outfold.stages.fitting import fit_model
 from outfold.stages.inputs import sizes_of

@@ -11,7 +11,7 @@ from outfold.data.cache import default_cache_folder
 from outfold.files import write_atomically
 from outfold.inference.predict import Predictor
 from outfold.models.network import Network
-from outfold.recipe.train import TrainSettings
+from outfold.settings.train import TrainSettings
 from outfold.views.inputs import Input
 
 

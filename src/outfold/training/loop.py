@@ -9,7 +9,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from outfold.recipe.train import Mix
+from outfold.settings.train import Mix
 from outfold.training.ema import Ema
 from outfold.training.guards import LossGuard
 from outfold.training.losses import LossFunction

@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from outfold.errors import RecipeError
-from outfold.recipe.data import TaskKind
-from outfold.recipe.train import Loss
+from outfold.settings.data import TaskKind
+from outfold.settings.train import Loss
 
 LossFunction = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 """(logits (b, k), target (b, k), weight (b, 1) or (b, k) or None) -> scalar."""

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from outfold.recipe.train import Mix
+from outfold.settings.train import Mix
 
 Box = tuple[int, int, int, int]
 """Top, bottom, left, right in pixels; bottom and right are not inside."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from outfold.errors import RecipeError
-from outfold.recipe.train import ImageView
+from outfold.settings.train import ImageView
 from outfold.views.augment import TRANSFORMS, build_chain, transform_names
 from outfold.views.augment.chain import apply
 from outfold.views.augment.warp import Affine

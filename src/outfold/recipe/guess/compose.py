@@ -3,9 +3,9 @@
 import re
 from importlib.util import find_spec
 
-from outfold.recipe.data import TaskKind
 from outfold.recipe.guess.roles import FOLDS, Roles
 from outfold.recipe.yaml_text import inline_yaml
+from outfold.settings.data import TaskKind
 
 _METRICS: dict[TaskKind, tuple[str, list[str]]] = {
     "multiclass": ("macro_f1", ["accuracy", "log_loss"]),

@@ -4,14 +4,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from outfold.recipe.data import TaskKind
-from outfold.recipe.schema import Recipe
-from outfold.recipe.train import TrainStage
 from outfold.report.html import Child, Html, join, tag
 from outfold.report.layout import bullets, notice
 from outfold.report.loading import Artefacts
 from outfold.report.numbers import count, counted, duration, metric_title, number
 from outfold.report.plot import WIDTH, Scale, drawing, short, widened
+from outfold.settings.data import TaskKind
+from outfold.settings.recipe import Recipe
+from outfold.settings.train import TrainStage
 
 TASKS: dict[TaskKind, str] = {
     "multiclass": "one class of several",

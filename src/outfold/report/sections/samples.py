@@ -5,13 +5,13 @@ from pathlib import Path
 
 from outfold.data.table import load_samples
 from outfold.errors import MediaError, OutfoldError
-from outfold.recipe.data import Data
 from outfold.report.html import Child, Html, tag, void
 from outfold.report.layout import Section, notice
 from outfold.report.loading import Artefacts, Evaluation
 from outfold.report.mistakes import Gallery, Mistake, galleries
 from outfold.report.numbers import counted
 from outfold.report.thumbnails import thumbnail
+from outfold.settings.data import Data
 
 ADVICE = (
     "If the files have moved, ",

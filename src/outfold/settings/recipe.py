@@ -4,9 +4,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from outfold.recipe.base import Spec
-from outfold.recipe.data import Data, Folds, Task
-from outfold.recipe.train import TrainStage
+from outfold.settings.base import Spec
+from outfold.settings.data import Data, Folds, Task
+from outfold.settings.train import TrainStage
 
 
 class SubmitStage(Spec):

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from outfold.recipe.base import Spec
+from outfold.settings.base import Spec
 
 
 class ImageView(Spec):

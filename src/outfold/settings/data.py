@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from outfold.recipe.base import Spec
+from outfold.settings.base import Spec
 
 TaskKind = Literal["multiclass", "binary", "multilabel", "regression"]
 Names = Annotated[tuple[str, ...], Field(description="One column name or a list of them.")]
