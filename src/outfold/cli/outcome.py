@@ -23,12 +23,17 @@ def print_outcome(folder: Path, summary: dict[str, Any], console: Console | None
     table.add_column("by fold", justify="right")
     folds: list[dict[str, Any]] = next((s["folds"] for s in reversed(summary["stages"].values()) if "folds" in s), [])
     for name, entry in summary["scores"].items():
-        by_fold = " ".join(f"{fold['scores'][name]:.3f}" for fold in folds)
-        table.add_row(name, f"{entry['value']:.4f}", f"{entry['low']:.4f} to {entry['high']:.4f}", by_fold)
+        by_fold = " ".join(number(fold["scores"][name], 3) for fold in folds)
+        table.add_row(name, number(entry["value"]), f"{number(entry['low'])} to {number(entry['high'])}", by_fold)
     console.print()
     console.print(table)
     for line in (*_cautions(summary), *_files(folder, summary)):
         console.print(Text(line), soft_wrap=True)
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A score with so many digits, or a dash where it is undefined."""
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def _cautions(summary: dict[str, Any]) -> list[str]:

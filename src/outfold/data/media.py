@@ -48,14 +48,14 @@ class ImageInfo:
     has_transparency: bool = False
 
 
-def probe_image(source: Path | bytes) -> ImageInfo:
+def probe_image(source: Path | str | bytes) -> ImageInfo:
     """Read a photo's header; no pixel is decoded, so a photo cut short later on is not noticed."""
     data = _read(source)
     with _open(data, _name(source)) as image:
         return _info(image, data)
 
 
-def decode_image(source: Path | bytes, *, shortest_side: int | None = None) -> np.ndarray:
+def decode_image(source: Path | str | bytes, *, shortest_side: int | None = None) -> np.ndarray:
     """Decode a photo to upright RGB.
 
     The EXIF orientation is applied. Transparent parts show white. 16-bit values are divided by 256, as libpng does. Of
@@ -105,12 +105,12 @@ def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     return np.ascontiguousarray(pixels)
 
 
-def _read(source: Path | bytes) -> bytes:
+def _read(source: Path | str | bytes) -> bytes:
     if isinstance(source, bytes):
         data = source
     else:
         try:
-            data = source.read_bytes()
+            data = Path(source).read_bytes()
         except OSError as error:
             raise _unreadable(str(source), error) from error
     if not data:
@@ -118,7 +118,7 @@ def _read(source: Path | bytes) -> bytes:
     return data
 
 
-def _name(source: Path | bytes) -> str:
+def _name(source: Path | str | bytes) -> str:
     return f"{len(source)} bytes" if isinstance(source, bytes) else str(source)
 
 

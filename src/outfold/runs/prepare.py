@@ -9,6 +9,8 @@ import numpy as np
 from outfold.data.cache import ImageCache, build_cache, default_cache_folder
 from outfold.data.dataset import Dataset, Photos, Rows
 from outfold.data.folds import make_folds
+from outfold.data.inspection import duplicate_findings, overlap_findings
+from outfold.data.label_checks import class_findings, class_members, fold_findings
 from outfold.data.rows import name_rows
 from outfold.data.table import Samples, load_samples
 from outfold.data.targets import TargetCodec
@@ -50,8 +52,24 @@ def load_dataset(recipe: Recipe, root: Path, *, workers: int, emit: Emit) -> Dat
     if recipe.data.weight is not None:
         weight = frame[recipe.data.weight].to_numpy(np.float32)[:, None]
     folds = make_folds(recipe.folds, train.samples, content_keys=train.content or None, root=root)
-    held_out = chosen_folds(recipe.folds, folds.fold)
-    return Dataset(root, train, test, codec, codec.encode(frame), weight, folds, held_out, dropped)
+    target, held_out = codec.encode(frame), chosen_folds(recipe.folds, folds.fold)
+    warnings = data_warnings(recipe, Dataset(root, train, test, codec, target, weight, folds, held_out))
+    return Dataset(root, train, test, codec, target, weight, folds, held_out, dropped, warnings)
+
+
+def data_warnings(recipe: Recipe, dataset: Dataset) -> list[str]:
+    """What `outfold check` would warn of, for the run's own report."""
+    train, test, root = dataset.train, dataset.test, dataset.root
+    names, member = class_members(dataset.codec, dataset.target)
+    findings = class_findings(names, member, recipe.folds.k)
+    findings += fold_findings(dataset.folds, names, member, train.samples)
+    if train.content:
+        labels = [str(row) for row in train.samples.frame[list(recipe.task.target)].itertuples(index=False, name=None)]
+        grouped = recipe.folds.duplicates == "group"
+        findings += duplicate_findings(train.samples, train.content, labels, root, grouped=grouped)
+        if test is not None:
+            findings += overlap_findings(train.samples, train.content, test.samples, test.content, root)
+    return [finding.what for finding in findings if finding.level == "warning"]
 
 
 def chosen_folds(folds: Folds, fold: np.ndarray) -> tuple[int, ...]:

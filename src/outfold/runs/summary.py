@@ -1,5 +1,6 @@
 """What a run came to: scores with intervals, tables of predictions, and the summary that other tools read."""
 
+import math
 import platform
 from collections.abc import Mapping
 from importlib import metadata
@@ -12,12 +13,12 @@ import torch
 from outfold.data.dataset import Dataset
 from outfold.data.predictions import Predictions
 from outfold.files import read_json, write_atomically
-from outfold.metrics import get_metric, interval, score
+from outfold.metrics import get_metric, interval
 from outfold.runs.folder import OOF, PREDICTIONS
 from outfold.settings.train import TrainStage
 from outfold.stages.base import Context, Model, Result
 from outfold.stages.predicting import read_predictions
-from outfold.stages.scoring import metric_names
+from outfold.stages.scoring import metric_names, scores_of
 
 PACKAGES = ("outfold", "torch", "timm", "lightning-fabric", "numpy", "pandas", "opencv-python-headless", "scikit-learn")
 
@@ -42,7 +43,7 @@ def write_tables(context: Context, result: Result) -> None:
         write_atomically(context.folder / PREDICTIONS, lambda part: test.to_parquet(part, index=False))
 
 
-def scores_with_intervals(predictions: Predictions, context: Context) -> dict[str, dict[str, float]]:
+def scores_with_intervals(predictions: Predictions, context: Context) -> dict[str, dict[str, float | None]]:
     """By metric, the score of all out-of-fold rows and its 95% interval, over groups where there are groups."""
     task, dataset = context.recipe.task, context.dataset
     rows = dataset.scored_rows
@@ -52,8 +53,13 @@ def scores_with_intervals(predictions: Predictions, context: Context) -> dict[st
     for name in metric_names(task):
         metric = get_metric(name, task.kind)
         low, high = interval(metric, target, values, groups=None if groups is None else groups[rows])
-        scores[name] = {"value": score(name, task.kind, target, values), "low": low, "high": high}
+        scores[name] = {"value": known(metric.function(target, values)), "low": known(low), "high": known(high)}
     return scores
+
+
+def known(value: float) -> float | None:
+    """The value, or None (null in JSON) where it is not a number: an AUC of one class, an interval of one group."""
+    return None if math.isnan(value) else value
 
 
 def stage_summary(name: str, context: Context, result: Result) -> dict[str, Any]:
@@ -92,7 +98,8 @@ def _fold_summary(fold: int, oof: Predictions, context: Context) -> dict[str, An
     values = oof.aligned_to(dataset.train.samples.ids[dataset.scored_rows]).values[
         dataset.folds.fold[dataset.scored_rows] == fold
     ]
-    scores = {name: score(name, task.kind, dataset.target[rows], values) for name in metric_names(task)}
+    found = scores_of(metric_names(task), task.kind, dataset.target[rows], values)
+    scores = {name: known(value) for name, value in found.items()}
     return {"fold": fold, "rows": len(rows), "score": scores[task.metric], "scores": scores}
 
 
@@ -104,7 +111,7 @@ def _model_summary(model: Model, record: Mapping[str, Any], context: Context) ->
     return {
         "fold": model.fold,
         "seed": model.seed,
-        "score": score(task.metric, task.kind, dataset.target[rows], values),
+        "score": known(get_metric(task.metric, task.kind).function(dataset.target[rows], values)),
         **{name: record[name] for name in ("epochs", "best_epoch", "seconds", "wait_share")},
     }
 

@@ -97,7 +97,7 @@ class Folds(Spec):
     """How training rows are split; a sample's fold is where its out-of-fold prediction is made."""
 
     k: int = Field(5, ge=2)
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**32)
     group: Names = ()
     """Columns whose equal values must share a fold (patient, site, recording ..)."""
     stratify: Names = ()

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from outfold.data.targets import TargetScaler
-from outfold.metrics import get_metric, score
+from outfold.metrics import get_metric
 from outfold.settings.data import Task, TaskKind
 
 ACTIVATIONS: dict[TaskKind, Callable[[Tensor], Tensor] | None] = {
@@ -34,8 +34,11 @@ def metric_names(task: Task, *further: str | None) -> list[str]:
 
 
 def scores_of(names: Sequence[str], kind: TaskKind, target: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
-    """By metric name, the score of predictions (n, k) against encoded targets (n, k)."""
-    return {name: score(name, kind, target, prediction) for name in names}
+    """By metric name, the score of predictions (n, k) against encoded targets (n, k); NaN where it is undefined.
+
+    An AUC of rows of one class is undefined; a small fold may be so, and the run goes on.
+    """
+    return {name: get_metric(name, kind).function(target, prediction) for name in names}
 
 
 def greater_is_better(name: str, kind: TaskKind) -> bool:

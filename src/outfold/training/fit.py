@@ -263,6 +263,8 @@ class Fit:
             group["initial_lr"] = group["lr"]
         device = self.fabric.device
         weight = self.examples.weight
+        # the scaler of fp16 has to undo its scale before a norm is measured, which a fused step leaves to the step
+        fused = False if self.settings.precision == "fp16" and self.settings.clip_grad_norm else None
         return Learner(
             model=model,
             module=self.network,
@@ -270,7 +272,7 @@ class Fit:
             target=torch.from_numpy(self.examples.target).to(device),
             weight=None if weight is None else torch.from_numpy(weight).to(device),
             objective=self.objective,
-            optimizer=set_up_optimizer(self.fabric, build_optimizer(self.settings.optimizer, groups)),
+            optimizer=set_up_optimizer(self.fabric, build_optimizer(self.settings.optimizer, groups, fused=fused)),
             schedule=Schedule(
                 phase.schedule, steps * phase.epochs, round(phase.warmup_epochs * steps), final_lr=phase.final_lr
             ),

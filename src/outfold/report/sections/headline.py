@@ -1,6 +1,5 @@
 """The top of the page: the score, its interval, and what it means; or that the run is not complete."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -107,23 +106,24 @@ def _chosen_by_score(recipe: Recipe) -> str:
     return ", ".join(names)
 
 
-def _strip(entry: dict[str, float], folds: Sequence[dict[str, Any]], metric: str) -> Html:
+def _strip(entry: dict[str, float | None], folds: Sequence[dict[str, Any]], metric: str) -> Html:
     """The interval as a band, the score as a line, the folds as dots, on one axis."""
-    values = [fold["scores"][metric] for fold in folds]
-    known = [value for value in (entry["value"], entry["low"], entry["high"], *values) if math.isfinite(value)]
+    judged = [(fold["fold"], fold["scores"][metric]) for fold in folds if fold["scores"][metric] is not None]
+    low_end, high_end = (entry["value"] if entry[name] is None else entry[name] for name in ("low", "high"))
+    known = [low_end, high_end, entry["value"] or 0.0, *(value for _, value in judged)]
     low, high = widened(min(known), max(known))
     x = Scale(low - 0.08 * (high - low), high + 0.08 * (high - low), 6, WIDTH - 6)
-    left, right, middle = (float(x(entry[name])) for name in ("low", "high", "value"))
+    left, right, middle = (float(x(value)) for value in known[:3])
     band = tag("rect", x=short(left), y=18, width=short(right - left), height=32, class_="band")
     dots = join(
         *(
             tag(
                 "path",
-                tag("title", f"fold {fold['fold']}: {number(value)}"),
+                tag("title", f"fold {fold}: {number(value)}"),
                 d=f"M{short(x(value))} 34h0",
                 class_="dots neutral",
             )
-            for fold, value in zip(folds, values, strict=True)
+            for fold, value in judged
         )
     )
     ticks = [
