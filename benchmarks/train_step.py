@@ -62,7 +62,7 @@ def outfold_loop(size: int) -> float:
     from outfold.data.cache import build_cache
     from outfold.models.freeze import set_train_mode, set_trainable
     from outfold.models.network import build_network
-    from outfold.runs.execute import default_workers, prepare_process
+    from outfold.runs.execute import prepare_process
     from outfold.settings.train import Phase, TrainSettings
     from outfold.training.device import make_fabric
     from outfold.training.guards import LossGuard
@@ -72,6 +72,7 @@ def outfold_loop(size: int) -> float:
     from outfold.views.batches import Loader, training_batches
     from outfold.views.image import prepare, prepare_key, stored_side
     from outfold.views.inputs import ImageInput
+    from outfold.work import default_workers
 
     prepare_process()
     phase = Phase(name="all", epochs=1, lr=1e-4)

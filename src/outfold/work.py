@@ -1,4 +1,9 @@
-"""How much work a job is, in a unit that can be summed over jobs of all kinds, for progress and estimates."""
+"""Work: how much of it a job is, for progress and estimates, and how many threads share it."""
+
+import os
+
+WAIT_WORTH_SAYING = 0.1
+"""Share of training time spent waiting for data above which the advice to mend it is given."""
 
 BACKWARD = 2.0
 """A backward pass costs about two forward passes."""
@@ -14,3 +19,8 @@ def megapixels(samples: float, height_width: tuple[int, int], *, training: bool 
     """
     height, width = height_width
     return samples * height * width * 1e-6 * ((1 + BACKWARD) if training else 1.0)
+
+
+def default_workers() -> int:
+    """Threads that read samples: one a core that this process may use, at most 8."""
+    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 8)

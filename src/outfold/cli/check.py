@@ -1,6 +1,5 @@
 """`outfold check`: what is wrong with a recipe's data, and what the run would cost, before it runs."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,13 +43,14 @@ def check(
     from rich.console import Console
 
     from outfold.runs.check import check_recipe
+    from outfold.work import default_workers
 
     console = Console()
     with _bars(console) as progress:
         checked = check_recipe(
             loaded,
             data.resolve(),
-            workers=workers or _cores(),
+            workers=workers or default_workers(),
             progress=progress,
             device=device if estimate else None,
         )
@@ -103,11 +103,6 @@ def _print_finding(finding: "Finding", console: "Console", limit: int | None) ->
         console.print(Text(f"      and {more:,} more (--all lists them)"))
     if finding.fix:
         console.print(Text(f"      do: {finding.fix}", style="dim"), soft_wrap=True)
-
-
-def _cores() -> int:
-    """Cores that this process may use, at most 8."""
-    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 8)
 
 
 @contextmanager

@@ -8,9 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from outfold.runs.folder import OOF, REPORT
-
-WAIT_WORTH_SAYING = 0.1
-"""Share of a step spent waiting for data above which the advice is printed."""
+from outfold.work import WAIT_WORTH_SAYING
 
 
 def print_outcome(folder: Path, summary: dict[str, Any], console: Console | None = None) -> None:

@@ -23,6 +23,7 @@ from outfold.settings.recipe import Recipe
 from outfold.stages import STAGE_KINDS
 from outfold.stages.base import Compute, Context, Emit, Job
 from outfold.training.device import choose_device, keep_freed_memory
+from outfold.work import default_workers
 
 
 def execute(
@@ -80,11 +81,6 @@ def prepare_process() -> None:
     keep_freed_memory()
     torch.set_flush_denormal(True)  # a fine-tuned network's gradients hold many, and a CPU is slow at them
     cv2.setNumThreads(1)
-
-
-def default_workers() -> int:
-    """Threads that read samples: one a core that this process may use, at most 8."""
-    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 8)
 
 
 def _run(recipe: Recipe, folder: Path, root: Path, device: torch.device, workers: int, emit: Emit) -> dict[str, Any]:

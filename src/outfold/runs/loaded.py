@@ -14,7 +14,7 @@ from outfold.errors import RunError
 from outfold.files import read_json
 from outfold.recipe.load import load_recipe
 from outfold.report import write_report
-from outfold.runs.execute import default_workers, prepare_process
+from outfold.runs.execute import prepare_process
 from outfold.runs.folder import FOLDS, OOF, PREDICTIONS, RECIPE, TARGET, read_summary
 from outfold.runs.prepare import load_rows
 from outfold.runs.summary import prediction_columns
@@ -23,6 +23,7 @@ from outfold.settings.train import TrainStage
 from outfold.stages import train
 from outfold.stages.base import Compute, Emit
 from outfold.training.device import choose_device
+from outfold.work import default_workers
 
 
 class Run:

@@ -106,11 +106,11 @@ def _chosen_by_score(recipe: Recipe) -> str:
     return ", ".join(names)
 
 
-def _strip(entry: dict[str, float | None], folds: Sequence[dict[str, Any]], metric: str) -> Html:
+def _strip(entry: dict[str, Any], folds: Sequence[dict[str, Any]], metric: str) -> Html:
     """The interval as a band, the score as a line, the folds as dots, on one axis."""
     judged = [(fold["fold"], fold["scores"][metric]) for fold in folds if fold["scores"][metric] is not None]
     low_end, high_end = (entry["value"] if entry[name] is None else entry[name] for name in ("low", "high"))
-    known = [low_end, high_end, entry["value"] or 0.0, *(value for _, value in judged)]
+    known = [low_end, high_end, entry["value"], *(value for _, value in judged)]
     low, high = widened(min(known), max(known))
     x = Scale(low - 0.08 * (high - low), high + 0.08 * (high - low), 6, WIDTH - 6)
     left, right, middle = (float(x(value)) for value in known[:3])

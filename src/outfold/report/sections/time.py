@@ -7,9 +7,8 @@ from outfold.report.html import Child, Html
 from outfold.report.layout import TALL, Cell, Section, bar, notice, table
 from outfold.report.loading import Artefacts
 from outfold.report.numbers import MISSING, count, duration, metric_title, number, percent
+from outfold.work import WAIT_WORTH_SAYING
 
-WAIT_WORTH_ADVICE = 0.1
-"""Share of the time spent waiting for data above which the page says what to do."""
 ADVICE = (
     "Training waits for photos: give more --workers, or a smaller view.cache_size so that less is read and resized for "
     "each step; slow disks gain from a cache on a local one (OUTFOLD_CACHE)."
@@ -22,7 +21,7 @@ def time(run: Artefacts) -> Section | None:
         return None
     stages = run.summary["stages"]
     timed = {name: entry for name, entry in stages.items() if "seconds" in entry}
-    waiting = [name for name, entry in timed.items() if entry.get("wait_share", 0) > WAIT_WORTH_ADVICE]
+    waiting = [name for name, entry in timed.items() if entry.get("wait_share", 0) > WAIT_WORTH_SAYING]
     advice = [notice(f"{', '.join(waiting)}: {ADVICE}")] if waiting else []
     body: list[Child] = [*advice, _stages(run.summary["seconds"], timed), _models(run)]
     took = duration(run.summary["seconds"])
