@@ -48,9 +48,7 @@ def shelf(shared_data: Callable[[str], Path], tmp_path: Path) -> Path:
 def test_fine102_small(shelf: Path, tmp_path: Path) -> None:
     sets = ["fit.view.size=96", "fit.phases.0.epochs=2", "fit.phases.1.epochs=3", "fit.phases.1.size=64"]
     sets += ["fit.phases.2.epochs=2", "fit.phases.2.size=96", "folds.only=[0, 1]"]
-    run = outfold.run(
-        "fine102-macro-f1", tmp_path / "run", data=shelf, profile="small", overrides=sets, device="cpu"
-    )
+    run = outfold.run("fine102-macro-f1", tmp_path / "run", data=shelf, profile="small", overrides=sets, device="cpu")
     truth = pd.read_csv(shelf / "test.csv")
     submission = pd.read_csv(tmp_path / "run" / "submission.csv")
     assert submission["image"].tolist() == truth["image"].tolist()

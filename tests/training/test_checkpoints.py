@@ -17,6 +17,7 @@ def go_through(keeper: Keeper, scores: list[float]) -> int:
     """Feed scores epoch by epoch; returns the epoch after which training stops."""
     for epoch, value in enumerate(scores, start=1):
         keeper.update(epoch, {"score": value}, {"weight": torch.full((2,), float(epoch))})
+        keeper.prune()
         if keeper.should_stop(epoch):
             return epoch
     return len(scores)

@@ -33,15 +33,21 @@ class Keeper:
     kept: list[tuple[float, int]] = field(default_factory=list)
 
     def update(self, epoch: int, scores: dict[str, float], state: dict[str, Tensor]) -> None:
-        """Save this epoch's weights if they are among the best, and drop what they push out."""
+        """Save this epoch's weights if they are among the best; `prune` drops what they push out."""
         score = float(epoch) if self.metric is None else scores[self.metric]
         ranked = sorted([*self.kept, (score, epoch)], key=self._rank)
-        before, self.kept = self.kept, ranked[: self.top]
-        if (score, epoch) in self.kept:
+        self.kept = ranked[: self.top]
+        if epoch in self._kept_epochs():
             save_weights(self.path(epoch), state)
-        for entry in before:
-            if entry not in self.kept:
-                self.path(entry[1]).unlink(missing_ok=True)
+
+    def prune(self) -> None:
+        """Delete the weights that no longer count; to be called once the state that says so is on disk."""
+        for path in self.folder.glob("epoch*.safetensors"):
+            if path not in map(self.path, self._kept_epochs()):
+                path.unlink()
+
+    def _kept_epochs(self) -> list[int]:
+        return [epoch for _, epoch in self.kept]
 
     def _rank(self, entry: tuple[float, int]) -> tuple[bool, float, int]:
         """Sorting key, best first: numbers before what is no number, the earlier epoch where scores are equal."""

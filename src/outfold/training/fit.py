@@ -228,6 +228,7 @@ class Fit:
             "waiting": [self.waiting.waited, self.waiting.elapsed],
         }
         save_state(self.folder / "resume.pt", state)
+        self.keeper.prune()
         self.emit({"event": "epoch", **row})
 
     def _resume(self) -> dict[str, Any] | None:
