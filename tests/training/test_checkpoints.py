@@ -49,6 +49,13 @@ def test_patience_counts_epochs_without_a_better_score(tmp_path: Path) -> None:
     assert go_through(Keeper(tmp_path, "score", patience=2), [0.1, 0.5, 0.5, 0.4, 0.9]) == 4
 
 
+def test_a_new_phase_has_its_own_patience(tmp_path: Path) -> None:
+    keeper = Keeper(tmp_path, "score", patience=2)
+    go_through(keeper, [0.9, 0.5])
+    assert not keeper.should_stop(3, phase_start=2)
+    assert keeper.should_stop(4, phase_start=2)
+
+
 def test_a_score_that_is_not_a_number_is_never_the_best(tmp_path: Path) -> None:
     keeper = Keeper(tmp_path, "score", greater_is_better=False)
     go_through(keeper, [float("nan"), 0.5, float("nan")])

@@ -109,7 +109,7 @@ class Keep(Spec):
     top: int = Field(1, ge=1)
     """How many best checkpoints stay on disk; predictions use the best."""
     patience: int | None = Field(None, ge=1)
-    """Stop after this many epochs without a better score."""
+    """End a phase after this many of its epochs without a better score."""
 
 
 Orientation = Literal["identity", "hflip", "vflip", "rot90", "rot180", "rot270", "transpose", "transverse"]
@@ -227,6 +227,9 @@ class TrainStage(TrainSettings):
                 raise ValueError(f"member {name!r} has no backbone, and the stage gives none")
             if not settings.phases:
                 raise ValueError(f"member {name!r} has no phases, and the stage gives none")
+            names = [phase.name for phase in settings.phases]
+            if len(set(names)) < len(names):
+                raise ValueError(f"member {name!r} has two phases of one name: {names}")
         return self
 
 

@@ -21,7 +21,7 @@ class Keeper:
         metric: name of the watched score; None keeps the last epoch alone.
         greater_is_better: direction of the metric.
         top: how many best epochs stay.
-        patience: epochs without a better score before training stops; None never stops early.
+        patience: epochs without a better score before a phase ends; None never ends one early.
         kept: (score, epoch) of the files on disk, best first; ties go to the earlier epoch.
     """
 
@@ -64,9 +64,17 @@ class Keeper:
         """The epoch whose weights predict."""
         return self.kept[0][1]
 
-    def should_stop(self, epoch: int) -> bool:
-        """Whether `patience` epochs have gone by since the best one."""
-        return self.metric is not None and self.patience is not None and epoch - self.best_epoch >= self.patience
+    def should_stop(self, epoch: int, phase_start: int = 0) -> bool:
+        """Whether `patience` epochs of this phase have gone by without a better score.
+
+        Args:
+            epoch: epochs so far.
+            phase_start: of these, the epochs before this phase. Another phase is another way of training and gets its
+                own patience.
+        """
+        if self.metric is None or self.patience is None:
+            return False
+        return epoch - max(self.best_epoch, phase_start) >= self.patience
 
 
 def save_weights(path: Path, state: dict[str, Tensor]) -> None:

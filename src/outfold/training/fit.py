@@ -148,20 +148,23 @@ class Fit:
             TrainingError: the loss is not finite, or memory ran out.
         """
         state = self._resume()
-        first = 0
-        for phase in self.settings.phases:
-            last = first + phase.epochs
-            if len(self.history) < last and not self._stopped():
-                self._phase(phase, first, state if len(self.history) > first else None)
-            first = last
+        names = [phase.name for phase in self.settings.phases]
+        reached = names.index(self.history[-1]["phase"]) if self.history else 0
+        for number in range(reached, len(names)):
+            self._phase(self.settings.phases[number], state if number == reached else None)
         load_weights(self.network, self.keeper.path(self.keeper.best_epoch))
         return self.keeper.best_epoch
 
-    def _stopped(self) -> bool:
-        return bool(self.history) and self.keeper.should_stop(len(self.history))
+    def _ended(self, phase: Phase, first: int) -> bool:
+        """Whether a phase has had its epochs, or has run out of patience; `first` epochs lie before it."""
+        epochs = len(self.history)
+        return epochs - first >= phase.epochs or (epochs > first and self.keeper.should_stop(epochs, first))
 
-    def _phase(self, phase: Phase, first: int, state: dict[str, Any] | None) -> None:
-        """Train the epochs of one phase that are not in the history yet; `first` epochs lie before the phase."""
+    def _phase(self, phase: Phase, state: dict[str, Any] | None) -> None:
+        """Train the epochs of one phase that are not in the history yet."""
+        first = sum(row["phase"] != phase.name for row in self.history)
+        if self._ended(phase, first):
+            return
         set_trainable(self.network, phase.train)
         size = _height_width(phase.size) if phase.size else self.settings.view.height_width
         inputs, model = self._inputs_and_model(phase)
@@ -169,7 +172,7 @@ class Fit:
         learner = self._learner(phase, inputs, model, optimizer_steps(batches, self.settings.accumulate))
         if state is not None:
             learner.optimizer.load_state_dict(state["optimizer"])
-        while len(self.history) < first + phase.epochs and not self._stopped():
+        while not self._ended(phase, first):
             epoch = len(self.history) + 1
             with explained_memory(self.settings.batch_size, size):
                 row = self._epoch(learner, phase, epoch, epoch - first - 1, size)
