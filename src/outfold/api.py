@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from outfold.errors import RecipeError
 from outfold.recipe.load import load_recipe
 from outfold.runs.execute import execute
 from outfold.runs.loaded import Run
@@ -38,6 +39,10 @@ def run(
     Raises:
         OutfoldError: something the user can mend; finished work is kept.
     """
+    if isinstance(recipe, Recipe) and (overrides or profile):
+        raise RecipeError(
+            "overrides and profile are laid over a recipe as it is loaded", fix="give them to outfold.load_recipe"
+        )
     if not isinstance(recipe, Recipe):
         recipe = load_recipe(recipe, overrides=overrides, profile=profile)
     execute(recipe, Path(out), root=Path(data).resolve(), device=device, workers=workers, emit=emit)

@@ -18,8 +18,8 @@ from outfold.errors import OutfoldError
 from outfold.files import read_json, write_atomically
 from outfold.metrics import score
 from outfold.recipe.load import load_recipe
+from outfold.run_folder import PREDICTIONS, SUMMARY
 from outfold.runs.execute import execute
-from outfold.runs.folder import PREDICTIONS, SUMMARY
 from outfold.stages.base import Emit
 
 MODULE_RUNS = ((60, 1), (300, 5), (180, 3), (360, 6), (714, 12), (530, 9), (72, 1), (180, 3), (48, 1), (180, 3))

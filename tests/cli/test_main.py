@@ -31,6 +31,8 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     ("arguments", "says"),
     [
         (["run", "fine102"], "fine102-macro-f1"),
+        (["run", "solar-cells"], "cells.csv"),
+        (["run", "solar-cells", "--data", "nowhere"], "--data"),
         (["run", "solar-cells", "--set", "fit.batchsize=3"], "batch_size"),
         (["run", "solar-cells", "--profile", "smal"], "random"),
         (["check", "nowhere.yaml"], "nowhere.yaml"),

@@ -12,7 +12,7 @@ import pytest
 
 import outfold
 from outfold.errors import DataError, MediaError, RunError
-from outfold.runs.folder import locked
+from outfold.run_folder import locked
 from outfold.settings.recipe import Recipe
 
 
@@ -114,8 +114,8 @@ def test_predicting_later_gives_the_test_tables_numbers(
     names = ["prob_blue", "prob_green", "prob_red"]
     np.testing.assert_allclose(answer[names], moved.predictions[names], atol=1e-6)
     rows = pd.read_csv(shapes / "test.csv").sample(frac=1, random_state=0)
-    shuffled = moved.predict(rows, root=shapes).set_index("id")
-    np.testing.assert_allclose(shuffled.loc[answer["id"], names], answer[names], atol=1e-6)
+    shuffled = moved.predict(rows, root=shapes).set_index("photo")
+    np.testing.assert_allclose(shuffled.loc[answer["photo"], names], answer[names], atol=1e-6)
 
 
 @pytest.mark.parametrize(

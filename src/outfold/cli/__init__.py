@@ -31,12 +31,9 @@ app.add_typer(recipes_app, name="recipes")
 
 
 def main() -> None:
-    """Run the command line; errors the user can mend end with exit code 2, an interruption with 130."""
+    """Run the command line; errors the user can mend end with exit code 2."""
     try:
         app()
     except OutfoldError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("interrupted: the same command goes on from the last finished epoch", file=sys.stderr)
-        sys.exit(130)

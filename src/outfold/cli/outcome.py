@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from outfold.runs.folder import OOF, REPORT
+from outfold.run_folder import OOF, REPORT
 from outfold.work import WAIT_WORTH_SAYING
 
 
@@ -51,8 +51,10 @@ def _cautions(summary: dict[str, Any]) -> list[str]:
 
 
 def _files(folder: Path, summary: dict[str, Any]) -> list[str]:
-    submissions = [path for path in sorted(folder.glob("*.csv")) if path.name != "folds.csv"]
+    files = [stage["file"] for stage in summary["stages"].values() if stage["kind"] == "submit"]
     lines = [f"out of fold  {folder / OOF}"]
-    lines += [f"submission   {path}" for path in submissions]
+    lines += [
+        f"submission   {folder / file}" if file else "submission   none: the recipe has no test table" for file in files
+    ]
     lines += [f"report       {folder / REPORT}", f"took         {summary['seconds']:.0f} s", "", "next"]
     return [*lines, f"  outfold predict {folder} NEW_TABLE.csv --data FOLDER    predict new rows with these models"]

@@ -21,7 +21,7 @@ def predict(
     if out.suffix not in (".csv", ".parquet"):
         raise OutfoldError(f"cannot write {out}", expected="a name that ends in .csv or .parquet")
 
-    from outfold.runs.folder import read_summary
+    from outfold.run_folder import read_summary
 
     read_summary(run)
 

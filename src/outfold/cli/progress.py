@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
@@ -27,8 +28,12 @@ def live(console: Console | None = None) -> Iterator[Emit]:
         speed_estimate_period=300,
         transient=True,
     )
-    with progress:
-        yield Display(progress)
+    try:
+        with progress:
+            yield Display(progress)
+    except KeyboardInterrupt as interruption:
+        progress.console.print("interrupted: the same command goes on from the last finished epoch")
+        raise typer.Exit(130) from interruption
 
 
 class Display:
@@ -38,6 +43,7 @@ class Display:
         self.progress = progress
         self.photos: dict[str, TaskID] = {}
         self.all: TaskID | None = None
+        self.finished = 0.0
 
     def __call__(self, event: dict[str, Any]) -> None:
         """Show one event; kinds without a method of their own are for the log alone."""
@@ -72,6 +78,12 @@ class Display:
     def _work(self, event: dict[str, Any]) -> None:
         if self.all is not None:
             self.progress.advance(self.all, event["megapixels"])
+
+    def _job_done(self, event: dict[str, Any]) -> None:
+        """Epochs that were resumed or not needed count as done: the bar goes to where the plan says it is."""
+        self.finished += event["megapixels"]
+        if self.all is not None:
+            self.progress.update(self.all, completed=self.finished)
 
     def _resumed(self, event: dict[str, Any]) -> None:
         self.line(f"{event['job']}: going on after epoch {event['epoch']}")

@@ -26,6 +26,10 @@ def run(
     loaded = load_recipe(recipe, overrides=overrides or [], profile=profile)
     folder = out or Path("runs") / loaded.name
 
+    from outfold.recipe.files import require_files
+
+    require_files(loaded, data.resolve())
+
     from outfold.cli.progress import live
     from outfold.runs.execute import execute
 

@@ -1,6 +1,6 @@
 """The fold of each sample: made from groups and strata, or brought by the user; kept in folds.csv."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,7 +53,12 @@ class FoldTable:
 
 
 def make_folds(
-    folds: Folds, samples: Samples, *, content_keys: Sequence[str] | None = None, root: Path | None = None
+    folds: Folds,
+    samples: Samples,
+    *,
+    content_keys: Sequence[str] | None = None,
+    root: Path | None = None,
+    dropped: Collection[str] = (),
 ) -> FoldTable:
     """The folds that a recipe asks for.
 
@@ -63,6 +68,7 @@ def make_folds(
         content_keys: (n,) one text per row's file; equal ones share a fold unless `duplicates` is `ignore`. Empty
             texts link nothing.
         root: where `folds.file` is looked for when it is a relative path.
+        dropped: ids that were left out of the samples, and that `folds.file` may still hold.
 
     Raises:
         DataError: a column is missing, rows, groups or a class are too few for k folds, or the user's own folds are
@@ -71,7 +77,7 @@ def make_folds(
     require_columns(samples.frame, (*folds.group, *folds.stratify), role="the folds", table="training table")
     groups = _groups(folds, samples, content_keys)
     if folds.column is not None or folds.file is not None:
-        table = FoldTable(samples.ids, _own_folds(folds, samples, root), groups)
+        table = FoldTable(samples.ids, _own_folds(folds, samples, root, dropped), groups)
         _refuse_torn_groups(table)
         return table
     strata = strata_of(samples.frame, folds.stratify, folds.k) if folds.stratify else None
@@ -87,13 +93,16 @@ def write_folds(path: Path, table: FoldTable) -> Path:
     return write_atomically(path, lambda part: table.to_frame().to_csv(part, index=False))
 
 
-def read_folds(path: Path, ids: Sequence[str] | np.ndarray, *, id_column: str = "id") -> FoldTable:
+def read_folds(
+    path: Path, ids: Sequence[str] | np.ndarray, *, id_column: str = "id", dropped: Collection[str] = ()
+) -> FoldTable:
     """Read folds written by `write_folds`, or by the user, and align them to `ids`.
 
     Args:
         path: a CSV or parquet file with the columns `id` (or `id_column`) and `fold`, perhaps `group` and `strata`.
         ids: (n,) the samples' ids.
         id_column: the user's name of the id column.
+        dropped: further ids that the file may hold.
 
     Raises:
         DataError: a column is missing, a fold is not an integer, an id occurs twice, or the ids are not exactly these.
@@ -102,6 +111,7 @@ def read_folds(path: Path, ids: Sequence[str] | np.ndarray, *, id_column: str = 
     name = "id" if "id" in frame.columns else id_column
     require_columns(frame, [name, "fold"], role="the folds", table=path.name)
     frame = frame.assign(source=path.name, source_row=lines)
+    frame = frame[~np.isin(np.array(cell_texts(frame[name]), dtype=object), list(dropped))].reset_index(drop=True)
     own = pd.Index(cell_texts(frame[name]), dtype=object)
     wanted = pd.Index([str(value) for value in ids], dtype=object)
     _same_ids(own, wanted, path, frame)
@@ -128,13 +138,14 @@ def _split(n: int, folds: Folds, groups: np.ndarray | None, strata: np.ndarray |
     return stratified_group_kfold(strata, groups, folds.k, folds.seed)
 
 
-def _own_folds(folds: Folds, samples: Samples, root: Path | None) -> np.ndarray:
+def _own_folds(folds: Folds, samples: Samples, root: Path | None, dropped: Collection[str]) -> np.ndarray:
     if folds.column is not None:
         require_columns(samples.frame, [folds.column], role="the fold (folds.column)", table="training table")
         fold, origin = _whole_numbers(samples.frame, folds.column), f"column {folds.column!r}"
     else:
         path = (root or Path()) / str(folds.file)
-        fold, origin = read_folds(path, samples.ids, id_column=samples.id_column).fold, str(path)
+        table = read_folds(path, samples.ids, id_column=samples.id_column, dropped=dropped)
+        fold, origin = table.fold, str(path)
     if len(np.unique(fold)) < 2:
         raise DataError(f"{origin}: all rows are in fold {fold[0]}", expected="at least two folds")
     return fold

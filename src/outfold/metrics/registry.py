@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from typing import Literal
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from outfold.errors import DataError, RecipeError
 from outfold.metrics import labels, ranking, values
 from outfold.metrics.statistic import Kernel, Statistic
+from outfold.names import suggestion
 from outfold.settings.data import TaskKind
 
 
@@ -59,11 +59,8 @@ def get_metric(name: str, kind: TaskKind) -> Metric:
     """
     fitting = [metric.name for metric in METRICS.values() if kind in metric.tasks]
     if name not in fitting:
-        nearest = get_close_matches(name, fitting, n=1, cutoff=0.4)
         problem = f"metric {name!r} does not fit a {kind} task" if name in METRICS else f"no metric {name!r}"
-        raise RecipeError(
-            problem, got=name, expected=", ".join(fitting), fix=f"did you mean {nearest[0]!r}?" if nearest else None
-        )
+        raise RecipeError(problem, got=name, expected=", ".join(fitting), fix=suggestion(name, fitting))
     return replace(METRICS[name], kind=kind)
 
 

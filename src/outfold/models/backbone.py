@@ -10,7 +10,7 @@ from torch import nn
 from outfold.errors import RecipeError, WeightsError
 from outfold.models.matching import MatchReport, match_state, require_fit
 from outfold.models.weights import load_state, weights_path
-from outfold.recipe.keys import nearest
+from outfold.names import nearest
 from outfold.settings.train import Weights
 
 

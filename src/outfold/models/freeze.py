@@ -6,7 +6,7 @@ from torch import nn
 
 from outfold.errors import RecipeError
 from outfold.models.network import Network
-from outfold.recipe.keys import nearest
+from outfold.names import nearest
 from outfold.settings.train import Freeze
 
 

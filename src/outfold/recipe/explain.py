@@ -7,7 +7,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from outfold.errors import RecipeError
-from outfold.recipe.keys import Hint, allowed, alternatives, child, fields, fitting, homes, is_model, nearest, value_at
+from outfold.names import nearest
+from outfold.recipe.keys import Hint, allowed, alternatives, child, fields, fitting, homes, is_model, value_at
 from outfold.recipe.yaml_text import Document, Path
 from outfold.settings.recipe import Recipe
 

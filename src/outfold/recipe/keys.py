@@ -1,6 +1,5 @@
 """Walks the recipe's schema beside a recipe's values: which keys are known where, and what stands at a path."""
 
-import difflib
 import types
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -9,20 +8,6 @@ from pydantic import BaseModel
 
 Hint = Any
 """A type annotation of the schema."""
-
-
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word most like this one, or None where nothing is alike."""
-    lower = {name.lower(): name for name in sorted(known, reverse=True)}
-    close = difflib.get_close_matches(word.lower(), lower, n=1, cutoff=0.6)
-    return lower[close[0]] if close else None
-
-
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """A sentence that names the nearest known word, or all of them."""
-    known = list(known)
-    near = nearest(word, known)
-    return f"did you mean `{near}`?" if near else f"use one of: {', '.join(known)}"
 
 
 def alternatives(hint: Hint) -> tuple[Hint, ...]:

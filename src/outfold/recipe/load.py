@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from outfold.errors import RecipeError
+from outfold.names import nearest
 from outfold.recipe.explain import explain
 from outfold.recipe.json_schema import json_schema
-from outfold.recipe.keys import nearest
 from outfold.recipe.override import apply_profile, apply_sets, check_profiles
 from outfold.recipe.yaml_text import Document, dump_yaml, parse_yaml
 from outfold.settings.recipe import Recipe

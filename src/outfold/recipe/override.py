@@ -5,7 +5,8 @@ from copy import deepcopy
 from typing import Any, get_origin
 
 from outfold.errors import RecipeError
-from outfold.recipe.keys import Hint, alternatives, child, fields, fitting, known_keys, suggestion, value_at
+from outfold.names import suggestion
+from outfold.recipe.keys import Hint, alternatives, child, fields, fitting, known_keys, value_at
 from outfold.recipe.yaml_text import Document, Path, Place, parse_value
 from outfold.settings.recipe import Recipe
 

@@ -16,7 +16,7 @@ from outfold.data.targets import TargetCodec
 from outfold.errors import DataError, RunError
 from outfold.files import read_json
 from outfold.recipe.load import load_recipe
-from outfold.runs.folder import FOLDS, LOG, OOF, RECIPE, TARGET, read_summary
+from outfold.run_folder import FOLDS, LOG, OOF, RECIPE, TARGET, read_summary
 from outfold.settings.recipe import Recipe
 from outfold.settings.train import TrainStage
 
@@ -115,9 +115,8 @@ class Artefacts:
 
     @property
     def scored_stage(self) -> dict[str, Any]:
-        """The summary of the last stage with a score; empty when there is none."""
-        stages = self.summary.get("stages", {}).values()
-        return next((stage for stage in reversed(list(stages)) if "score" in stage), {})
+        """The summary of the stage whose predictions are the run's answer; empty where it is not there yet."""
+        return self.summary.get("stages", {}).get(self.recipe.final_stage(), {})
 
 
 def load_artefacts(folder: Path) -> Artefacts:

@@ -19,7 +19,7 @@ from outfold.report.sections.samples import samples
 from outfold.report.sections.scores import scores
 from outfold.report.sections.time import time
 from outfold.report.sections.training import training
-from outfold.runs.folder import REPORT
+from outfold.run_folder import REPORT
 
 
 def write_report(run_folder: Path, *, root: Path | None = None) -> Path:

@@ -86,7 +86,7 @@ def _model_seconds(
     forward = _forward_seconds(network, settings, size, device)
     total = forward * len(settings.predict.tta) * (valid + test_rows)
     for phase, phase_size in zip(settings.phases, sizes_of(settings)[1:], strict=True):
-        if phase.train == "head" and not phase.augment and not (phase.mix and settings.mix):
+        if settings.trains_on_features(phase):
             total += forward * (train + valid)
             continue
         total += phase.epochs * (train * _step_seconds(network, settings, phase, phase_size, device) + valid * forward)

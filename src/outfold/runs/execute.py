@@ -12,13 +12,14 @@ import torch
 
 from outfold.data.folds import write_folds
 from outfold.errors import OutfoldError
-from outfold.files import write_json, write_text
+from outfold.files import read_json, write_json, write_text
 from outfold.recipe.load import dump_recipe
 from outfold.report import write_report
-from outfold.runs.folder import FOLDS, RECIPE, SUMMARY, TARGET, EventLog, locked
+from outfold.run_folder import FOLDS, RECIPE, SUMMARY, TARGET, EventLog, locked
 from outfold.runs.plan import plan
 from outfold.runs.prepare import load_dataset
 from outfold.runs.summary import data_summary, environment_summary, stage_summary, write_tables
+from outfold.runs.validate import validate
 from outfold.settings.recipe import Recipe
 from outfold.stages import STAGE_KINDS
 from outfold.stages.base import Compute, Context, Emit, Job
@@ -58,12 +59,17 @@ def execute(
         log = EventLog(folder)
         stack.callback(log.close)
         tell = _both(emit, log)
-        write_text(folder / RECIPE, dump_recipe(recipe))
         tell({"event": "started", "recipe": recipe.name, "folder": str(folder), "pid": os.getpid()})
         head = {"recipe": recipe.name, "task": recipe.task.kind, "metric": recipe.task.metric}
         try:
+            compute = Compute(choose_device(device), workers or default_workers(), tell)
+            validate(recipe, root)
+            context = Context(recipe, load_dataset(recipe, root, compute), folder, compute)
+            todo = [job for job in plan(context) if not context.is_done(job)]
+            # Only now, for what the folder holds of an earlier run stays its outcome until this one has a plan.
+            write_text(folder / RECIPE, dump_recipe(recipe))
             write_json(folder / SUMMARY, head | {"status": "running"})
-            summary = head | _run(recipe, folder, root, choose_device(device), workers or default_workers(), tell)
+            summary = head | _run(todo, context)
         except BaseException as error:
             reason = error.problem if isinstance(error, OutfoldError) else f"{type(error).__name__}: {error}"
             _note_failure(folder, head, reason, tell)
@@ -83,28 +89,25 @@ def prepare_process() -> None:
     cv2.setNumThreads(1)
 
 
-def _run(recipe: Recipe, folder: Path, root: Path, device: torch.device, workers: int, emit: Emit) -> dict[str, Any]:
-    dataset = load_dataset(recipe, root, workers=workers, emit=emit)
+def _run(todo: Sequence[Job], context: Context) -> dict[str, Any]:
+    """Do the jobs, write the tables, and say what came out."""
+    recipe, dataset, folder = context.recipe, context.dataset, context.folder
     write_folds(folder / FOLDS, dataset.folds)
     write_json(folder / TARGET, dataset.codec.to_dict())
-    context = Context(recipe, dataset, folder, Compute(device, workers, emit))
-    jobs = plan(context)
-    todo = [job for job in jobs if not context.is_done(job)]
-    emit(
-        {"event": "planned", "jobs": len(jobs), "done": len(jobs) - len(todo), "megapixels": sum(j.work for j in todo)}
-    )
+    megapixels = sum(job.work for job in todo)
+    done = len(context.jobs) - len(todo)
+    context.compute.emit({"event": "planned", "jobs": len(context.jobs), "done": done, "megapixels": megapixels})
     stages = {}
     for name in recipe.stages:
         _run_stage(name, [job for job in todo if job.stage == name], context)
         stages[name] = stage_summary(name, context, context.results[name])
-    last = context.results[list(recipe.stages)[-1]]
-    write_tables(context, last)
-    scored = [entry for entry in stages.values() if "score" in entry]
+    final = recipe.final_stage()
+    write_tables(context, context.results[final])
     return {
-        "score": scored[-1]["score"] if scored else None,
-        "scores": scored[-1]["scores"] if scored else {},
+        "score": stages[final].get("score"),
+        "scores": stages[final].get("scores", {}),
         "stages": stages,
-        "environment": environment_summary(device),
+        "environment": environment_summary(context.compute.device),
         "data": data_summary(dataset),
     }
 
@@ -115,15 +118,19 @@ def _run_stage(name: str, jobs: Sequence[Job], context: Context) -> None:
     for job in jobs:
         context.compute.emit({"event": "job", "job": job.title, "megapixels": job.work})
         kind.perform(job, stage, context)
-        context.compute.emit({"event": "job_done", "job": job.title})
+        context.compute.emit({"event": "job_done", "job": job.title, "megapixels": job.work})
     context.results[name] = kind.collect(name, stage, context)
 
 
 def _note_failure(folder: Path, head: dict[str, Any], reason: str, emit: Emit) -> None:
-    """Say in the summary and the log that the run stopped, as far as the disk allows."""
+    """Say in the summary and the log that the run stopped, as far as the disk allows.
+
+    A complete summary of an earlier command stays: its outcome is still there.
+    """
     try:
         emit({"event": "failed", "reason": reason})
-        write_json(folder / SUMMARY, head | {"status": "failed", "error": reason})
+        if not (folder / SUMMARY).exists() or read_json(folder / SUMMARY).get("status") != "complete":
+            write_json(folder / SUMMARY, head | {"status": "failed", "error": reason})
     except OutfoldError:
         return  # the disk refuses; the error itself is on its way to the user
 

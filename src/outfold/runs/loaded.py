@@ -14,8 +14,8 @@ from outfold.errors import RunError
 from outfold.files import read_json
 from outfold.recipe.load import load_recipe
 from outfold.report import write_report
+from outfold.run_folder import FOLDS, OOF, PREDICTIONS, RECIPE, TARGET, read_summary
 from outfold.runs.execute import prepare_process
-from outfold.runs.folder import FOLDS, OOF, PREDICTIONS, RECIPE, TARGET, read_summary
 from outfold.runs.prepare import load_rows
 from outfold.runs.summary import prediction_columns
 from outfold.settings.recipe import Recipe
@@ -88,18 +88,22 @@ class Run:
             emit: is told of the progress.
 
         Returns:
-            The id, the target columns as labels or values in the user's own types, and for a classification one
-            probability column an output.
+            The recipe's id column, the target columns as labels or values in the user's own types, and for a
+            classification one probability column an output.
         """
         prepare_process()
         compute = Compute(choose_device(device), default_workers(), emit)
         samples = self._samples(table, root)
-        rows, _ = load_rows(self.recipe, samples, "new", workers=compute.workers, emit=emit)
+        rows, _ = load_rows(self.recipe, samples, "new", compute)
         codec = TargetCodec.from_dict(read_json(self.path / TARGET))
-        name, stage = next((n, s) for n, s in reversed(self.recipe.stages.items()) if isinstance(s, TrainStage))
+        name = self.recipe.final_stage()
+        stage = self.recipe.stages[name]
+        assert isinstance(stage, TrainStage)  # the only kind there is that makes predictions
         folds = self.recipe.folds.only or sorted(pd.read_csv(self.path / FOLDS)["fold"].unique().tolist())
         predictions = train.predict(name, stage, folds, rows, codec, self.path, compute)
-        answer = pd.concat([pd.Series(predictions.ids, name="id"), codec.labels(predictions.values)], axis=1)
+        answer = pd.concat(
+            [pd.Series(predictions.ids, name=self.recipe.data.id), codec.labels(predictions.values)], axis=1
+        )
         if codec.kind != "regression":
             answer = pd.concat([answer, prediction_columns(predictions).drop(columns="id")], axis=1)
         return answer

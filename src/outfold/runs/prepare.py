@@ -1,8 +1,6 @@
 """From a recipe and a data root to a loaded dataset: tables, targets, photos in the cache, folds."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,41 +15,40 @@ from outfold.data.targets import TargetCodec
 from outfold.errors import RecipeError
 from outfold.settings.data import Folds
 from outfold.settings.recipe import Recipe
-from outfold.settings.train import TrainSettings, TrainStage
+from outfold.settings.train import TrainSettings
+from outfold.stages.base import Compute
 from outfold.stages.inputs import photo_key, photo_side
 from outfold.views.image import prepare
 
-Emit = Callable[[dict[str, Any]], None]
 
-
-def load_dataset(recipe: Recipe, root: Path, *, workers: int, emit: Emit) -> Dataset:
+def load_dataset(recipe: Recipe, root: Path, compute: Compute) -> Dataset:
     """Read tables and photos, encode targets and make the folds.
 
     Args:
         recipe: the effective recipe.
         root: folder that tables and media lie in.
-        workers: threads that decode photos.
-        emit: is told {"event": "photos", "done", "total", "table"} and {"event": "dropped", ...}.
+        compute: its threads decode photos; is told {"event": "photos", "done", "total", "table"} and
+            {"event": "dropped", ...}.
 
     Raises:
         DataError, MediaError: a table, label, fold or photo is not usable.
     """
     samples = load_samples(recipe.data, root)
     TargetCodec.fit(recipe.task, samples.frame)  # a table that cannot work says so before any photo is read
-    make_folds(recipe.folds, samples, root=root)
-    train, dropped = load_rows(recipe, samples, "train", workers=workers, emit=emit)
+    if recipe.folds.file is None:  # which may be for the rows that are left once bad photos are dropped
+        make_folds(recipe.folds, samples, root=root)
+    train, dropped = load_rows(recipe, samples, "train", compute)
     test = None
     if recipe.data.test is not None:
-        test, dropped_test = load_rows(
-            recipe, load_samples(recipe.data, root, test=True), "test", workers=workers, emit=emit
-        )
+        test, dropped_test = load_rows(recipe, load_samples(recipe.data, root, test=True), "test", compute)
         dropped += dropped_test
     frame = train.samples.frame
     codec = TargetCodec.fit(recipe.task, frame)
     weight = None
     if recipe.data.weight is not None:
         weight = frame[recipe.data.weight].to_numpy(np.float32)[:, None]
-    folds = make_folds(recipe.folds, train.samples, content_keys=train.content or None, root=root)
+    gone = [name for name, _ in dropped]
+    folds = make_folds(recipe.folds, train.samples, content_keys=train.content or None, root=root, dropped=gone)
     target, held_out = codec.encode(frame), chosen_folds(recipe.folds, folds.fold)
     warnings = data_warnings(recipe, Dataset(root, train, test, codec, target, weight, folds, held_out))
     return Dataset(root, train, test, codec, target, weight, folds, held_out, dropped, warnings)
@@ -61,7 +58,7 @@ def data_warnings(recipe: Recipe, dataset: Dataset) -> list[str]:
     """What `outfold check` would warn of, for the run's own report."""
     train, test, root = dataset.train, dataset.test, dataset.root
     names, member = class_members(dataset.codec, dataset.target)
-    findings = class_findings(names, member, recipe.folds.k)
+    findings = class_findings(names, member, len(np.unique(dataset.folds.fold)))
     findings += fold_findings(dataset.folds, names, member, train.samples)
     if train.content:
         labels = [str(row) for row in train.samples.frame[list(recipe.task.target)].itertuples(index=False, name=None)]
@@ -85,23 +82,21 @@ def chosen_folds(folds: Folds, fold: np.ndarray) -> tuple[int, ...]:
     return there if folds.only is None else folds.only
 
 
-def load_rows(
-    recipe: Recipe, samples: Samples, table: str, *, workers: int, emit: Emit
-) -> tuple[Rows, list[tuple[str, str]]]:
+def load_rows(recipe: Recipe, samples: Samples, table: str, compute: Compute) -> tuple[Rows, list[tuple[str, str]]]:
     """Samples with the photos that the recipe's members need, and the (id, reason) of rows that were dropped."""
     members = photo_members(recipe)
     if not members:
         return Rows(samples), []
     if samples.media is None:
         raise RecipeError("the stages need photos, but the recipe does not say where they are", fix="set data.image")
-    caches = {key: _cache(settings, samples, table, recipe, workers, emit) for key, settings in members.items()}
+    caches = {key: _cache(settings, samples, table, recipe, compute) for key, settings in members.items()}
     bad: dict[int, str] = {}
     for cache in caches.values():
         bad |= cache.bad
     kept = np.array([row for row in range(len(samples)) if row not in bad], dtype=np.int64)
     dropped = [(str(samples.ids[row]), reason) for row, reason in sorted(bad.items())]
     if dropped:
-        emit({"event": "dropped", "table": table, "rows": len(dropped), "first": dropped[:10]})
+        compute.emit({"event": "dropped", "table": table, "rows": len(dropped), "first": dropped[:10]})
     content = next(iter(caches.values())).content_keys
     photos = {key: Photos(cache, kept) for key, cache in caches.items()}
     return Rows(samples.take(kept), photos, tuple(content[row] for row in kept)), dropped
@@ -109,17 +104,10 @@ def load_rows(
 
 def photo_members(recipe: Recipe) -> dict[str, TrainSettings]:
     """By preparation key, one of the members that need photos prepared that way."""
-    return {
-        photo_key(settings): settings
-        for stage in recipe.stages.values()
-        if isinstance(stage, TrainStage)
-        for settings in map(stage.member_settings, stage.members)
-    }
+    return {photo_key(settings): settings for _, _, settings in recipe.members()}
 
 
-def _cache(
-    settings: TrainSettings, samples: Samples, table: str, recipe: Recipe, workers: int, emit: Emit
-) -> ImageCache:
+def _cache(settings: TrainSettings, samples: Samples, table: str, recipe: Recipe, compute: Compute) -> ImageCache:
     side = photo_side(settings)
     assert samples.media is not None  # checked by the caller
     return build_cache(
@@ -127,8 +115,8 @@ def _cache(
         photo_key(settings),
         lambda path: prepare(path, settings.view, side),
         default_cache_folder() / "photos",
-        workers=workers,
+        workers=compute.workers,
         on_bad=recipe.data.on_bad_media,
         name_row=lambda row: name_rows(samples.frame, [row]),
-        progress=lambda done, total: emit({"event": "photos", "table": table, "done": done, "total": total}),
+        progress=lambda done, total: compute.emit({"event": "photos", "table": table, "done": done, "total": total}),
     )

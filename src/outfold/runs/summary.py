@@ -14,7 +14,8 @@ from outfold.data.dataset import Dataset
 from outfold.data.predictions import Predictions
 from outfold.files import read_json, write_atomically
 from outfold.metrics import get_metric, interval
-from outfold.runs.folder import OOF, PREDICTIONS
+from outfold.run_folder import OOF, PREDICTIONS
+from outfold.settings.recipe import SubmitStage
 from outfold.settings.train import TrainStage
 from outfold.stages.base import Context, Model, Result
 from outfold.stages.predicting import read_predictions
@@ -59,13 +60,15 @@ def scores_with_intervals(predictions: Predictions, context: Context) -> dict[st
 
 def known(value: float) -> float | None:
     """The value, or None (null in JSON) where it is not a number: an AUC of one class, an interval of one group."""
-    return None if math.isnan(value) else value
+    return value if math.isfinite(value) else None
 
 
 def stage_summary(name: str, context: Context, result: Result) -> dict[str, Any]:
     """Scores of one train stage: all, by fold, by member, and by job."""
     stage = context.recipe.stages[name]
     entry: dict[str, Any] = {"kind": stage.kind}
+    if isinstance(stage, SubmitStage):
+        entry["file"] = stage.file if result.test is not None else None
     if not isinstance(stage, TrainStage) or result.oof is None:
         return entry
     models = [job.model for job in context.jobs if job.stage == name and job.step == "fit" and job.model is not None]
@@ -142,9 +145,17 @@ def data_summary(dataset: Dataset) -> dict[str, Any]:
     }
 
 
+def version_of(package: str) -> str | None:
+    """The installed version, or None where the package came without its metadata."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
 def environment_summary(device: torch.device) -> dict[str, Any]:
     """Versions of what computed, and where."""
-    versions = {name: metadata.version(name) for name in PACKAGES}
+    versions = {name: version_of(name) for name in PACKAGES}
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
     return {
         "python": platform.python_version(),

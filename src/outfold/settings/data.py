@@ -106,7 +106,7 @@ class Folds(Spec):
     """A column of the training table that already holds the folds."""
     file: str | None = None
     """A CSV of id and fold, relative to the data root, e.g. an edited folds.csv of an earlier run."""
-    only: tuple[int, ...] | None = None
+    only: tuple[int, ...] | None = Field(None, min_length=1)
     """Train and score only these folds, e.g. [0] for a quick look or a single hold-out; all when not given."""
     duplicates: Literal["group", "ignore"] = "group"
     """Rows with byte-identical files share a fold (`group`), or are treated as unrelated."""
@@ -120,6 +120,8 @@ class Folds(Spec):
 
     @model_validator(mode="after")
     def _one_origin(self) -> "Folds":
+        if self.only is not None and len(set(self.only)) < len(self.only):
+            raise ValueError(f"folds.only names a fold twice: {list(self.only)}")
         if self.column and self.file:
             raise ValueError("give either folds.column or folds.file, not both")
         return self

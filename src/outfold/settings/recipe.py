@@ -1,12 +1,13 @@
 """The recipe: one YAML file that declares data, task, folds and stages."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from outfold.settings.base import Spec
 from outfold.settings.data import Data, Folds, Task
-from outfold.settings.train import TrainStage
+from outfold.settings.train import Name, TrainSettings, TrainStage
 
 
 class SubmitStage(Spec):
@@ -34,7 +35,7 @@ class Recipe(Spec):
     data: Data
     task: Task
     folds: Folds = Folds()
-    stages: dict[str, Stage] = Field(min_length=1)
+    stages: dict[Name, Stage] = Field(min_length=1)
     profiles: dict[str, dict[str, Any]] = {}
     """Named sets of overrides, e.g. `small: {stages.fit.view.size: 160}`; chosen by `--profile`."""
 
@@ -46,4 +47,30 @@ class Recipe(Spec):
             if source is not None and source not in seen:
                 raise ValueError(f"stage {name!r} reads from {source!r}, but the stages before it are {seen}")
             seen.append(name)
+        files = [stage.file for stage in self.stages.values() if isinstance(stage, SubmitStage)]
+        if len(set(files)) < len(files) or "folds.csv" in files:
+            raise ValueError(f"submissions need files of their own (not folds.csv), got {files}")
         return self
+
+    @model_validator(mode="after")
+    def _settings_fit_the_task(self) -> "Recipe":
+        for name, member, settings in self.members():
+            place = f"stage {name!r}, member {member!r}"
+            if self.task.kind == "regression" and settings.balance != "none":
+                raise ValueError(f"{place}: a regression has no classes to balance; remove `balance`")
+            if self.data.weight is not None and settings.mix is not None:
+                raise ValueError(f"{place}: mixed samples have no weight of their own; use `mix` or `data.weight`")
+        return self
+
+    def members(self) -> Iterator[tuple[str, str, TrainSettings]]:
+        """Every member of every train stage: the stage's name, the member's name, its effective settings."""
+        for name, stage in self.stages.items():
+            if isinstance(stage, TrainStage):
+                for member in stage.members:
+                    yield name, member, stage.member_settings(member)
+
+    def final_stage(self) -> str:
+        """The stage whose predictions are the recipe's answer: the last one, or what the last one submits."""
+        name = list(self.stages)[-1]
+        stage = self.stages[name]
+        return stage.source if isinstance(stage, SubmitStage) else name

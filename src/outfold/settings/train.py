@@ -1,17 +1,23 @@
 """The settings of a train stage: view, augmentation, model, loss, optimiser, phases, checkpoints, prediction."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from outfold.settings.base import Spec
+
+Pixels = Annotated[int, Field(ge=1)]
+Size = Pixels | tuple[Pixels, Pixels]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")]
+"""Name of a stage or a member; it becomes a folder of the run."""
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
 class ImageView(Spec):
     """How a photo becomes model input."""
 
     kind: Literal["image"] = "image"
-    size: int | tuple[int, int] = 224
+    size: Size = 224
     """Side in pixels, or [height, width]."""
     resize: Literal["crop", "squash", "pad"] = "crop"
     """`crop`: shorter side to size / crop_pct, then the centre; `squash`: both sides; `pad`: a border."""
@@ -97,7 +103,7 @@ class Phase(Spec):
     """False: this phase sees the validation view of each training sample."""
     mix: bool = True
     """False: no mixing in this phase."""
-    size: int | tuple[int, int] | None = None
+    size: Size | None = None
     """Train this phase at another size than the view's (progressive resizing); scores are always at the view's."""
 
 
@@ -110,6 +116,12 @@ class Keep(Spec):
     """How many best checkpoints stay on disk; predictions use the best."""
     patience: int | None = Field(None, ge=1)
     """End a phase after this many of its epochs without a better score."""
+
+    @model_validator(mode="after")
+    def _patience_watches_a_score(self) -> "Keep":
+        if self.best == "last" and (self.patience is not None or self.top > 1):
+            raise ValueError("`best: last` watches no score, so `patience` and `top` mean nothing; leave them out")
+        return self
 
 
 Orientation = Literal["identity", "hflip", "vflip", "rot90", "rot180", "rot270", "transpose", "transverse"]
@@ -202,6 +214,10 @@ class TrainSettings(Spec):
     keep: Keep = Keep()
     predict: Predict = Predict()
 
+    def trains_on_features(self, phase: Phase) -> bool:
+        """Whether a phase trains the head alone on views that never change: the backbone's features are then enough."""
+        return phase.train == "head" and not phase.augment and not (phase.mix and self.mix)
+
 
 class Member(TrainSettings):
     """One model of a train stage: what it sets here replaces the stage's settings, key by key."""
@@ -211,8 +227,8 @@ class TrainStage(TrainSettings):
     """Trains every member once per fold and seed, and predicts out of fold and on the test table."""
 
     kind: Literal["train"]
-    members: dict[str, Member] = Field(min_length=1)
-    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    members: dict[Name, Member] = Field(min_length=1)
+    seeds: tuple[Seed, ...] = Field((0,), min_length=1)
 
     def member_settings(self, name: str) -> TrainSettings:
         """The effective settings of one member: the stage's, overlaid with the member's own."""
@@ -221,6 +237,8 @@ class TrainStage(TrainSettings):
 
     @model_validator(mode="after")
     def _members_are_complete(self) -> "TrainStage":
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds are given twice: {list(self.seeds)}")
         for name in self.members:
             settings = self.member_settings(name)
             if settings.backbone is None:

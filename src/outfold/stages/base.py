@@ -49,12 +49,14 @@ class Job:
         step: what is made: `fit` (weights), `oof`, `test` (predictions), `file` (a submission).
         key: hash of everything the outcome depends on.
         work: expected cost in millions of pixels passed through a model, for progress.
+        output: the file that is made, relative to the run folder; a job whose file is gone is done again.
         model: the model that is trained or predicts, if the job has one.
     """
 
     stage: str
     step: str
     key: str
+    output: Path
     work: float = 0.0
     model: Model | None = None
 
@@ -126,7 +128,7 @@ class Context:
     def is_done(self, job: Job) -> bool:
         """Whether the job was finished before, with this very key."""
         record = self.place(job) / f"{job.step}.json"
-        return record.exists() and read_json(record)["key"] == job.key
+        return record.exists() and read_json(record)["key"] == job.key and (self.folder / job.output).exists()
 
 
 def digest(*parts: object) -> str:

@@ -1,5 +1,6 @@
 """One fit job: a network trained on all folds but one, its weights, history and record."""
 
+import shutil
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from outfold.files import write_atomically, write_json
 from outfold.models.network import build_network
 from outfold.settings.train import TrainSettings
 from outfold.stages.base import Context, Job, Model
-from outfold.stages.inputs import image_input
+from outfold.stages.inputs import image_input, photo_key
 from outfold.stages.scoring import greater_is_better, judged, metric_names, scores_of
 from outfold.training.checkpoints import save_weights
 from outfold.training.device import make_fabric
@@ -30,12 +31,14 @@ def fit_model(job: Job, model: Model, settings: TrainSettings, context: Context)
     started = time.perf_counter()
     dataset, folder = context.dataset, context.place(job)
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "fit.json").unlink(missing_ok=True)  # of an earlier recipe; must not vouch for the weights to come
     torch.manual_seed(model.seed)
     network, stats = build_network(settings, len(dataset.codec.outputs), root=dataset.root, pretrained=True)
     split = split_rows(model, settings, context)
     scaler = TargetScaler.fit(dataset.target[split.train]) if dataset.codec.kind == "regression" else None
     inputs = {"image": image_input(settings, stats, dataset.train)}
     fabric = make_fabric(context.compute.device, settings.precision)
+    identity = f"{photo_key(settings)} mean {inputs['image'].mean} std {inputs['image'].std}"
     fit = Fit(
         network=network,
         examples=Examples(
@@ -54,7 +57,7 @@ def fit_model(job: Job, model: Model, settings: TrainSettings, context: Context)
         seed=model.seed,
         workers=context.compute.workers,
         features=lambda net: frozen_features(
-            net, inputs, len(dataset.train), dataset.train.content, settings, fabric, context.compute.workers
+            net, inputs, len(dataset.train), dataset.train.content, identity, settings, fabric, context.compute.workers
         ),
         emit=lambda event: context.compute.emit({"job": job.title, **event}),
     )
@@ -107,11 +110,12 @@ def judge_of(settings: TrainSettings, scaler: TargetScaler | None, context: Cont
 
 def clear_checkpoints(folder: Path, *, keep: bool) -> None:
     """Drop the state to resume from, and the epochs' weights unless the recipe keeps several."""
-    (folder / "resume.pt").unlink(missing_ok=True)
     if not keep:
-        for path in folder.glob("epoch*.safetensors"):
+        shutil.rmtree(folder)
+        return
+    for path in folder.iterdir():
+        if not path.match("epoch*.safetensors"):
             path.unlink()
-        folder.rmdir()
 
 
 def _onehot(context: Context, rows: np.ndarray) -> np.ndarray:

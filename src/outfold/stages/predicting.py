@@ -30,6 +30,7 @@ def predict_model(job: Job, model: Model, settings: TrainSettings, context: Cont
         assert dataset.test is not None  # test jobs are planned only where there is a test table
         source, rows = dataset.test, np.arange(len(dataset.test))
     folder = context.place(job)
+    (folder / f"{job.step}.json").unlink(missing_ok=True)
     predictions = predict_rows(folder, settings, dataset.codec, source, rows, context.compute)
     write_atomically(
         folder / f"{job.step}.parquet", lambda part: predictions.to_frame("").to_parquet(part, index=False)

@@ -1,5 +1,7 @@
 """The submit stage: the test table's answers in the user's own labels, in the test table's order."""
 
+from pathlib import Path
+
 import pandas as pd
 
 from outfold.data.predictions import Predictions
@@ -16,7 +18,7 @@ def plan(name: str, stage: SubmitStage, context: Context) -> list[Job]:
     if context.dataset.test is None:
         return []
     upstream = [job.key for job in context.jobs if job.stage == stage.source]
-    return [Job(name, "file", digest(FORMAT, stage.model_dump(mode="json"), upstream))]
+    return [Job(name, "file", digest(FORMAT, stage.model_dump(mode="json"), upstream), Path(stage.file))]
 
 
 def perform(job: Job, stage: SubmitStage, context: Context) -> None:
@@ -25,6 +27,7 @@ def perform(job: Job, stage: SubmitStage, context: Context) -> None:
     assert context.dataset.test is not None  # planned only with a test table
     assert test is not None  # and every stage before predicts it then
     frame = submission(test, context.dataset.codec, context.recipe.task, stage, id_column=context.recipe.data.id)
+    (context.place(job) / "file.json").unlink(missing_ok=True)
     write_atomically(context.folder / stage.file, lambda part: frame.to_csv(part, index=False))
     write_json(context.place(job) / "file.json", {"key": job.key, "rows": len(frame)})
 

@@ -100,19 +100,23 @@ def _model_jobs(model: Model, settings: TrainSettings, context: Context) -> Iter
         valid,
     )
     predict_recipe = settings.predict.model_dump(mode="json", exclude={"batch_size"})
-    yield Job(model.stage, "fit", fit_key, fit_work(settings, len(train), len(valid)), model)
-    oof_work = megapixels(len(valid) * views, size)
-    yield Job(model.stage, "oof", digest(fit_key, predict_recipe), oof_work, model)
+    folder = Path("stages") / model.place
+    fit_cost, oof_cost = fit_work(settings, len(train), len(valid)), megapixels(len(valid) * views, size)
+    yield Job(model.stage, "fit", fit_key, folder / "weights.safetensors", fit_cost, model)
+    yield Job(model.stage, "oof", digest(fit_key, predict_recipe), folder / "oof.parquet", oof_cost, model)
     if dataset.test is not None:
         everything = np.arange(len(dataset.test))
         key = digest(fit_key, predict_recipe, _content(dataset.test, everything))
-        yield Job(model.stage, "test", key, megapixels(len(dataset.test) * views, size), model)
+        cost = megapixels(len(dataset.test) * views, size)
+        yield Job(model.stage, "test", key, folder / "test.parquet", cost, model)
 
 
 def fit_work(settings: TrainSettings, train: int, valid: int) -> float:
     """Expected work of a fit job, in megapixels."""
     total = 0.0
     for phase, size in zip(settings.phases, sizes_of(settings)[1:], strict=True):
+        if settings.trains_on_features(phase):
+            continue
         samples = sum(map(len, training_batches(np.arange(train), settings.batch_size, (0,))))
         epoch = megapixels(samples, size, training=True) + megapixels(valid, settings.view.height_width)
         total += epoch * phase.epochs
@@ -123,10 +127,10 @@ def _fit_recipe(settings: TrainSettings, context: Context) -> dict[str, object]:
     """What of the recipe decides the weights; how they predict later does not."""
     task = context.recipe.task
     return {
-        "settings": settings.model_dump(mode="json", exclude={"predict"}),
+        "settings": settings.model_dump(mode="json", exclude={"predict": True, "keep": {"top"}}),
         "pretrained": weights_identity(settings.weights, context.dataset.root),
         "codec": context.dataset.codec.to_dict(),
-        "metrics": [task.metric, *task.metrics],
+        "watched": settings.keep.best or task.metric,
     }
 
 

@@ -50,10 +50,15 @@ class Keeper:
         return [epoch for _, epoch in self.kept]
 
     def _rank(self, entry: tuple[float, int]) -> tuple[bool, float, int]:
-        """Sorting key, best first: numbers before what is no number, the earlier epoch where scores are equal."""
+        """Sorting key, best first: numbers before what is no number, the earlier epoch where scores are equal.
+
+        Where no epoch has a score (an AUC of one class), the last is kept.
+        """
         score, epoch = entry
+        if isnan(score):
+            return True, 0.0, -epoch
         descending = self.metric is None or self.greater_is_better
-        return isnan(score), -score if descending else score, epoch
+        return False, -score if descending else score, epoch
 
     def path(self, epoch: int) -> Path:
         """The file of one epoch's weights."""

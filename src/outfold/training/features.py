@@ -20,6 +20,7 @@ def frozen_features(
     inputs: Mapping[str, Input],
     count: int,
     content: Sequence[str],
+    identity: str,
     settings: TrainSettings,
     fabric: Fabric,
     workers: int,
@@ -34,11 +35,14 @@ def frozen_features(
         inputs: by name, how rows become model input.
         count: rows of the table.
         content: content keys of the rows' media.
+        identity: what else decides the model's input: how photos are prepared and normalised.
         settings: view, precision and batch size of the member.
         fabric: device and precision.
         workers: threads that read samples.
     """
-    key = _key(network.backbone, content, settings)
+    key = _key(
+        network.backbone, content, [identity, settings.view.model_dump_json(), settings.precision, str(fabric.device)]
+    )
     path = default_cache_folder() / "features" / f"{key}.npy"
     if path.exists():
         return np.load(path, allow_pickle=False)
@@ -54,10 +58,9 @@ def frozen_features(
     return features
 
 
-def _key(backbone: nn.Module, content: Sequence[str], settings: TrainSettings) -> str:
+def _key(backbone: nn.Module, content: Sequence[str], parts: Sequence[str]) -> str:
     hasher = hashlib.blake2b(digest_size=16)
-    hasher.update(settings.view.model_dump_json().encode() + settings.precision.encode())
-    hasher.update("\n".join(content).encode())
+    hasher.update("\n".join([*parts, *content]).encode())
     for name, tensor in backbone.state_dict().items():
         hasher.update(name.encode())
         hasher.update(tensor.detach().cpu().numpy().tobytes())

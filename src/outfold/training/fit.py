@@ -29,6 +29,7 @@ from outfold.training.losses import LossFunction
 from outfold.training.optim import build_optimizer, parameter_groups
 from outfold.views.batches import Loader, Waiting, training_batches
 from outfold.views.inputs import Input, Size, VectorInput
+from outfold.views.mix import photo_mixer
 from outfold.work import megapixels
 
 LOOK_EVERY = 16
@@ -254,8 +255,7 @@ class Fit:
 
     def _inputs_and_model(self, phase: Phase) -> tuple[Mapping[str, Input], Callable[[dict[str, Tensor]], Tensor]]:
         """The full network on the views, or its head alone on features computed once."""
-        plain = phase.train == "head" and not phase.augment and not (phase.mix and self.settings.mix)
-        if self.features is None or not plain:
+        if self.features is None or not self.settings.trains_on_features(phase):
             return self.examples.inputs, self.model
         return {"features": VectorInput(self.features(self.network))}, self.fabric.setup_module(HeadOnly(self.network))
 
@@ -281,7 +281,7 @@ class Fit:
                 phase.schedule, steps * phase.epochs, round(phase.warmup_epochs * steps), final_lr=phase.final_lr
             ),
             fabric=self.fabric,
-            mix=self.settings.mix if phase.mix else None,
+            mixer=photo_mixer(self.settings.mix) if phase.mix and self.settings.mix is not None else None,
             accumulate=self.settings.accumulate,
             clip_grad_norm=self.settings.clip_grad_norm,
             ema=self.ema,

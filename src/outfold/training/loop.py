@@ -9,17 +9,13 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from outfold.settings.train import Mix
 from outfold.training.ema import Ema
 from outfold.training.guards import LossGuard
 from outfold.training.losses import LossFunction
 from outfold.training.optim import lr_factor
-from outfold.views.batches import Loader, Waiting
+from outfold.views.batches import MIXING, Loader, Waiting
 from outfold.views.inputs import Input
-from outfold.views.mix import mix_batch
-
-MIX_STREAM = 1
-"""Added to a pass's seed so that mixing and augmentation draw from different generators."""
+from outfold.views.mix import BatchMixer
 
 
 @dataclass(frozen=True)
@@ -59,7 +55,7 @@ class Learner:
         optimizer: set up by fabric; each group holds its peak rate as `initial_lr`.
         schedule: rates over the phase's steps.
         fabric: device and precision.
-        mix: mixing within batches, or None.
+        mixer: mixes samples within a batch, or None.
         accumulate: batches to a step.
         clip_grad_norm: largest norm of the gradient, or None.
         ema: moving average of the weights, or None.
@@ -74,7 +70,7 @@ class Learner:
     optimizer: torch.optim.Optimizer
     schedule: Schedule
     fabric: Fabric
-    mix: Mix | None = None
+    mixer: BatchMixer | None = None
     accumulate: int = 1
     clip_grad_norm: float | None = None
     ema: Ema | None = None
@@ -111,7 +107,7 @@ def train_epoch(
         first_step: optimiser steps of the phase before this epoch.
         advance: is told how many samples were trained on, batch by batch.
     """
-    generator = np.random.default_rng([*loader.seed, MIX_STREAM])
+    generator = np.random.default_rng([*loader.seed, MIXING])
     started, samples, step = time.perf_counter(), 0, first_step
     learner.optimizer.zero_grad(set_to_none=True)
     for number, batch in enumerate(loader, start=1):
@@ -122,10 +118,11 @@ def train_epoch(
         }
         target = learner.target[rows]
         weight = None if learner.weight is None else learner.weight[rows]
-        if learner.mix is not None:
-            inputs["image"], target = mix_batch(inputs["image"], target, learner.mix, generator)
+        if learner.mixer is not None:
+            inputs, target = learner.mixer(inputs, target, generator)
         loss = learner.objective(learner.model(inputs), target, weight)
-        learner.fabric.backward(loss / learner.accumulate)
+        in_group = min(learner.accumulate, len(loader) - (number - 1) // learner.accumulate * learner.accumulate)
+        learner.fabric.backward(loss / in_group)
         guard.watch(loss, batch.rows)
         if number % learner.accumulate == 0 or number == len(loader):
             update(learner, step)

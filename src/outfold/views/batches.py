@@ -16,6 +16,10 @@ Reader = Callable[[int, np.random.Generator], np.ndarray]
 """Reads one row of one input as an array; randomness comes from the generator alone."""
 
 
+ORDER, MIXING, SAMPLES = 1, 2, 3
+"""What a pass draws random numbers for; part of each generator's seed, so that no two of them draw the same."""
+
+
 @dataclass(frozen=True)
 class Batch:
     """What a training or prediction step sees.
@@ -101,7 +105,7 @@ class Loader:
         return Batch(inputs, rows)
 
     def _generator(self, position: int) -> np.random.Generator:
-        return np.random.default_rng([*self.seed, position])
+        return np.random.default_rng([*self.seed, SAMPLES, position])
 
 
 def training_batches(
@@ -118,7 +122,7 @@ def training_batches(
         seed: integers that identify this epoch.
         weights: float64 (n,), chances of being drawn, with replacement; every row once when not given.
     """
-    generator = np.random.default_rng(list(seed))
+    generator = np.random.default_rng([*seed, ORDER])
     order = rows[generator.permutation(len(rows)) if weights is None else weighted_order(weights, len(rows), generator)]
     whole = max(len(order) // batch_size, 1) * batch_size
     return [order[start : start + batch_size] for start in range(0, min(whole, len(order)), batch_size)]

@@ -14,6 +14,9 @@ from torch import Tensor
 
 from outfold.settings.train import Mix
 
+BatchMixer = Callable[[dict[str, Tensor], Tensor, np.random.Generator], tuple[dict[str, Tensor], Tensor]]
+"""(named inputs, target (b, k), generator) -> both, mixed."""
+
 Box = tuple[int, int, int, int]
 """Top, bottom, left, right in pixels; bottom and right are not inside."""
 
@@ -36,6 +39,16 @@ def mix_batch(images: Tensor, target: Tensor, mix: Mix, rng: np.random.Generator
     lam = float(rng.beta(mix.alpha, mix.alpha))
     order = torch.from_numpy(rng.permutation(len(images))).to(images.device)
     return MIXES[kind](images, target, lam, order, rng)
+
+
+def photo_mixer(mix: Mix) -> BatchMixer:
+    """Mixing of the photos of a batch, whatever other inputs a sample has."""
+
+    def mixer(inputs: dict[str, Tensor], target: Tensor, rng: np.random.Generator) -> tuple[dict[str, Tensor], Tensor]:
+        images, mixed = mix_batch(inputs["image"], target, mix, rng)
+        return {**inputs, "image": images}, mixed
+
+    return mixer
 
 
 def mixup(images: Tensor, target: Tensor, lam: float, order: Tensor) -> tuple[Tensor, Tensor]:

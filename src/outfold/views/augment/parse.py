@@ -1,12 +1,12 @@
 """From a recipe's item (`hflip`, `{rotate: 15}`, `{rotate: {degrees: 15, p: 0.5}}`) to a checked transform."""
 
-import difflib
 from collections.abc import Callable
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from outfold.errors import RecipeError
+from outfold.names import suggestion
 from outfold.views.augment.base import Transform
 from outfold.views.augment.colour import COLOUR
 from outfold.views.augment.geometry import GEOMETRIC, Sized
@@ -27,7 +27,7 @@ def parse_transform(item: str | dict[str, Any], size: Size) -> tuple[Transform, 
     """The transform and its chance of being applied."""
     name, parameters = _name_and_parameters(item)
     if name not in TRANSFORMS:
-        raise RecipeError(f"augment has no transform {name!r}", expected=_nearest(name, transform_names()))
+        raise RecipeError(f"augment has no transform {name!r}", fix=suggestion(name, transform_names()))
     kind = TRANSFORMS[name]
     settings = _settings(name, kind, parameters)
     chance = _checked(name, TypeAdapter(Probability).validate_python, settings.pop("p", kind.p))
@@ -54,7 +54,7 @@ def _settings(name: str, kind: type[Transform], parameters: Any) -> dict[str, An
         return _from_value(name, kind, parameters)
     for key in parameters:
         if key not in (*known, "p"):
-            raise RecipeError(f"augment: {name} has no parameter {key!r}", expected=_nearest(key, [*known, "p"]))
+            raise RecipeError(f"augment: {name} has no parameter {key!r}", fix=suggestion(key, [*known, "p"]))
     return dict(parameters)
 
 
@@ -67,11 +67,6 @@ def _from_value(name: str, kind: type[Transform], value: Any) -> dict[str, Any]:
         return kind.from_value(value)
     except ValueError:
         raise RecipeError(f"augment: {name} takes {len(known)} values", got=value, expected=", ".join(known)) from None
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(str(name), known, n=1)
-    return f"{close[0]!r}, perhaps; known: {', '.join(known)}" if close else ", ".join(known)
 
 
 def _checked(name: str, build: Callable[[Any], Any], values: Any) -> Any:

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -32,8 +33,8 @@ def locked(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        strangers = [path.name for path in folder.iterdir() if path.name != ".lock"]
-        if strangers and not (folder / RECIPE).exists():
+        strangers = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
+        if strangers and not {RECIPE, LOG, SUMMARY} & set(strangers):
             raise RunError(
                 f"{folder} holds files but no run", got=sorted(strangers)[:5], fix="give another folder with --out"
             )
@@ -50,19 +51,27 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
+def finite(event: dict[str, Any]) -> dict[str, Any]:
+    """The event with null for numbers that JSON does not know."""
+    return {key: None if isinstance(value, float) and not isfinite(value) else value for key, value in event.items()}
+
+
 class EventLog:
     """Appends events to log.jsonl, one a line, with the time in seconds since 1970; progress ticks are left out."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / LOG
-        self._file: TextIO = self.path.open("a", encoding="utf-8")
+        try:
+            self._file: TextIO = self.path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise unwritable(self.path, error) from error
 
     def __call__(self, event: dict[str, Any]) -> None:
         """Write one event."""
         if event["event"] in ("work", "photos"):
             return
         try:
-            self._file.write(json.dumps({"time": round(time.time(), 3), **event}, default=str) + "\n")
+            self._file.write(json.dumps({"time": round(time.time(), 3), **finite(event)}, default=str) + "\n")
             self._file.flush()
         except OSError as error:
             raise unwritable(self.path, error) from error

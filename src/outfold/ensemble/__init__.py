@@ -1,1 +1,0 @@
-"""From several predictions to one."""

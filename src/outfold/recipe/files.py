@@ -1,0 +1,27 @@
+"""The files a recipe names: looked for before anything heavy is loaded, so that a wrong path is told at once."""
+
+from pathlib import Path
+
+from outfold.errors import RecipeError
+from outfold.settings.recipe import Recipe
+
+
+def require_files(recipe: Recipe, root: Path) -> None:
+    """Check that the data root, the tables and the folds file are there.
+
+    Raises:
+        RecipeError: names the missing file and where it was looked for.
+    """
+    if not root.is_dir():
+        raise RecipeError(f"the data root {root} is not a folder", fix="give the folder of your tables with --data")
+    named = [(source.table, "data.train") for source in recipe.data.train]
+    if recipe.data.test is not None:
+        named.append((recipe.data.test.table, "data.test"))
+    if recipe.folds.file is not None:
+        named.append((recipe.folds.file, "folds.file"))
+    for name, key in named:
+        if not (root / name).is_file():
+            raise RecipeError(
+                f"{key}: there is no file {name} in {root}",
+                fix="give the folder it lies in with --data, or another name with --set",
+            )

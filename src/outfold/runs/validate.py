@@ -1,0 +1,46 @@
+"""What can be refused before anything is read: names and settings that fit no part, weights that are not there."""
+
+from pathlib import Path
+
+from outfold.errors import OutfoldError
+from outfold.metrics import get_metric
+from outfold.models.freeze import set_trainable
+from outfold.models.network import build_network
+from outfold.models.weights import weights_identity
+from outfold.settings.recipe import Recipe
+from outfold.settings.train import TrainSettings
+from outfold.stages.inputs import sizes_of
+from outfold.training.losses import build_loss
+from outfold.views.augment import build_chain
+
+
+def validate(recipe: Recipe, root: Path) -> None:
+    """Try every metric, transform, loss, backbone, frozen part and weights file that the recipe names.
+
+    Args:
+        recipe: the effective recipe.
+        root: folder that relative paths start from.
+
+    Raises:
+        OutfoldError: the first that cannot work; says which member asks for it.
+    """
+    for name in (recipe.task.metric, *recipe.task.metrics):
+        get_metric(name, recipe.task.kind)
+    for stage, member, settings in recipe.members():
+        try:
+            _validate_member(recipe, settings, root)
+        except OutfoldError as error:
+            problem = f"stage {stage!r}, member {member!r}: {error.problem}"
+            raise type(error)(problem, got=error.got, expected=error.expected, fix=error.fix) from error
+
+
+def _validate_member(recipe: Recipe, settings: TrainSettings, root: Path) -> None:
+    if settings.keep.best not in (None, "last", "valid_loss"):
+        get_metric(settings.keep.best, recipe.task.kind)
+    build_loss(settings.loss, recipe.task.kind, None)
+    for size in sizes_of(settings):
+        build_chain(settings.augment, size=size)
+    weights_identity(settings.weights, root)
+    network, _ = build_network(settings, 1, pretrained=False)
+    for phase in settings.phases:
+        set_trainable(network, phase.train)
