@@ -64,7 +64,7 @@ def test_errors_exit_with_1_and_name_rows_and_files(run, tmp_path):
 def test_a_metric_that_does_not_fit(run):
     result = run("--set", "task.metric=macro_roc_auc")
     assert result.exit_code == 1
-    assert "did you mean 'roc_auc'" in result.output
+    assert "did you mean `roc_auc`" in result.output
 
 
 def test_what_the_run_would_cost(run):

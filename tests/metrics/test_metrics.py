@@ -182,7 +182,7 @@ def test_bad_arrays_are_errors():
 
 
 def test_names_that_do_not_fit_point_to_one_that_does():
-    with pytest.raises(RecipeError, match="did you mean 'macro_f1'"):
+    with pytest.raises(RecipeError, match="did you mean `macro_f1`"):
         get_metric("macro-f1", "multiclass")
     with pytest.raises(RecipeError, match=r"does not fit a multiclass task[\s\S]*macro_roc_auc"):
         get_metric("roc_auc", "multiclass")

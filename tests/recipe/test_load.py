@@ -352,7 +352,8 @@ def test_fine102_is_as_its_page_says() -> None:
 
 def test_the_json_schema_describes_the_recipe() -> None:
     schema = json.loads(json.dumps(json_schema()))
-    assert schema["properties"]["stages"]["additionalProperties"]["discriminator"]["propertyName"] == "kind"
+    (stage,) = schema["properties"]["stages"]["patternProperties"].values()
+    assert stage["discriminator"]["propertyName"] == "kind"
     assert schema["additionalProperties"] is False
     assert "Rows with byte-identical files share a fold" in json.dumps(schema)
 
@@ -365,7 +366,7 @@ def test_the_json_schema_knows_every_short_form() -> None:
     for (model, key), forms in SHORT_FORMS.items():
         for name in ("Member", "TrainStage") if model == "TrainSettings" else (model,):
             assert all(form in definitions[name]["properties"][key]["anyOf"] for form in forms)
-    modules = [sys.modules[f"outfold.recipe.{name}"] for name in ("data", "train", "schema")]
+    modules = [sys.modules[f"outfold.settings.{name}"] for name in ("data", "train", "recipe")]
     models = {
         m for module in modules for m in vars(module).values() if isinstance(m, type) and hasattr(m, "model_fields")
     }

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import torch
 
 from outfold.data.folds import write_folds
 from outfold.errors import OutfoldError
@@ -23,7 +22,7 @@ from outfold.runs.validate import validate
 from outfold.settings.recipe import Recipe
 from outfold.stages import STAGE_KINDS
 from outfold.stages.base import Compute, Context, Emit, Job
-from outfold.training.device import choose_device, keep_freed_memory
+from outfold.training.device import choose_device, keep_freed_memory, tiny_numbers_as_zero
 from outfold.work import default_workers
 
 
@@ -56,6 +55,7 @@ def execute(
     prepare_process()
     with ExitStack() as stack:
         stack.enter_context(locked(folder))
+        stack.enter_context(tiny_numbers_as_zero())
         log = EventLog(folder)
         stack.callback(log.close)
         tell = _both(emit, log)
@@ -83,9 +83,8 @@ def execute(
 
 
 def prepare_process() -> None:
-    """Settings of the whole process: memory is kept, tiny numbers are zero, OpenCV leaves the threads to us."""
+    """Settings of the whole process: freed memory is kept, and OpenCV leaves the threads to us."""
     keep_freed_memory()
-    torch.set_flush_denormal(True)  # a fine-tuned network's gradients hold many, and a CPU is slow at them
     cv2.setNumThreads(1)
 
 

@@ -22,7 +22,7 @@ from outfold.settings.recipe import Recipe
 from outfold.settings.train import TrainStage
 from outfold.stages import train
 from outfold.stages.base import Compute, Emit
-from outfold.training.device import choose_device
+from outfold.training.device import choose_device, tiny_numbers_as_zero
 from outfold.work import default_workers
 
 
@@ -100,7 +100,8 @@ class Run:
         stage = self.recipe.stages[name]
         assert isinstance(stage, TrainStage)  # the only kind there is that makes predictions
         folds = self.recipe.folds.only or sorted(pd.read_csv(self.path / FOLDS)["fold"].unique().tolist())
-        predictions = train.predict(name, stage, folds, rows, codec, self.path, compute)
+        with tiny_numbers_as_zero():
+            predictions = train.predict(name, stage, folds, rows, codec, self.path, compute)
         answer = pd.concat(
             [pd.Series(predictions.ids, name=self.recipe.data.id), codec.labels(predictions.values)], axis=1
         )

@@ -3,6 +3,8 @@
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import cast
 
 import torch
@@ -33,6 +35,20 @@ def keep_freed_memory() -> bool:
         return bool(libc.mallopt(M_MMAP_MAX, 0)) and bool(libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1))
     except (OSError, AttributeError):  # another C library, such as musl
         return False
+
+
+@contextmanager
+def tiny_numbers_as_zero() -> Iterator[None]:
+    """Within this context, subnormal floats count as zero: a CPU is slow at them, and gradients hold many.
+
+    The process is left as it was, for other code in it may count on them.
+    """
+    changed = torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        if changed:
+            torch.set_flush_denormal(False)
 
 
 def choose_device(name: str = "auto") -> torch.device:
