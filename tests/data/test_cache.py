@@ -284,7 +284,7 @@ def _build_in_process(paths: list[Path], folder: Path) -> int:
 
 
 def test_of_two_processes_one_builds_and_the_other_waits(photos: list[Path], tmp_path: Path) -> None:
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
+    with multiprocessing.get_context("fork").Pool(2) as pool:
         results = [pool.apply_async(_build_in_process, (photos, tmp_path / "cache")) for _ in range(2)]
         sums = {result.get(60) for result in results}
     assert sums == {sum(int(decode_image(path).sum()) for path in photos)}

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 def test_solar_cells(tmp_path: Path) -> None:
     write_demo_data(tmp_path / "data")
-    sets = ["fit.view.size=64", "fit.phases.0.epochs=2", "folds.only=[0]"]
+    sets = ["fit.view.size=96", "fit.members.tuned.phases.0.epochs=2", "folds.only=[0]"]
     run = outfold.run("solar-cells", tmp_path / "run", data=tmp_path / "data", overrides=sets, device="cpu")
     assert run.score > 0.75
     folds = pd.read_csv(tmp_path / "run" / "folds.csv").set_index("id")
@@ -35,8 +35,7 @@ def shelf(shared_data: Callable[[str], Path], tmp_path: Path) -> Path:
     names = table["label"].drop_duplicates().iloc[::10].head(8).tolist()
     table = table[table["label"].isin(names)].copy()
     table["label"] = table["label"].map({name: number for number, name in enumerate(names, start=1)})
-    table["image"] = [Path(name).name for name in table["file"]]
-    table = table.drop_duplicates("image")
+    table["image"] = [f"{split}-{Path(name).name}" for split, name in zip(table["split"], table["file"], strict=True)]
     (tmp_path / "data" / "images").mkdir(parents=True)
     for file, image in zip(table["file"], table["image"], strict=True):
         (tmp_path / "data" / "images" / image).write_bytes((source / file).read_bytes())
