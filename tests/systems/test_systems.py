@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 def test_solar_cells(tmp_path: Path) -> None:
     write_demo_data(tmp_path / "data")
-    sets = ["fit.view.size=96", "fit.members.tuned.phases.0.epochs=2", "folds.only=[0]"]
+    sets = ["fit.view.size=96", "fit.phases.1.epochs=1", "folds.only=[0]"]
     run = outfold.run("solar-cells", tmp_path / "run", data=tmp_path / "data", overrides=sets, device="cpu")
     assert run.score > 0.75
     folds = pd.read_csv(tmp_path / "run" / "folds.csv").set_index("id")
