@@ -34,6 +34,11 @@ class Finding:
     """One sentence."""
     places: tuple[Place, ...] = ()
     fix: str | None = None
+    """What to do about it."""
+    rule: str = ""
+    """Short name of what was looked for, as in `group-across-folds`; the same in every version."""
+    impact: str = ""
+    """How bad it is, in figures where there are any."""
 
 
 def finding_of(error: OutfoldError, level: Level = "error") -> Finding:
