@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from sklearn.model_selection import KFold, StratifiedGroupKFold, StratifiedKFold
 
-from outfold.data.splits import group_kfold, kfold, stratified_group_kfold, stratified_kfold
+from outfold.data.folds.splits import group_kfold, kfold, stratified_group_kfold, stratified_kfold
 from outfold.errors import DataError
 
 SCIKIT_LEARN = tuple(int(part) for part in sklearn.__version__.split(".")[:2])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 from outfold.data.folds import FoldTable, make_folds, read_folds, write_folds
-from outfold.data.grouping import is_quantity, link_groups, strata_of
+from outfold.data.folds.grouping import is_quantity, link_groups, strata_of
 from outfold.data.table import samples_from_frame
 from outfold.errors import DataError
 from outfold.settings.data import Data, Folds
