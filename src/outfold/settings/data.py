@@ -74,6 +74,8 @@ class Task(Spec):
     """The metric the run is judged by; see `outfold.metrics.METRICS`."""
     metrics: tuple[str, ...] = ()
     """Further metrics to report beside it."""
+    target_weights: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = {}
+    """Regression: how much each target counts in `weighted_r2`, by column name; all alike when not given."""
     classes: tuple[str | int | float | bool, ...] | None = None
     """The allowed labels in output order; those found in the training table, sorted, when not given."""
     positive: str | int | float | bool | None = None
@@ -90,6 +92,17 @@ class Task(Spec):
     def _one_target_for_classes(self) -> "Task":
         if self.kind in ("multiclass", "binary") and len(self.target) != 1:
             raise ValueError(f"a {self.kind} task has exactly one target column, got {list(self.target)}")
+        return self
+
+    @model_validator(mode="after")
+    def _a_weight_for_each_target(self) -> "Task":
+        if self.target_weights and self.kind != "regression":
+            raise ValueError(f"target_weights are for regression tasks, this is a {self.kind} task")
+        if self.target_weights and set(self.target_weights) != set(self.target):
+            raise ValueError(
+                f"target_weights must name each target once: expected {list(self.target)}, "
+                f"got {list(self.target_weights)}"
+            )
         return self
 
 
