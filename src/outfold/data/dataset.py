@@ -61,7 +61,7 @@ class Dataset:
         target: float32 (n, k) of the training rows, as `codec.encode` gives it.
         weight: float32 (n, 1) sample weights, or None.
         folds: the fold of each training row.
-        held_out: the folds that are held out in turn: all, unless the recipe asks for some only.
+        held_out: the folds that are held out in turn: all that can be, unless the recipe asks for some only.
         dropped: (id, reason) of rows left out because of their media.
         warnings: sentences for the report.
     """
@@ -80,4 +80,4 @@ class Dataset:
     @property
     def scored_rows(self) -> np.ndarray:
         """int64 (m,), the training rows that get an out-of-fold prediction."""
-        return np.flatnonzero(np.isin(self.folds.fold, self.held_out))
+        return self.folds.judged(self.held_out)

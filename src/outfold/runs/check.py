@@ -55,9 +55,8 @@ def _cost_findings(recipe: Recipe, checked: Checked, device: str) -> list[Findin
     keep_freed_memory()
     chosen = choose_device(device)
     test_rows = 0 if checked.test is None else int(checked.test.usable.sum())
-    folds = len(np.unique(checked.folds.fold))
     try:
-        cost = estimate(recipe, len(checked.folds), test_rows, folds, device=chosen, aspect=_aspect(checked))
+        cost = estimate(recipe, checked.folds, test_rows, device=chosen, aspect=_aspect(checked))
     except OutfoldError as error:
         return [finding_of(error)]
     what = (

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from outfold.data.folds import FoldTable
 from outfold.models.freeze import set_train_mode, set_trainable
 from outfold.models.network import Network, build_network
 from outfold.settings.recipe import Recipe
@@ -47,19 +48,19 @@ class Estimate:
 
 
 def estimate(
-    recipe: Recipe, rows: int, test_rows: int, folds: int, *, device: torch.device, aspect: float = 1.5
+    recipe: Recipe, folds: FoldTable, test_rows: int, *, device: torch.device, aspect: float = 1.5
 ) -> Estimate:
     """Measure a few steps of every member and multiply.
 
     Args:
         recipe: the effective recipe.
-        rows: training rows.
+        folds: of the training rows; which of them are held out says the recipe.
         test_rows: rows of the test table.
-        folds: folds in the table; `folds.only` is taken from the recipe.
         device: where the run would compute.
         aspect: longer side of a typical photo over its shorter one.
     """
-    held_out = len(recipe.folds.only) if recipe.folds.only is not None else folds
+    splits = [folds.split(number) for number in recipe.folds.only or folds.numbers]
+    train, valid = (round(sum(len(split[part]) for split in splits) / len(splits)) for part in (0, 1))
     outputs = len(recipe.task.classes or ()) or 2
     seconds, weights, models, sides = 0.0, 0, 0, {}
     for stage in recipe.stages.values():
@@ -67,21 +68,20 @@ def estimate(
             continue
         for settings in map(stage.member_settings, stage.members):
             network, _ = build_network(settings, outputs, pretrained=False)
-            count = held_out * len(stage.seeds)
+            count = len(splits) * len(stage.seeds)
             bytes_of_network = sum(tensor.nbytes for tensor in network.state_dict().values())
-            seconds += count * _model_seconds(network, settings, rows, test_rows, folds, device)
+            seconds += count * _model_seconds(network, settings, train, valid, test_rows, device)
             weights += count * bytes_of_network + STATE_COPIES * bytes_of_network
             models += count
             sides[photo_key(settings)] = photo_side(settings)
-    cache = sum(round((rows + test_rows) * side * side * aspect * 3) for side in sides.values())
+    cache = sum(round((len(folds) + test_rows) * side * side * aspect * 3) for side in sides.values())
     return Estimate(seconds, _peak_memory(device), cache, weights, models)
 
 
 def _model_seconds(
-    network: Network, settings: TrainSettings, rows: int, test_rows: int, folds: int, device: torch.device
+    network: Network, settings: TrainSettings, train: int, valid: int, test_rows: int, device: torch.device
 ) -> float:
-    """Seconds to train one model and predict its held-out rows and the test table."""
-    train, valid = rows - rows // folds, rows // folds
+    """Seconds to train one model on `train` rows and to predict its held-out rows and the test table."""
     size = settings.view.height_width
     forward = _forward_seconds(network, settings, size, device)
     total = forward * len(settings.predict.tta) * (valid + test_rows)

@@ -14,7 +14,7 @@ from outfold.errors import RunError
 from outfold.files import read_json
 from outfold.recipe.load import load_recipe
 from outfold.report import write_report
-from outfold.run_folder import FOLDS, OOF, PREDICTIONS, RECIPE, TARGET, read_summary
+from outfold.run_folder import OOF, PREDICTIONS, RECIPE, TARGET, read_summary
 from outfold.runs.execute import prepare_process
 from outfold.runs.prepare import load_rows
 from outfold.runs.summary import prediction_columns
@@ -99,7 +99,7 @@ class Run:
         name = self.recipe.final_stage()
         stage = self.recipe.stages[name]
         assert isinstance(stage, TrainStage)  # the only kind there is that makes predictions
-        folds = self.recipe.folds.only or sorted(pd.read_csv(self.path / FOLDS)["fold"].unique().tolist())
+        folds = [entry["fold"] for entry in self.summary["stages"][name]["folds"]]
         with tiny_numbers_as_zero():
             predictions = train.predict(name, stage, folds, rows, codec, self.path, compute)
         answer = pd.concat(

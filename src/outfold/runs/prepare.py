@@ -6,7 +6,7 @@ import numpy as np
 
 from outfold.data.cache import ImageCache, build_cache, default_cache_folder
 from outfold.data.dataset import Dataset, Photos, Rows
-from outfold.data.folds import make_folds
+from outfold.data.folds import FoldTable, make_folds
 from outfold.data.inspection import duplicate_findings, overlap_findings
 from outfold.data.label_checks import class_findings, class_members, fold_findings
 from outfold.data.rows import name_rows
@@ -49,7 +49,7 @@ def load_dataset(recipe: Recipe, root: Path, compute: Compute) -> Dataset:
         weight = frame[recipe.data.weight].to_numpy(np.float32)[:, None]
     gone = [name for name, _ in dropped]
     folds = make_folds(recipe.folds, train.samples, content_keys=train.content or None, root=root, dropped=gone)
-    target, held_out = codec.encode(frame), chosen_folds(recipe.folds, folds.fold)
+    target, held_out = codec.encode(frame), chosen_folds(recipe.folds, folds)
     warnings = data_warnings(recipe, Dataset(root, train, test, codec, target, weight, folds, held_out))
     return Dataset(root, train, test, codec, target, weight, folds, held_out, dropped, warnings)
 
@@ -69,13 +69,13 @@ def data_warnings(recipe: Recipe, dataset: Dataset) -> list[str]:
     return [finding.what for finding in findings if finding.level == "warning"]
 
 
-def chosen_folds(folds: Folds, fold: np.ndarray) -> tuple[int, ...]:
-    """The folds to hold out: all there are, or those that the recipe asks for.
+def chosen_folds(folds: Folds, table: FoldTable) -> tuple[int, ...]:
+    """The folds to hold out: all that can be, or those that the recipe asks for.
 
     Raises:
         RecipeError: one that is asked for does not exist.
     """
-    there = tuple(int(number) for number in np.unique(fold))
+    there = table.numbers
     missing = [number for number in folds.only or () if number not in there]
     if missing:
         raise RecipeError("folds.only names folds that do not exist", got=missing, expected=list(there))

@@ -97,10 +97,8 @@ def _scores(predictions: Predictions, context: Context) -> dict[str, Any]:
 
 def _fold_summary(fold: int, oof: Predictions, context: Context) -> dict[str, Any]:
     task, dataset = context.recipe.task, context.dataset
-    rows = np.flatnonzero(dataset.folds.fold == fold)
-    values = oof.aligned_to(dataset.train.samples.ids[dataset.scored_rows]).values[
-        dataset.folds.fold[dataset.scored_rows] == fold
-    ]
+    rows, scored = dataset.folds.split(fold)[1], dataset.scored_rows
+    values = oof.aligned_to(dataset.train.samples.ids[scored]).values[np.searchsorted(scored, rows)]
     found = scores_of(metric_names(task), task.kind, dataset.target[rows], values)
     scores = {name: known(value) for name, value in found.items()}
     return {"fold": fold, "rows": len(rows), "score": scores[task.metric], "scores": scores}
@@ -108,7 +106,7 @@ def _fold_summary(fold: int, oof: Predictions, context: Context) -> dict[str, An
 
 def _model_summary(model: Model, record: Mapping[str, Any], context: Context) -> dict[str, Any]:
     task, dataset = context.recipe.task, context.dataset
-    rows = np.flatnonzero(dataset.folds.fold == model.fold)
+    rows = dataset.folds.split(model.fold)[1]
     predictions = read_predictions(context.place(model), "oof", dataset.codec).to_probability(task.kind)
     values = predictions.aligned_to(dataset.train.samples.ids[rows]).values
     return {

@@ -106,6 +106,17 @@ class Task(Spec):
         return self
 
 
+class Cut(Spec):
+    """One rule that cuts groups which are too large for even folds into virtual groups."""
+
+    where: dict[str, str | int | float | bool]
+    """The rows whose groups are cut: a column and its value, e.g. `{State: WA}`."""
+    parts: int = Field(ge=2)
+    """How many virtual groups these rows become, of about equal size."""
+    by: str
+    """Column whose order decides which rows stay together, e.g. a date or a file name."""
+
+
 class Folds(Spec):
     """How training rows are split; a sample's fold is where its out-of-fold prediction is made."""
 
@@ -115,6 +126,23 @@ class Folds(Spec):
     """Columns whose equal values must share a fold (patient, site, recording ..)."""
     stratify: Names = ()
     """Columns whose distribution should be the same in all folds; numeric targets are binned by quantile."""
+    group_size: bool = False
+    """Spread large and small groups evenly too: the number of a group's rows is one more thing to stratify by."""
+    cut: tuple[Cut, ...] = ()
+    """Rules that cut groups which are too large for even folds; the audit then says which groups are torn."""
+    search: int | None = Field(None, ge=1)
+    """Look among this many seeds, from `seed` on, for the most even folds; needs groups. See `outfold.folds.search`."""
+    method: Literal["greedy", "balanced"] = "balanced"
+    """How a search deals groups out: scikit-learn's greedy rule, or local search from many starts."""
+    weights: dict[str, float] = {}
+    """Weights of the columns in a search's objective; `rows` (fold sizes) and `group_size` can be weighted too."""
+    time: str | None = None
+    """Column of dates or numbers: rows are cut into k + 1 blocks by time, and each block is predicted by models that
+    trained on earlier ones only. The first block is never predicted."""
+    leave_one_group_out: bool = False
+    """Every group is a fold of its own."""
+    repeats: int = Field(1, ge=1)
+    """Deal the rows out so many times, with seeds that follow each other; predictions of a row are averaged."""
     column: str | None = None
     """A column of the training table that already holds the folds."""
     file: str | None = None
@@ -129,12 +157,27 @@ class Folds(Spec):
     def _columns_as_lists(cls, values: object) -> object:
         if isinstance(values, dict):
             values = {k: [v] if k in ("group", "stratify") and isinstance(v, str) else v for k, v in values.items()}
+            if isinstance(values.get("cut"), dict):
+                values["cut"] = [values["cut"]]
         return values
 
     @model_validator(mode="after")
     def _one_origin(self) -> "Folds":
         if self.only is not None and len(set(self.only)) < len(self.only):
             raise ValueError(f"folds.only names a fold twice: {list(self.only)}")
-        if self.column and self.file:
-            raise ValueError("give either folds.column or folds.file, not both")
+        ways = ("column", "file", "time", "leave_one_group_out", "search")
+        chosen = [name for name in ways if getattr(self, name)]
+        if len(chosen) > 1:
+            raise ValueError(f"folds come from one origin: give one of {', '.join(chosen)}")
+        if self.repeats > 1 and chosen not in ([], ["search"]):
+            raise ValueError(f"folds.repeats deals rows out at random and does not go with folds.{chosen[0]}")
+        return self
+
+    @model_validator(mode="after")
+    def _groups_where_they_are_needed(self) -> "Folds":
+        needed = [name for name in ("search", "leave_one_group_out", "cut", "group_size") if getattr(self, name)]
+        if needed and not self.group:
+            raise ValueError(f"folds.{needed[0]} is about groups; name their columns in folds.group")
+        if (self.group_size or self.weights) and not self.search:
+            raise ValueError("folds.group_size and folds.weights guide a search; say how long with folds.search")
         return self

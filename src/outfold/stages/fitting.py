@@ -81,11 +81,10 @@ def fit_model(job: Job, model: Model, settings: TrainSettings, context: Context)
 
 
 def split_rows(model: Model, settings: TrainSettings, context: Context) -> Split:
-    """The rows of the model's fold judge, all others train; with a balanced sampler, their chances."""
-    fold = context.dataset.folds.fold
-    train = np.flatnonzero(fold != model.fold)
+    """The rows of the model's fold judge, the others train; with a balanced sampler, their chances."""
+    train, valid = context.dataset.folds.split(model.fold)
     chances = sample_weights(_onehot(context, train)) if settings.balance in ("sampler", "both") else None
-    return Split(train, np.flatnonzero(fold == model.fold), chances)
+    return Split(train, valid, chances)
 
 
 def objective_of(settings: TrainSettings, split: Split, context: Context) -> LossFunction:

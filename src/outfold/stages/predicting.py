@@ -25,7 +25,7 @@ def predict_model(job: Job, model: Model, settings: TrainSettings, context: Cont
     """Predict the job's held-out rows (`oof`) or the test table (`test`); leaves a parquet file and its record."""
     dataset = context.dataset
     if job.step == "oof":
-        source, rows = dataset.train, np.flatnonzero(dataset.folds.fold == model.fold)
+        source, rows = dataset.train, dataset.folds.split(model.fold)[1]
     else:
         assert dataset.test is not None  # test jobs are planned only where there is a test table
         source, rows = dataset.test, np.arange(len(dataset.test))

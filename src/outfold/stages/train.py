@@ -87,7 +87,7 @@ def combined(members: dict[str, Result]) -> Result:
 def _model_jobs(model: Model, settings: TrainSettings, context: Context) -> Iterator[Job]:
     """Fit, then predict the held-out rows, then the test table; each is kept as long as its own inputs stay."""
     dataset = context.dataset
-    train, valid = np.flatnonzero(dataset.folds.fold != model.fold), np.flatnonzero(dataset.folds.fold == model.fold)
+    train, valid = dataset.folds.split(model.fold)
     size, views = settings.view.height_width, len(settings.predict.tta)
     fit_key = digest(
         FORMAT,
@@ -142,16 +142,13 @@ def _content(rows: Rows, *selections: np.ndarray) -> list[list[str]]:
 
 
 def _collect_member(name: str, stage: TrainStage, member: str, context: Context) -> Result:
-    """Folds put together, seeds averaged; for the test table both are averaged."""
+    """Folds put together, seeds and repeats averaged; for the test table all are averaged."""
     dataset = context.dataset
     kind, ids = dataset.codec.kind, dataset.train.samples.ids[dataset.scored_rows]
     models = models_of(name, stage, member, dataset.held_out)
-    by_seed = [[_read(m, "oof", context) for m in models if m.seed == seed] for seed in stage.seeds]
-    oof = [Predictions.concat(parts).aligned_to(ids) for parts in by_seed]
+    oof = Predictions.pooled([_read(model, "oof", context) for model in models]).aligned_to(ids)
     test = [_read(model, "test", context) for model in models] if dataset.test is not None else []
-    return Result(
-        Predictions.mean(oof).to_probability(kind), Predictions.mean(test).to_probability(kind) if test else None
-    )
+    return Result(oof.to_probability(kind), Predictions.mean(test).to_probability(kind) if test else None)
 
 
 def _read(model: Model, step: str, context: Context) -> Predictions:

@@ -2,18 +2,21 @@
 
 from outfold.data.folds.grouping import link_groups, strata_of
 from outfold.data.folds.make import make_folds
-from outfold.data.folds.splits import group_kfold, kfold, stratified_group_kfold, stratified_kfold
+from outfold.data.folds.splits import group_kfold, kfold, leave_one_group_out, stratified_group_kfold, stratified_kfold
 from outfold.data.folds.table import FoldTable, read_folds, write_folds
+from outfold.data.folds.time import time_blocks
 
 __all__ = [
     "FoldTable",
     "group_kfold",
     "kfold",
+    "leave_one_group_out",
     "link_groups",
     "make_folds",
     "read_folds",
     "strata_of",
     "stratified_group_kfold",
     "stratified_kfold",
+    "time_blocks",
     "write_folds",
 ]

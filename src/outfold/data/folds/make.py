@@ -8,8 +8,9 @@ import pandas as pd
 
 from outfold.data.columns import require_columns
 from outfold.data.folds.grouping import link_groups, strata_of
-from outfold.data.folds.splits import group_kfold, kfold, stratified_group_kfold, stratified_kfold
+from outfold.data.folds.splits import group_kfold, kfold, leave_one_group_out, stratified_group_kfold, stratified_kfold
 from outfold.data.folds.table import FoldTable, first_few, read_folds, whole_numbers
+from outfold.data.folds.time import moments_of, time_blocks
 from outfold.data.table import Samples
 from outfold.errors import DataError
 from outfold.settings.data import Folds
@@ -20,6 +21,7 @@ def make_folds(
     samples: Samples,
     *,
     content_keys: Sequence[str] | None = None,
+    copies: Sequence[object] | np.ndarray | None = None,
     root: Path | None = None,
     dropped: Collection[str] = (),
 ) -> FoldTable:
@@ -30,6 +32,8 @@ def make_folds(
         samples: the training rows, n.
         content_keys: (n,) one text per row's file; equal ones share a fold unless `duplicates` is `ignore`. Empty
             texts link nothing.
+        copies: (n,) rows of one value are near-duplicates and share a fold, unless `duplicates` is `ignore`; None (or
+            -1) links nothing.
         root: where `folds.file` is looked for when it is a relative path.
         dropped: ids that were left out of the samples, and that `folds.file` may still hold.
 
@@ -37,30 +41,50 @@ def make_folds(
         DataError: a column is missing, rows, groups or a class are too few for k folds, or the user's own folds are
             not integers, are for other ids, or tear a group apart.
     """
-    require_columns(samples.frame, (*folds.group, *folds.stratify), role="the folds", table="training table")
-    groups = _groups(folds, samples, content_keys)
+    named = (*folds.group, *folds.stratify, *([folds.time] if folds.time else []))
+    require_columns(samples.frame, named, role="the folds", table="training table")
+    groups = _groups(folds, samples, content_keys, copies)
     if folds.column is not None or folds.file is not None:
-        table = FoldTable(samples.ids, _own_folds(folds, samples, root, dropped), groups)
+        table = _own_folds(folds, samples, groups, root, dropped)
         _refuse_torn_groups(table)
         return table
+    if folds.time is not None:
+        blocks = time_blocks(moments_of(samples.frame, folds.time), folds.k)
+        return FoldTable(samples.ids, blocks, groups, ordered=True)
+    if folds.leave_one_group_out:
+        assert groups is not None  # the settings ask for group columns
+        return FoldTable(samples.ids, leave_one_group_out(groups), groups)
     strata = strata_of(samples.frame, folds.stratify, folds.k) if folds.stratify else None
-    fold = _split(len(samples), folds, groups, strata)
-    empty = sorted(set(range(folds.k)) - set(fold.tolist()))
-    if empty:
-        raise DataError(f"no group is left for fold {empty[0]}", got=f"{len(np.unique(fold))} folds", fix="lower k")
-    return FoldTable(samples.ids, fold, groups, strata)
+    dealt = [_split(_repeat(folds, number), groups, strata, len(samples)) for number in range(folds.repeats)]
+    for fold in dealt:
+        _refuse_empty(fold, folds.k)
+    again = np.stack([fold + number * folds.k for number, fold in enumerate(dealt)][1:], axis=1) if dealt[1:] else None
+    return FoldTable(samples.ids, dealt[0], groups, strata, again)
 
 
-def _groups(folds: Folds, samples: Samples, content_keys: Sequence[str] | None) -> np.ndarray | None:
-    columns: list[Sequence[object] | pd.Series] = [samples.frame[name] for name in folds.group]
-    keys = [key or None for key in content_keys or ()]
-    known = [key for key in keys if key is not None]
-    if folds.duplicates == "group" and len(set(known)) < len(known):
-        columns.append(keys)
+def _groups(
+    folds: Folds, samples: Samples, content_keys: Sequence[str] | None, copies: Sequence[object] | np.ndarray | None
+) -> np.ndarray | None:
+    """Rows linked by the group columns, as far as no rule cuts them, and by equal or nearly equal files."""
+    columns: list[Sequence[object] | pd.Series | np.ndarray] = [samples.frame[name] for name in folds.group]
+    if folds.duplicates == "group":
+        columns += [cells for cells in (_linking(content_keys, ""), _linking(copies, -1)) if cells is not None]
     return link_groups(*columns) if columns else None
 
 
-def _split(n: int, folds: Folds, groups: np.ndarray | None, strata: np.ndarray | None) -> np.ndarray:
+def _linking(cells: Sequence[object] | np.ndarray | None, nothing: object) -> list[object] | None:
+    """The cells with None for those that link nothing; None where no two rows share a cell."""
+    linking = [None if cell is None or cell == nothing else cell for cell in (() if cells is None else cells)]
+    known = [cell for cell in linking if cell is not None]
+    return linking if len(set(known)) < len(known) else None
+
+
+def _repeat(folds: Folds, number: int) -> Folds:
+    """The folds of one repeat: seeds, or ranges of seeds, that follow each other."""
+    return folds.model_copy(update={"seed": (folds.seed + number * (folds.search or 1)) % 2**32})
+
+
+def _split(folds: Folds, groups: np.ndarray | None, strata: np.ndarray | None, n: int) -> np.ndarray:
     if groups is None:
         return kfold(n, folds.k, folds.seed) if strata is None else stratified_kfold(strata, folds.k, folds.seed)
     if strata is None:
@@ -68,26 +92,37 @@ def _split(n: int, folds: Folds, groups: np.ndarray | None, strata: np.ndarray |
     return stratified_group_kfold(strata, groups, folds.k, folds.seed)
 
 
-def _own_folds(folds: Folds, samples: Samples, root: Path | None, dropped: Collection[str]) -> np.ndarray:
+def _refuse_empty(fold: np.ndarray, k: int) -> None:
+    empty = sorted(set(range(k)) - set(fold.tolist()))
+    if empty:
+        raise DataError(f"no group is left for fold {empty[0]}", got=f"{len(np.unique(fold))} folds", fix="lower k")
+
+
+def _own_folds(
+    folds: Folds, samples: Samples, groups: np.ndarray | None, root: Path | None, dropped: Collection[str]
+) -> FoldTable:
     if folds.column is not None:
         require_columns(samples.frame, [folds.column], role="the fold (folds.column)", table="training table")
-        fold, origin = whole_numbers(samples.frame, folds.column), f"column {folds.column!r}"
+        table = FoldTable(samples.ids, whole_numbers(samples.frame, folds.column), groups)
+        origin = f"column {folds.column!r}"
     else:
         path = (root or Path()) / str(folds.file)
-        table = read_folds(path, samples.ids, id_column=samples.id_column, dropped=dropped)
-        fold, origin = table.fold, str(path)
-    if len(np.unique(fold)) < 2:
-        raise DataError(f"{origin}: all rows are in fold {fold[0]}", expected="at least two folds")
-    return fold
+        own = read_folds(path, samples.ids, id_column=samples.id_column, dropped=dropped)
+        table, origin = FoldTable(samples.ids, own.fold, groups, again=own.again), str(path)
+    if len(np.unique(table.fold)) < 2:
+        raise DataError(f"{origin}: all rows are in fold {table.fold[0]}", expected="at least two folds")
+    return table
 
 
 def _refuse_torn_groups(table: FoldTable) -> None:
     """The user's folds must not contradict the groups that the recipe names."""
     if table.groups is None:
         return
-    folds_of = pd.Series(table.fold).groupby(table.groups).agg(lambda fold: sorted(set(fold)))
-    torn = folds_of[folds_of.map(len) > 1]
-    if len(torn):
+    for assignment in table.assignments:
+        folds_of = pd.Series(assignment).groupby(table.groups).agg(lambda fold: sorted(set(fold)))
+        torn = folds_of[folds_of.map(len) > 1]
+        if not len(torn):
+            continue
         shown = [f"{first_few(table.ids[table.groups == group])} in folds {folds}" for group, folds in torn[:3].items()]
         raise DataError(
             f"the given folds tear {len(torn)} groups apart, which leaks",

@@ -90,6 +90,23 @@ def group_kfold(groups: np.ndarray, k: int, seed: int) -> np.ndarray:
     return fold_of_group[inverse]
 
 
+def leave_one_group_out(groups: np.ndarray) -> np.ndarray:
+    """Every group is a fold of its own, numbered by the groups' sorted labels, as `LeaveOneGroupOut` deals them.
+
+    Args:
+        groups: (n,) labels.
+
+    Returns:
+        int64 (n,).
+
+    Raises:
+        DataError: there is only one group.
+    """
+    names, fold = np.unique(groups, return_inverse=True)
+    _enough(len(names), 2, "groups")
+    return fold.astype(np.int64)
+
+
 def stratified_group_kfold(strata: np.ndarray, groups: np.ndarray, k: int, seed: int) -> np.ndarray:
     """Give whole groups to folds so that strata stay as evenly spread as a greedy rule can keep them.
 

@@ -1,5 +1,6 @@
 """The fold of each sample as an artefact: folds.csv, which the user can read, edit and bring."""
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,13 +28,48 @@ class FoldTable:
     """int64 (n,): rows of one number share a fold; linked over all group columns and equal files. None: no groups."""
     strata: np.ndarray | None = None
     """object (n,) of str, or None."""
+    again: np.ndarray | None = None
+    """int64 (n, r): r further ways to deal out the same rows, each with fold numbers of its own. None: no repeats."""
+    ordered: bool = False
+    """Folds follow each other in time: models train on earlier folds only, and the first fold is never predicted."""
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def assignments(self) -> np.ndarray:
+        """int64 (1 + r, n): every way the rows are dealt out; a fold's number occurs in one of them only."""
+        return self.fold[None] if self.again is None else np.vstack([self.fold[None], self.again.T])
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The folds that can be held out."""
+        numbers = [int(number) for number in np.unique(self.assignments)]
+        return tuple(numbers[1:] if self.ordered else numbers)
+
+    def split(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows that train and rows that judge when a fold is held out, both int64, ascending.
+
+        Of ordered folds only the earlier ones train, without the groups that also occur in the held-out one.
+        """
+        fold = next(fold for fold in self.assignments if number in fold)
+        valid = np.flatnonzero(fold == number)
+        if not self.ordered:
+            return np.flatnonzero(fold != number), valid
+        earlier = fold < number
+        if self.groups is not None:
+            earlier &= ~np.isin(self.groups, self.groups[valid])
+        return np.flatnonzero(earlier), valid
+
+    def judged(self, numbers: Collection[int]) -> np.ndarray:
+        """int64 (m,), ascending: the rows that are predicted when each of these folds is held out in turn."""
+        return np.flatnonzero(np.isin(self.assignments, list(numbers)).any(axis=0))
+
     def to_frame(self) -> pd.DataFrame:
-        """Columns id and fold, with group and strata where there are any."""
-        columns = {"id": self.ids, "fold": self.fold, "group": self.groups, "strata": self.strata}
+        """Columns id and fold, with fold_2, fold_3 .. of repeats, and group and strata where there are any."""
+        columns: dict[str, np.ndarray | None] = {"id": self.ids, "fold": self.fold}
+        columns |= {f"fold_{number}": fold for number, fold in enumerate(self.assignments[1:], 2)}
+        columns |= {"group": self.groups, "strata": self.strata}
         return pd.DataFrame({name: values for name, values in columns.items() if values is not None})
 
 
@@ -48,7 +84,8 @@ def read_folds(
     """Read folds written by `write_folds`, or by the user, and align them to `ids`.
 
     Args:
-        path: a CSV or parquet file with the columns `id` (or `id_column`) and `fold`, perhaps `group` and `strata`.
+        path: a CSV or parquet file with the columns `id` (or `id_column`) and `fold`, perhaps `fold_2`, `fold_3` .. of
+            repeats, `group` and `strata`.
         ids: (n,) the samples' ids.
         id_column: the user's name of the id column.
         dropped: further ids that the file may hold.
@@ -67,7 +104,24 @@ def read_folds(
     frame = frame.iloc[own.get_indexer(wanted)].reset_index(drop=True)
     groups = link_groups(frame["group"]) if "group" in frame.columns else None
     strata = np.array(cell_texts(frame["strata"]), dtype=object) if "strata" in frame.columns else None
-    return FoldTable(wanted.to_numpy(object), whole_numbers(frame, "fold"), groups, strata)
+    return FoldTable(wanted.to_numpy(object), whole_numbers(frame, "fold"), groups, strata, _repeats(frame, path))
+
+
+def _repeats(frame: pd.DataFrame, path: Path) -> np.ndarray | None:
+    names = [name for name in frame.columns if re.fullmatch(r"fold_[0-9]+", str(name))]
+    if not names:
+        return None
+    seen = set(frame["fold"])
+    for name in names:
+        shared = seen & set(frame[name])
+        if shared:
+            raise DataError(
+                f"{path}: column {name!r} uses fold numbers of an earlier column",
+                got=sorted(shared)[:5],
+                expected="numbers of its own, e.g. 5 to 9 after 0 to 4",
+            )
+        seen |= set(frame[name])
+    return np.stack([whole_numbers(frame, name) for name in names], axis=1)
 
 
 def whole_numbers(frame: pd.DataFrame, name: str) -> np.ndarray:
