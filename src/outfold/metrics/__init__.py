@@ -5,6 +5,6 @@ resample has the number of times each row was drawn. Many resamples are computed
 """
 
 from outfold.metrics.bootstrap import interval
-from outfold.metrics.registry import METRICS, Metric, get_metric, score
+from outfold.metrics.registry import METRICS, Metric, get_metric, metric_of, score
 
-__all__ = ["METRICS", "Metric", "get_metric", "interval", "score"]
+__all__ = ["METRICS", "Metric", "get_metric", "interval", "metric_of", "score"]

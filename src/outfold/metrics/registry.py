@@ -1,6 +1,6 @@
 """The metrics by name."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -10,7 +10,7 @@ from outfold.errors import DataError, RecipeError
 from outfold.metrics import labels, ranking, values
 from outfold.metrics.statistic import Kernel, Statistic
 from outfold.names import suggestion
-from outfold.settings.data import TaskKind
+from outfold.settings.data import Task, TaskKind
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Metric:
         greater_is_better: its direction.
         judges: what it looks at: labels, probabilities, or regression values.
         kind: the task it was asked for; see `get_metric`.
+        reweighted: for a metric that weighs targets, its kernel for given weights, in the order of the targets.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Metric:
     judges: Literal["label", "probability", "value"]
     greater_is_better: bool = True
     kind: TaskKind | None = None
+    reweighted: Callable[[Sequence[float]], Kernel] | None = None
 
     @property
     def tasks(self) -> tuple[TaskKind, ...]:
@@ -51,8 +53,13 @@ class Metric:
         return self.kernels[kind](target, prediction)
 
 
-def get_metric(name: str, kind: TaskKind) -> Metric:
+def get_metric(name: str, kind: TaskKind, target_weights: Sequence[float] | None = None) -> Metric:
     """The metric of that name for a task.
+
+    Args:
+        name: a key of `METRICS`.
+        kind: the task.
+        target_weights: (k,) positive, in the order of the targets; only a metric that weighs targets looks at them.
 
     Raises:
         RecipeError: there is none, or it does not fit the task; names the nearest that does.
@@ -61,10 +68,29 @@ def get_metric(name: str, kind: TaskKind) -> Metric:
     if name not in fitting:
         problem = f"metric {name!r} does not fit a {kind} task" if name in METRICS else f"no metric {name!r}"
         raise RecipeError(problem, got=name, expected=", ".join(fitting), fix=suggestion(name, fitting))
-    return replace(METRICS[name], kind=kind)
+    metric = replace(METRICS[name], kind=kind)
+    if metric.reweighted is None or target_weights is None:
+        return metric
+    return replace(metric, kernels={kind: metric.reweighted(target_weights)})
 
 
-def score(name: str, kind: TaskKind, target: np.ndarray, prediction: np.ndarray) -> float:
+def metric_of(task: Task, name: str | None = None) -> Metric:
+    """A metric as the task needs it, its target weights bound to the targets by name; the task's own when not named.
+
+    Raises:
+        RecipeError: there is none of that name, or it does not fit the task.
+    """
+    weights = [task.target_weights[target] for target in task.target] if task.target_weights else None
+    return get_metric(name or task.metric, task.kind, weights)
+
+
+def score(
+    name: str,
+    kind: TaskKind,
+    target: np.ndarray,
+    prediction: np.ndarray,
+    target_weights: Sequence[float] | None = None,
+) -> float:
     """The score of a prediction.
 
     Args:
@@ -72,12 +98,13 @@ def score(name: str, kind: TaskKind, target: np.ndarray, prediction: np.ndarray)
         kind: the task.
         target: (n, k) as encoded by `TargetCodec`.
         prediction: (n, k) probabilities, or values of a regression.
+        target_weights: see `get_metric`.
 
     Raises:
         RecipeError: no such metric for this task.
         DataError: the shapes differ, a number is not finite, or the metric is not defined on these rows.
     """
-    metric = get_metric(name, kind)
+    metric = get_metric(name, kind, target_weights)
     check_arrays(target, prediction)
     value = metric.function(target, prediction)
     if np.isnan(value):
@@ -151,6 +178,12 @@ _ALL = (
     Metric("mae", {"regression": values.mean_absolute_error}, "value", greater_is_better=False),
     Metric("rmse", {"regression": values.root_mean_squared_error}, "value", greater_is_better=False),
     Metric("r2", {"regression": values.r_squared}, "value"),
+    Metric(
+        "weighted_r2",
+        {"regression": values.weighted_r_squared()},
+        "value",
+        reweighted=values.weighted_r_squared,
+    ),
 )
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}

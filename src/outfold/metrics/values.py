@@ -1,8 +1,11 @@
 """Metrics of probabilities and of regression values, as weighted means over rows."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from outfold.metrics.statistic import Statistic, ratio, row_mean
+from outfold.errors import DataError
+from outfold.metrics.statistic import Kernel, Statistic, ratio, row_mean
 
 
 def log_loss_multiclass(target: np.ndarray, prediction: np.ndarray) -> Statistic:
@@ -39,14 +42,64 @@ def r_squared(target: np.ndarray, prediction: np.ndarray) -> Statistic:
 
     def statistic(weights: np.ndarray) -> np.ndarray:
         total = weights.sum(axis=0)
-        residual, moment = squares @ weights, centred**2 @ weights
-        spread = moment - ratio((centred @ weights) ** 2, total)
-        spread[spread < 1e-12 * moment] = 0  # what rounding leaves of a constant
-        flat = (residual == 0).astype(np.float64)
-        score = np.where(spread > 0, 1 - ratio(residual, spread), flat).mean(axis=0)
+        score = _explained(squares @ weights, centred**2 @ weights, centred @ weights, total).mean(axis=0)
         return np.where((weights > 0).sum(axis=0) > 1, score, np.nan)
 
     return statistic
+
+
+def weighted_r_squared(target_weights: Sequence[float] | None = None) -> Kernel:
+    """1 - sum w (y - p)^2 / sum w (y - m)^2 over all cells (row, target) together, with m = sum w y / sum w.
+
+    w is the weight of a cell's target and m one number for all targets, so that a target of large values counts more
+    than its weight alone says. It is neither a mean of R^2 by target nor an R^2 of cells that count alike.
+
+    Args:
+        target_weights: (k,) positive, in the order of the targets; all alike when not given. Their scale does not
+            matter.
+
+    Raises:
+        DataError: when it is used, the weights are not k positive numbers.
+    """
+
+    def kernel(target: np.ndarray, prediction: np.ndarray) -> Statistic:
+        k = target.shape[1]
+        shares = _shares(target_weights, k)
+        centre = target.mean(axis=0, dtype=np.float64) @ shares
+        squares = _error(target, prediction) ** 2 @ shares
+        centred = target.astype(np.float64) - centre
+        moments, sums = centred**2 @ shares, centred @ shares
+
+        def statistic(weights: np.ndarray) -> np.ndarray:
+            score = _explained(squares @ weights, moments @ weights, sums @ weights, weights.sum(axis=0))
+            return np.where((weights > 0).sum(axis=0) * k > 1, score, np.nan)
+
+        return statistic
+
+    return kernel
+
+
+def _shares(target_weights: Sequence[float] | None, k: int) -> np.ndarray:
+    """Weights of k targets as float64 (k,) with a sum of one."""
+    weights = np.ones(k) if target_weights is None else np.asarray(target_weights, dtype=np.float64)
+    if weights.shape != (k,) or not (np.isfinite(weights) & (weights > 0)).all():
+        expected = f"{k} positive numbers"
+        raise DataError("the target weights do not fit the targets", got=target_weights, expected=expected)
+    return weights / weights.sum()
+
+
+def _explained(residual: np.ndarray, moment: np.ndarray, shift: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """1 - residual / spread; without spread 1 where nothing is left to explain, else 0, as in scikit-learn.
+
+    Args:
+        residual: (.., r) weighted sums of (y - p)^2.
+        moment: (.., r) weighted sums of (y - c)^2 around any constant c near the mean.
+        shift: (.., r) weighted sums of y - c.
+        total: (r,) sums of weights.
+    """
+    spread = moment - ratio(shift**2, total)
+    spread[spread < 1e-12 * moment] = 0  # what rounding leaves of a constant
+    return np.where(spread > 0, 1 - ratio(residual, spread), (residual == 0).astype(np.float64))
 
 
 def _inside(prediction: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ TITLES = {
     "mae": "MAE",
     "rmse": "RMSE",
     "r2": "R²",
+    "weighted_r2": "Weighted R²",
 }
 
 

@@ -10,7 +10,7 @@ from outfold.data.cache import default_cache_folder
 from outfold.data.checks import Checked, Progress, check_data
 from outfold.data.findings import Finding, count, finding_of
 from outfold.errors import OutfoldError, RecipeError
-from outfold.metrics import get_metric
+from outfold.metrics import metric_of
 from outfold.settings.recipe import Recipe
 
 
@@ -39,7 +39,7 @@ def _metric_findings(recipe: Recipe) -> list[Finding]:
     findings = []
     for name in (recipe.task.metric, *recipe.task.metrics):
         try:
-            get_metric(name, recipe.task.kind)
+            metric_of(recipe.task, name)
         except RecipeError as error:
             findings.append(finding_of(error))
     return findings

@@ -13,7 +13,7 @@ import torch
 from outfold.data.dataset import Dataset
 from outfold.data.predictions import Predictions
 from outfold.files import read_json, write_atomically
-from outfold.metrics import get_metric, interval
+from outfold.metrics import interval, metric_of
 from outfold.run_folder import OOF, PREDICTIONS
 from outfold.settings.recipe import SubmitStage
 from outfold.settings.train import TrainStage
@@ -52,7 +52,7 @@ def scores_with_intervals(predictions: Predictions, context: Context) -> dict[st
     values = predictions.aligned_to(dataset.train.samples.ids[rows]).values
     scores = {}
     for name in metric_names(task):
-        metric = get_metric(name, task.kind)
+        metric = metric_of(task, name)
         low, high = interval(metric, target, values, groups=None if groups is None else groups[rows])
         scores[name] = {"value": known(metric.function(target, values)), "low": known(low), "high": known(high)}
     return scores
@@ -99,7 +99,7 @@ def _fold_summary(fold: int, oof: Predictions, context: Context) -> dict[str, An
     task, dataset = context.recipe.task, context.dataset
     rows, scored = dataset.folds.split(fold)[1], dataset.scored_rows
     values = oof.aligned_to(dataset.train.samples.ids[scored]).values[np.searchsorted(scored, rows)]
-    found = scores_of(metric_names(task), task.kind, dataset.target[rows], values)
+    found = scores_of(metric_names(task), task, dataset.target[rows], values)
     scores = {name: known(value) for name, value in found.items()}
     return {"fold": fold, "rows": len(rows), "score": scores[task.metric], "scores": scores}
 
@@ -112,7 +112,7 @@ def _model_summary(model: Model, record: Mapping[str, Any], context: Context) ->
     return {
         "fold": model.fold,
         "seed": model.seed,
-        "score": known(get_metric(task.metric, task.kind).function(dataset.target[rows], values)),
+        "score": known(metric_of(task).function(dataset.target[rows], values)),
         **{name: record[name] for name in ("epochs", "best_epoch", "seconds", "wait_share")},
     }
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from outfold.errors import OutfoldError
-from outfold.metrics import get_metric
+from outfold.metrics import metric_of
 from outfold.models.freeze import set_trainable
 from outfold.models.network import build_network
 from outfold.models.weights import weights_identity
@@ -25,7 +25,7 @@ def validate(recipe: Recipe, root: Path) -> None:
         OutfoldError: the first that cannot work; says which member asks for it.
     """
     for name in (recipe.task.metric, *recipe.task.metrics):
-        get_metric(name, recipe.task.kind)
+        metric_of(recipe.task, name)
     for stage, member, settings in recipe.members():
         try:
             _validate_member(recipe, settings, root)
@@ -36,7 +36,7 @@ def validate(recipe: Recipe, root: Path) -> None:
 
 def _validate_member(recipe: Recipe, settings: TrainSettings, root: Path) -> None:
     if settings.keep.best not in (None, "last", "valid_loss"):
-        get_metric(settings.keep.best, recipe.task.kind)
+        metric_of(recipe.task, settings.keep.best)
     build_loss(settings.loss, recipe.task.kind, None)
     for size in sizes_of(settings):
         build_chain(settings.augment, size=size)

@@ -101,9 +101,9 @@ def judge_of(settings: TrainSettings, scaler: TargetScaler | None, context: Cont
     watched = None if settings.keep.best == "last" else settings.keep.best or task.metric
     names = metric_names(task, None if watched == "valid_loss" else watched)
     return Judge(
-        scores=lambda logits, rows: scores_of(names, task.kind, target[rows], judged(logits, task.kind, scaler)),
+        scores=lambda logits, rows: scores_of(names, task, target[rows], judged(logits, task.kind, scaler)),
         metric=watched,
-        greater_is_better=watched is None or greater_is_better(watched, task.kind),
+        greater_is_better=watched is None or greater_is_better(watched, task),
     )
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from outfold.data.targets import TargetScaler
-from outfold.metrics import get_metric
+from outfold.metrics import metric_of
 from outfold.settings.data import Task, TaskKind
 
 ACTIVATIONS: dict[TaskKind, Callable[[Tensor], Tensor] | None] = {
@@ -33,14 +33,14 @@ def metric_names(task: Task, *further: str | None) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def scores_of(names: Sequence[str], kind: TaskKind, target: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
+def scores_of(names: Sequence[str], task: Task, target: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
     """By metric name, the score of predictions (n, k) against encoded targets (n, k); NaN where it is undefined.
 
     An AUC of rows of one class is undefined; a small fold may be so, and the run goes on.
     """
-    return {name: get_metric(name, kind).function(target, prediction) for name in names}
+    return {name: metric_of(task, name).function(target, prediction) for name in names}
 
 
-def greater_is_better(name: str, kind: TaskKind) -> bool:
+def greater_is_better(name: str, task: Task) -> bool:
     """Direction of a metric or of the validation loss."""
-    return name != "valid_loss" and get_metric(name, kind).greater_is_better
+    return name != "valid_loss" and metric_of(task, name).greater_is_better

@@ -7,7 +7,7 @@ import pandas as pd
 from outfold.data.predictions import Predictions
 from outfold.data.targets import TargetCodec
 from outfold.files import write_atomically, write_json
-from outfold.metrics import get_metric
+from outfold.metrics import metric_of
 from outfold.settings.data import Task
 from outfold.settings.recipe import SubmitStage
 from outfold.stages.base import FORMAT, Context, Job, Result, digest
@@ -58,4 +58,4 @@ def answers_with_labels(stage: SubmitStage, task: Task) -> bool:
     """Whether the metric (or the recipe) wants labels rather than probabilities."""
     if stage.format != "auto":
         return stage.format == "label"
-    return get_metric(task.metric, task.kind).judges == "label"
+    return metric_of(task).judges == "label"

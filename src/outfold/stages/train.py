@@ -126,11 +126,13 @@ def fit_work(settings: TrainSettings, train: int, valid: int) -> float:
 def _fit_recipe(settings: TrainSettings, context: Context) -> dict[str, object]:
     """What of the recipe decides the weights; how they predict later does not."""
     task = context.recipe.task
+    weights = {"target_weights": task.target_weights} if task.target_weights else {}
     return {
         "settings": settings.model_dump(mode="json", exclude={"predict": True, "keep": {"top"}}),
         "pretrained": weights_identity(settings.weights, context.dataset.root),
         "codec": context.dataset.codec.to_dict(),
         "watched": settings.keep.best or task.metric,
+        **weights,
     }
 
 

@@ -34,7 +34,7 @@ def regression(run: Artefacts) -> Section | None:
 
 
 def _target_table(evaluation: Evaluation) -> Html:
-    metrics = [metric for metric in METRICS.values() if "regression" in metric.tasks]
+    metrics = [m for m in METRICS.values() if "regression" in m.tasks and m.reweighted is None]  # one target at a time
     rows = []
     for place, name in enumerate(evaluation.codec.columns):
         true, predicted = evaluation.target[:, [place]], evaluation.prediction[:, [place]]
