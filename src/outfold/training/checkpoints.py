@@ -82,10 +82,10 @@ class Keeper:
         return epoch - max(self.best_epoch, phase_start) >= self.patience
 
 
-def save_weights(path: Path, state: dict[str, Tensor]) -> None:
-    """Write tensors as safetensors, whole or not at all."""
+def save_weights(path: Path, state: dict[str, Tensor], header: dict[str, str] | None = None) -> None:
+    """Write tensors, and texts for the file's header, as safetensors, whole or not at all."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    write_atomically(path, lambda part: save_file(tensors, part))
+    write_atomically(path, lambda part: save_file(tensors, part, header))
 
 
 def load_weights(network: nn.Module, path: Path) -> None:
