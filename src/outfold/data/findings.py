@@ -1,9 +1,9 @@
 """What a check of the data found, in a form that a terminal, a report or a run can show."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from outfold.data.rows import name_rows
 from outfold.data.table import Samples
@@ -39,6 +39,15 @@ class Finding:
     """Short name of what was looked for, as in `group-across-folds`; the same in every version."""
     impact: str = ""
     """How bad it is, in figures where there are any."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self) | {"places": [asdict(place) for place in self.places]}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Finding":
+        """The finding that `to_dict` described."""
+        return cls(**{**values, "places": tuple(Place(**place) for place in values["places"])})
 
 
 def finding_of(error: OutfoldError, level: Level = "error") -> Finding:
