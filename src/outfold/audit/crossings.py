@@ -154,9 +154,7 @@ def shared_with_test(
             "the two scores differ"
         )
         notes = [f"{name} {cells.iloc[row]}" for row in rows]
-        findings.append(
-            Finding("warning", what, first_places(test, rows, notes), fix, "shared-with-test", impact)
-        )
+        findings.append(Finding("warning", what, first_places(test, rows, notes), fix, "shared-with-test", impact))
     return findings
 
 
@@ -170,7 +168,9 @@ def _level(share: float) -> Level:
 
 
 def _share(rows: int, judged: int, what: str) -> str:
-    return f"{count(rows, 'judged row')} of {judged:,} ({rows / max(judged, 1):.1%}) have {what} among their training rows"
+    return (
+        f"{count(rows, 'judged row')} of {judged:,} ({rows / max(judged, 1):.1%}) have {what} among their training rows"
+    )
 
 
 def _together(codes: np.ndarray, chosen: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import pandas as pd
 from outfold.audit.features import Feature
 from outfold.audit.splits import splits_by
 from outfold.audit.telling import auc_by_column, predict_alone
-from outfold.data.findings import Finding, Level, count
+from outfold.data.findings import Finding, Level
 from outfold.data.folds import group_kfold
 from outfold.metrics import get_metric, interval
 
@@ -138,7 +138,9 @@ def _finding(drift: Drift, by: str, most: Sequence[str]) -> list[Finding]:
     level: Level = "warning" if drift.auc >= STRONG else "note"
     what = f"{by} tell the test table from the training table"
     what += f", most of all {', '.join(most)}" if most else ""
-    impact = f"adversarial ROC-AUC {drift.auc:.2f} out of fold ({drift.low:.2f} to {drift.high:.2f}; 0.5 is no difference)"
+    impact = (
+        f"adversarial ROC-AUC {drift.auc:.2f} out of fold ({drift.low:.2f} to {drift.high:.2f}; 0.5 is no difference)"
+    )
     fix = (
         "expect another score on the test table than out of fold: look at what differs, leave out or transform what "
         "will not be alike, or make folds whose validation rows differ from training in the same way"
@@ -171,13 +173,13 @@ def _folds(is_test: np.ndarray, units: np.ndarray, k: int, seed: int) -> np.ndar
     return fold
 
 
-def _trees(seed: int):  # noqa: ANN202 - a scikit-learn estimator
+def _trees(seed: int):
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     return HistGradientBoostingClassifier(max_iter=40, max_leaf_nodes=15, min_samples_leaf=20, random_state=seed)
 
 
-def _linear(columns: int, rows: int, seed: int):  # noqa: ANN202 - a scikit-learn estimator
+def _linear(columns: int, rows: int, seed: int):
     from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline

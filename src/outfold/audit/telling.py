@@ -74,7 +74,9 @@ def predict_alone(bins: np.ndarray, target: np.ndarray, splits: Sequence[Split])
     for train, valid in splits:
         average = target[train].mean(axis=0, dtype=np.float64)
         rows = np.bincount(bins[train], minlength=size)[:, None]
-        sums = np.stack([np.bincount(bins[train], weights=column, minlength=size) for column in target[train].T], axis=1)
+        sums = np.stack(
+            [np.bincount(bins[train], weights=column, minlength=size) for column in target[train].T], axis=1
+        )
         means = (sums - rows * average) / (rows + PRIOR_ROWS)
         totals[valid] += means[bins[valid]]
         times[valid] += 1

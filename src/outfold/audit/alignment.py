@@ -1,0 +1,114 @@
+"""Predictions against what their columns claim to be: columns in another order, sums that should hold and do not."""
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from outfold.data.findings import Finding, listed
+from outfold.settings.data import TaskKind
+
+BETTER = 0.1
+"""How much higher each moved column must correlate, on average, where another order of columns is claimed."""
+MOST_COLUMNS = 10
+"""Sums are looked for among no more target columns than this: their number doubles with each."""
+EXACT = 1e-3
+"""A sum holds on a row up to this share of the column's mean size: the rounding of published tables."""
+ALMOST_ALL = 0.99
+VIOLATED = 0.01
+FEW_ROWS = 20
+
+
+class Identity(NamedTuple):
+    """One column that is the sum of others."""
+
+    total: int
+    parts: tuple[int, ...]
+
+
+def misaligned_columns(target: np.ndarray, prediction: np.ndarray, outputs: Sequence[str]) -> list[Finding]:
+    """Prediction columns that go with other targets than their names say.
+
+    The one-to-one pairing of columns with the largest sum of correlations should be the one the names give. Targets may
+    correlate among themselves, so another pairing counts only where it is better by far.
+
+    Args:
+        target: (n, k).
+        prediction: (n, k), claimed to be in the same order.
+        outputs: names of the k columns.
+    """
+    use = np.flatnonzero((np.ptp(target, axis=0) > 0) & (np.ptp(prediction, axis=0) > 0))
+    if len(use) < 2 or len(target) < FEW_ROWS or not np.isfinite(prediction).all():
+        return []
+    correlation = np.corrcoef(prediction[:, use].T.astype(np.float64), target[:, use].T.astype(np.float64))
+    between = correlation[: len(use), len(use) :]
+    columns, best = linear_sum_assignment(between, maximize=True)
+    moved = columns[best != columns]
+    if not len(moved):
+        return []
+    own, other = between[moved, moved], between[moved, best[moved]]
+    if (other - own).mean() < BETTER:
+        return []
+    pairs = [
+        f"`{outputs[use[place]]}` goes with `{outputs[use[best[place]]]}` (correlation {better:.2f}, own {here:.2f})"
+        for place, here, better in zip(moved, own, other, strict=True)
+    ]
+    what = f"{len(moved)} prediction columns fit other targets than their names say: {listed(pairs, 4)}"
+    impact = "a score of such columns, or a loss with such weights, judges one target by another's prediction"
+    fix = "align predictions, targets and weights by name, not by position"
+    return [Finding("error", what, (), fix, "columns-misaligned", impact)]
+
+
+def identities(target: np.ndarray) -> list[Identity]:
+    """Target columns that are exact sums of others on nearly all rows; the fewest parts for each, none given twice.
+
+    Args:
+        target: float (n, k); rows are compared up to rounding.
+    """
+    n, k = target.shape
+    if k < 3 or k > MOST_COLUMNS or n < FEW_ROWS:
+        return []
+    values = target.astype(np.float64)
+    scale = np.abs(values).mean(axis=0)
+    found = []
+    for total in range(k):
+        # A column that is nearly always zero adds nothing that could be checked.
+        others = [place for place in range(k) if place != total and scale[place] > 0]
+        for parts in (parts for size in range(2, len(others) + 1) for parts in combinations(others, size)):
+            gap = np.abs(values[:, total] - values[:, parts].sum(axis=1))
+            if scale[total] > 0 and (gap <= EXACT * scale[total]).mean() >= ALMOST_ALL:
+                found.append(Identity(total, parts))
+                break
+    return found
+
+
+def broken_identities(
+    target: np.ndarray, prediction: np.ndarray, outputs: Sequence[str], kind: TaskKind, *, table: str = "out-of-fold"
+) -> list[Finding]:
+    """Sums that hold in the training labels and not in the predictions.
+
+    Args:
+        target: (n, k), training labels.
+        prediction: (m, k), of any rows.
+        outputs: names of the k columns.
+        kind: the task; only a regression has sums.
+        table: which predictions these are, for the sentence.
+    """
+    if kind != "regression" or not len(prediction):
+        return []
+    findings = []
+    for total, parts in identities(target):
+        gap = np.abs(prediction[:, total] - prediction[:, parts].sum(axis=1)).astype(np.float64)
+        size = max(float(np.abs(prediction[:, total]).mean()), 1e-12)
+        if gap.mean() <= VIOLATED * size:
+            continue
+        sum_of = " + ".join(outputs[part] for part in parts)
+        what = f"`{outputs[total]} = {sum_of}` holds in the labels and not in the {table} predictions"
+        impact = (
+            f"off by {gap.mean():.3g} on average, {gap.max():.3g} at most; `{outputs[total]}` is {size:.3g} on average"
+        )
+        fix = "predict the parts and add them up, after any threshold or clipping"
+        findings.append(Finding("warning", what, (), fix, "identity-broken", impact))
+    return findings
