@@ -1,10 +1,26 @@
-"""Metrics as competitions compute them, and bootstrap intervals around them.
+"""Metrics as competitions compute them, how sure one can be of them, and how far a leaderboard scatters.
 
 Every metric is written once, for weighted rows: the plain score has a weight of one on each row, a bootstrap
 resample has the number of times each row was drawn. Many resamples are computed together.
 """
 
 from outfold.metrics.bootstrap import interval
+from outfold.metrics.comparison import Comparison, compare
+from outfold.metrics.leaderboards import Leaderboard, Ranks, disagreement, leaderboard, simulate_ranks
 from outfold.metrics.registry import METRICS, Metric, get_metric, metric_of, score
 
-__all__ = ["METRICS", "Metric", "get_metric", "interval", "metric_of", "score"]
+__all__ = [
+    "METRICS",
+    "Comparison",
+    "Leaderboard",
+    "Metric",
+    "Ranks",
+    "compare",
+    "disagreement",
+    "get_metric",
+    "interval",
+    "leaderboard",
+    "metric_of",
+    "score",
+    "simulate_ranks",
+]

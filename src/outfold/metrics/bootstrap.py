@@ -1,8 +1,11 @@
 """Percentile bootstrap intervals, over rows or over groups of rows."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from outfold.metrics.registry import Metric, check_arrays
+from outfold.metrics.statistic import Statistic
 
 WEIGHTS_AT_ONCE = 2**19
 """Resampling weights computed together: 4 MB of float64, which a core's cache holds."""
@@ -34,16 +37,35 @@ def interval(
         defined, e.g. ROC-AUC when all drawn rows are of one class, are left out.
     """
     check_arrays(target, prediction)
-    units = np.arange(len(target)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    count = int(units.max()) + 1
-    if count < 2:
-        return float("nan"), float("nan")
-    statistic = metric.statistic(target, prediction)
-    rng = np.random.default_rng(seed)
-    step = max(1, WEIGHTS_AT_ONCE // len(target))
-    scores = np.concatenate(
-        [statistic(_draws(rng, count, min(step, n_resamples - start))[units]) for start in range(0, n_resamples, step)]
-    )
+    units = units_of(groups, len(target))
+    return middle(resampled([metric.statistic(target, prediction)], units, n_resamples, seed)[0], level)
+
+
+def units_of(groups: np.ndarray | None, n: int) -> np.ndarray:
+    """What is drawn, as int64 (n,) from 0 on: the group of each row, or each of n rows by itself."""
+    return np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
+
+
+def resampled(statistics: Sequence[Statistic], units: np.ndarray, n_resamples: int, seed: int) -> np.ndarray:
+    """Scores of the same resamples by several statistics, float64 (len(statistics), n_resamples).
+
+    Args:
+        statistics: of the same n rows.
+        units: (n,) from `units_of`; NaN is all that comes of a single unit.
+        n_resamples: how many times as many units as there are, are drawn with replacement.
+        seed: decides the draws.
+    """
+    count, rng = int(units.max()) + 1, np.random.default_rng(seed)
+    scores = np.full((len(statistics), n_resamples), np.nan)
+    step = max(1, WEIGHTS_AT_ONCE // len(units))
+    for start in range(0, n_resamples if count > 1 else 0, step):
+        weights = _draws(rng, count, min(step, n_resamples - start))[units]
+        scores[:, start : start + step] = [statistic(weights) for statistic in statistics]
+    return scores
+
+
+def middle(scores: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+    """The quantiles between which the middle `level` of the scores lies, without those that are NaN."""
     defined = scores[~np.isnan(scores)]
     if not len(defined):
         return float("nan"), float("nan")
