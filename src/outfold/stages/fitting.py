@@ -9,9 +9,12 @@ import pandas as pd
 import torch
 
 from outfold.data.balance import class_weights, sample_weights
+from outfold.data.dataset import Dataset
 from outfold.data.targets import TargetScaler
 from outfold.files import write_atomically, write_json
 from outfold.models.network import build_network
+from outfold.models.seen import row_marks, seen_by, seen_header
+from outfold.models.weights import weights_path
 from outfold.settings.train import TrainSettings
 from outfold.stages.base import Context, Job, Model
 from outfold.stages.inputs import image_input, photo_key
@@ -62,7 +65,9 @@ def fit_model(job: Job, model: Model, settings: TrainSettings, context: Context)
         emit=lambda event: context.compute.emit({"job": job.title, **event}),
     )
     best_epoch = fit.run()
-    save_weights(folder / "weights.safetensors", network.state_dict())
+    save_weights(
+        folder / "weights.safetensors", network.state_dict(), seen_header(_seen(split.train, settings, dataset))
+    )
     write_atomically(folder / "history.csv", lambda part: pd.DataFrame(fit.history).to_csv(part, index=False))
     record = {
         "key": job.key,
@@ -78,6 +83,15 @@ def fit_model(job: Job, model: Model, settings: TrainSettings, context: Context)
     }
     write_json(folder / "fit.json", record)
     clear_checkpoints(folder / "checkpoints", keep=settings.keep.top > 1)
+
+
+def _seen(train: np.ndarray, settings: TrainSettings, dataset: Dataset) -> np.ndarray:
+    """Marks of the rows that trained this model or the weights it started from."""
+    own = row_marks(dataset.train.samples.ids, dataset.train.content)[train]
+    if settings.weights.source != "file":
+        return own
+    before = seen_by(weights_path(settings.weights, dataset.root))
+    return own if before is None else np.concatenate([own, before])
 
 
 def split_rows(model: Model, settings: TrainSettings, context: Context) -> Split:
