@@ -20,19 +20,19 @@ import torch
 from scipy.stats import beta
 from torch import Tensor
 
-DIMENSIONS = (32, 64, 128, 256, 512)
+DIMENSIONS = (32, 64, 96, 128, 192, 256, 384, 512)
 """Subspaces worth trying; whole vectors are the last resort."""
 
 CHUNK = 4096
 """Rows projected at a time."""
 
-SAMPLE = 2048
+SAMPLE = 1536
 """Rows of which all pairs are tried to choose a subspace."""
 
-OVERHEAD = 24
+OVERHEAD = 45
 """What looking at one product costs, in multiplications of the sieve."""
 
-EXACT_COST = 12
+EXACT_COST = 20
 """What a multiplication of the exact check costs, in multiplications of the sieve."""
 
 
@@ -124,6 +124,7 @@ def _sample(left: Vectors, right: Vectors | None, rng: np.random.Generator) -> n
 def _cost(sample: np.ndarray, radius: float, full: int) -> float:
     """Expected cost of a pair, in multiplications of the sieve."""
     squares = np.einsum("ij,ij->i", sample, sample)
+    radius += 2.0**-9 * float(np.sqrt(squares.max()))  # about what rounding will add
     near = squares[:, None] + squares - 2 * (sample @ sample.T) <= radius**2
     survivors = (near.sum() - len(sample)) / max(len(sample) * (len(sample) - 1), 1)
     return sample.shape[1] + OVERHEAD + EXACT_COST * full * max(float(survivors), 0.0)
