@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from outfold.audit.splits import Split, first_places, judged_rows
-from outfold.data.columns import cell_texts
-from outfold.data.findings import Finding, Level, count, listed
+from outfold.audit.splits import Split, judged_rows
+from outfold.data.findings import Finding, Level, count, listed, places_of
+from outfold.data.rows import SOURCE
 from outfold.data.table import Samples
 
 FEW = 0.01
@@ -74,11 +74,11 @@ def _torn(
     if on_purpose:
         what = f"{count(len(values), 'value')} of `{name}` were cut into virtual groups: {listed(values)}"
         fix = "read the score as that of new rows of known groups; or cut nothing and accept uneven folds"
-        return Finding("warning", what, first_places(samples, rows, notes), fix, "group-cut", impact)
+        return Finding("warning", what, places_of(samples, rows, notes=notes), fix, "group-cut", impact)
     what = f"{count(len(values), 'value')} of the group column `{name}` lie in several folds: {listed(values)}"
     fix = "make the folds anew with this column as the group (folds.group), or mend the file of folds"
     level = _level(len(rows) / max(judged, 1))
-    return Finding(level, what, first_places(samples, rows, notes), fix, "group-across-folds", impact)
+    return Finding(level, what, places_of(samples, rows, notes=notes), fix, "group-across-folds", impact)
 
 
 def copy_crossings(
@@ -113,14 +113,14 @@ def copy_crossings(
         impact = _share(len(rows), judged, "a copy of themselves")
         fix = "link copies before folds are made (folds.duplicates: group), or drop all but one of each"
         level = _level(len(rows) / max(judged, 1))
-        findings.append(Finding(level, what, first_places(samples, rows, notes), fix, "copies-across-folds", impact))
+        findings.append(Finding(level, what, places_of(samples, rows, notes=notes), fix, "copies-across-folds", impact))
     clashing = _together(copies, torn)
     if len(clashing):
         what = f"{count(len(np.unique(copies[clashing])), 'set')} of copies filed under different labels"
         notes = [f"copy {copies[row]}, label {labels[row]}" for row in clashing]
         impact = f"{count(len(clashing), 'row')} teach and judge two answers for one thing"
         fix = "find out which label is right; where several are (two species in one recording), give each copy all"
-        places = first_places(samples, clashing, notes)
+        places = places_of(samples, clashing, notes=notes)
         findings.append(Finding("warning", what, places, fix, "copies-with-different-labels", impact))
     return findings
 
@@ -137,30 +137,33 @@ def shared_with_test(
     """
     findings = []
     for name, (own, other) in columns.items():
-        known = pd.Series(own, dtype=object).dropna()
-        cells = pd.Series(other, dtype=object)
-        rows = np.flatnonzero(cells.isin(known.unique()) & cells.notna())
+        known, cells = (pd.Series(list(part), dtype=object) for part in (own, other))
+        rows = np.flatnonzero(cells.isin(known.dropna().unique()))
         if not len(rows):
             continue
         values = list(dict.fromkeys(cells.iloc[rows].tolist()))
-        back = int(known.isin(values).sum())
+        back = known.isin(values).to_numpy()
         what = f"{count(len(values), 'value')} of {name} in the training and in the test table: {listed(values)}"
         impact = (
-            f"{count(len(rows), 'test row')} of {len(test):,} ({len(rows) / len(test):.0%}) were seen in "
-            f"{count(back, 'training row')} of the same {name}"
+            f"{count(len(rows), 'test row')} of {len(test):,} ({len(rows) / len(test):.0%}) share their {name} with "
+            f"{count(int(back.sum()), 'training row')}{_of_sources(train, back)}"
         )
         fix = (
             "a score on these test rows says little about new ones: leave their training rows out, or know it when "
             "the two scores differ"
         )
         notes = [f"{name} {cells.iloc[row]}" for row in rows]
-        findings.append(Finding("warning", what, first_places(test, rows, notes), fix, "shared-with-test", impact))
+        findings.append(Finding("warning", what, places_of(test, rows, notes=notes), fix, "shared-with-test", impact))
     return findings
 
 
-def texts_of(column: pd.Series) -> list[str | None]:
-    """Cells as text, so that 7 in one table and "7" in another are one value; None where missing."""
-    return cell_texts(column)
+def _of_sources(samples: Samples, chosen: np.ndarray) -> str:
+    """By source, how many of the chosen rows it has; empty where there is one source."""
+    sources = samples.frame.get(SOURCE)
+    if sources is None or sources.nunique() < 2:
+        return ""
+    counts = sources[chosen].value_counts()
+    return f" ({listed(f'{number:,} of {name}' for name, number in counts.items())})"
 
 
 def _level(share: float) -> Level:

@@ -1,7 +1,7 @@
 """How the test table differs from the training table: what tells them apart, and inputs that are not served."""
 
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -173,13 +173,13 @@ def _folds(is_test: np.ndarray, units: np.ndarray, k: int, seed: int) -> np.ndar
     return fold
 
 
-def _trees(seed: int):
+def _trees(seed: int) -> Any:
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     return HistGradientBoostingClassifier(max_iter=40, max_leaf_nodes=15, min_samples_leaf=20, random_state=seed)
 
 
-def _linear(columns: int, rows: int, seed: int):
+def _linear(columns: int, rows: int, seed: int) -> Any:
     from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline

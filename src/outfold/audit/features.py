@@ -23,6 +23,7 @@ ROWS_A_BIN = 10
 """Quantities are cut into at most BINS parts of at least ROWS_A_BIN rows."""
 MOSTLY = 0.9
 NUMBERS_IN_A_NAME = 3
+_NUMBERS = ("bytes", "width", "height")
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,11 @@ class FileFacts:
             category("the format of the file", "file", [text or None for text in self.format]),
         ]
         return [feature for feature in found if varies(feature)]
+
+    def joined(self, other: "FileFacts") -> "FileFacts":
+        """These files, then those of another table."""
+        size, width, height = (np.concatenate([getattr(part, name) for part in (self, other)]) for name in _NUMBERS)
+        return FileFacts(size, width, height, (*self.format, *other.format))
 
     def numbers(self) -> np.ndarray:
         """float64 (n, 3): logarithms of bytes, width and height."""
@@ -168,7 +174,7 @@ def table_features(samples: Samples, *, inputs: Sequence[str] = (), ignore: Sequ
 
 def _dates(texts: Sequence[str | None]) -> np.ndarray | None:
     """Days since 1970 of dates written year first; None where most cells are no such dates."""
-    column = pd.Series(texts, dtype="string").str.strip()
+    column = pd.Series(list(texts), dtype="string").str.strip()
     written = column.str.fullmatch(r"[0-9]{4}[-/.][0-9]{1,2}[-/.][0-9]{1,2}([ T].*)?").fillna(False).astype(bool)
     if not column.notna().any() or written.sum() < MOSTLY * column.notna().sum():
         return None

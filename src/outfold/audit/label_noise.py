@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from outfold.audit.splits import PLACES
 from outfold.data.findings import Finding, count, places_of
 from outfold.data.table import Samples
 from outfold.data.targets import TargetCodec
@@ -69,13 +68,12 @@ def label_noise(
     if not candidates:
         return []
     rows = np.arange(len(target)) if rows is None else rows
-    shown = candidates[:PLACES]
-    notes = [_note(one, codec, target) for one in shown]
+    notes = [_note(one, codec, target) for one in candidates]
     doubtful = len({one.row for one in candidates})
     what = f"{count(doubtful, 'label')} that out-of-fold predictions confidently disagree with"
     impact = f"{doubtful / len(target):.1%} of {count(len(target), 'row')}; the most doubtful come first"
     fix = "look at the first ones: correct the labels that are wrong, and leave hard cases as they are"
-    places = places_of(samples, [int(rows[one.row]) for one in shown], notes=notes)
+    places = places_of(samples, [int(rows[one.row]) for one in candidates], notes=notes)
     return [Finding("note", what, places, fix, "label-noise", impact)]
 
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from outfold.audit.splits import Split, first_places, judged_rows
-from outfold.data.findings import Finding, Level, count
+from outfold.audit.splits import Split, judged_rows
+from outfold.data.findings import Finding, Level, count, places_of
 from outfold.data.table import Samples
 from outfold.data.targets import natural_key
 
@@ -20,13 +20,16 @@ def serial_order(names: Sequence[str]) -> np.ndarray:
     return np.array(sorted(range(len(names)), key=lambda row: natural_key(str(names[row]))), dtype=np.int64)
 
 
-def closeness(features: np.ndarray, order: np.ndarray, within: np.ndarray, seed: int = 0) -> tuple[float, float]:
+def closeness(
+    features: np.ndarray, order: np.ndarray, within: np.ndarray, groups: np.ndarray | None = None, seed: int = 0
+) -> tuple[float, float]:
     """How much more alike neighbours in an order are than random pairs of the same class.
 
     Args:
         features: float (n, d), standardised by column here; NaN counts as the mean.
         order: int (n,), rows in serial order.
-        within: int (n,), class (and group) of each row; only neighbours of one class are compared.
+        within: int (n,), class of each row; only neighbours of one class are compared.
+        groups: int (n,); neighbours of one group are left out, for nobody doubts that they are alike.
         seed: decides the shuffles.
 
     Returns:
@@ -36,6 +39,8 @@ def closeness(features: np.ndarray, order: np.ndarray, within: np.ndarray, seed:
     values = _standardised(features)
     classes = within[order]
     pairs = classes[:-1] == classes[1:]
+    if groups is not None:
+        pairs &= groups[order][:-1] != groups[order][1:]
     if pairs.sum() < 2 or not values.any():
         return float("nan"), float("nan")
     rng = np.random.default_rng(seed)
@@ -50,6 +55,7 @@ def neighbour_findings(
     features: np.ndarray,
     within: np.ndarray,
     splits: Sequence[Split],
+    groups: np.ndarray | None = None,
     *,
     seen_by: str,
     seed: int = 0,
@@ -60,13 +66,14 @@ def neighbour_findings(
         samples: the training rows, n.
         names: (n,) file names or ids whose natural order is the shooting order.
         features: float (n, d), what is known of each file: embeddings, or facts such as its size.
-        within: int (n,), class and group of each row.
+        within: int (n,), class of each row.
         splits: rows that train and rows that are judged.
+        groups: int (n,), rows that are known to belong together.
         seen_by: what the features are, for the sentence.
         seed: decides the shuffles.
     """
     order = serial_order(names)
-    alike, z = closeness(features, order, within, seed)
+    alike, z = closeness(features, order, within, groups, seed)
     if not (alike >= NOTED and z >= CERTAIN):
         return []
     rows = _parted(order, within, splits)
@@ -83,7 +90,7 @@ def neighbour_findings(
         "folds as blocks of consecutive rows"
     )
     level: Level = "warning" if alike >= ALIKE else "note"
-    return [Finding(level, what, first_places(samples, rows), fix, "series-across-folds", impact)]
+    return [Finding(level, what, places_of(samples, rows), fix, "series-across-folds", impact)]
 
 
 def _parted(order: np.ndarray, within: np.ndarray, splits: Sequence[Split]) -> np.ndarray:

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.stats import rankdata
 
-from outfold.audit.splits import first_places
 from outfold.audit.telling import auc_by_column
-from outfold.data.findings import Finding, count, listed
+from outfold.data.findings import Finding, count, listed, places_of
 from outfold.data.table import Samples
 from outfold.settings.data import TaskKind
 
@@ -65,7 +64,7 @@ def non_finite_predictions(
         return []
     what = f"{count(len(bad), 'row')} of the {table} predictions are not finite"
     fix = "look at these rows' inputs: a silent recording or a constant photo divided by its deviation gives NaN"
-    return [Finding("error", what, first_places(samples, rows[bad]), fix, "non-finite-predictions")]
+    return [Finding("error", what, places_of(samples, rows[bad]), fix, "non-finite-predictions")]
 
 
 def constant_inputs(samples: Samples, deviation: np.ndarray, *, limit: float = 1e-8) -> list[Finding]:
@@ -82,7 +81,7 @@ def constant_inputs(samples: Samples, deviation: np.ndarray, *, limit: float = 1
     what = f"{count(len(silent), 'input')} without any variation (silence, or one colour)"
     impact = "normalised by their own deviation they become NaN, and with them the weights"
     fix = "leave them out, or add a small number to the deviation before dividing"
-    return [Finding("warning", what, first_places(samples, silent), fix, "constant-input", impact)]
+    return [Finding("warning", what, places_of(samples, silent), fix, "constant-input", impact)]
 
 
 def never_predicted(target: np.ndarray, prediction: np.ndarray, outputs: Sequence[str]) -> list[Finding]:
@@ -92,7 +91,7 @@ def never_predicted(target: np.ndarray, prediction: np.ndarray, outputs: Sequenc
     never = np.flatnonzero((rows >= FEW_ROWS) & (chosen == 0))
     if not len(never):
         return []
-    listing = listed(f"{outputs[place]} ({int(rows[place]):,} rows)" for place in never)
+    listing = listed(f"{outputs[int(place)]} ({int(rows[place]):,} rows)" for place in never)
     what = f"{count(len(never), 'class', 'classes')} never predicted: {listing}"
     impact = (
         f"{int(rows[never].sum()):,} of {len(target):,} rows are wrong for certain; macro F1 counts each class as 0"

@@ -1,14 +1,13 @@
-"""Where everything fitted comes from, and whether it is judged on rows that it, or what it was made from, has seen.
+"""Where everything fitted comes from, and whether it is judged on rows that it or an ancestor has seen.
 
-Anything that is fitted on rows is an artefact: weights, a scaler, an encoder, class weights, a threshold, the weights of
-a blend, pseudo-labels. An artefact has seen the rows it was fitted on and the rows that its ancestors have seen. It
+Anything that is fitted on rows is an artefact: weights, a scaler, an encoder, class weights, a threshold, a blend's
+weights, pseudo-labels. An artefact has seen the rows it was fitted on and the rows that its ancestors have seen. It
 must not be judged on any of them, nor on a row of the same group, nor on a copy.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from outfold.audit.splits import PLACES
 from outfold.data.findings import Finding, Place, count, listed
 
 OWN_ROWS = "the row itself"
@@ -125,7 +124,7 @@ def _of_kinds(victims: Iterable[Artefact], without: str) -> str:
 
 
 def _places(ids: Iterable[str]) -> tuple[Place, ...]:
-    return tuple(Place("", name) for name in list(ids)[:PLACES])
+    return tuple(Place("", name) for name in ids)
 
 
 def _twice(artefacts: Sequence[Artefact]) -> list[Finding]:
@@ -144,9 +143,8 @@ def _strangers(artefacts: Sequence[Artefact], by_name: Mapping[str, Artefact]) -
             if name not in by_name:
                 missing.setdefault(name, []).append(artefact.name)
     fix = "record what it was fitted on (None where nobody knows), so that its descendants can be judged"
-    return [
-        _unclear(f"{listed(heirs, 3)} descends from {name}, which is not known", fix) for name, heirs in missing.items()
-    ]
+    told = {name: f"{listed(heirs, 3)} descends from {name}, which is not known" for name, heirs in missing.items()}
+    return [_unclear(what, fix) for what in told.values()]
 
 
 def _cycles(artefacts: Sequence[Artefact], by_name: Mapping[str, Artefact]) -> list[Finding]:

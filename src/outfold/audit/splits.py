@@ -1,18 +1,13 @@
-"""How folds are passed to checks, and how many places a finding names."""
+"""How folds are passed to checks."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from outfold.data.findings import Place, places_of
 from outfold.data.folds import FoldTable
-from outfold.data.table import Samples
 
 Split = tuple[np.ndarray, np.ndarray]
 """Rows that train and rows that are judged, both int64."""
-
-PLACES = 100
-"""Rows that a finding keeps, so that a summary stays small; its sentence counts them all."""
 
 
 def splits_of(folds: FoldTable) -> list[Split]:
@@ -28,8 +23,3 @@ def splits_by(fold: np.ndarray) -> list[Split]:
 def judged_rows(splits: Sequence[Split]) -> np.ndarray:
     """int64, ascending: the rows that some split judges."""
     return np.unique(np.concatenate([valid for _, valid in splits]))
-
-
-def first_places(samples: Samples, rows: Iterable[int], notes: Sequence[str] | None = None) -> tuple[Place, ...]:
-    """The first rows as places; see `PLACES`."""
-    return places_of(samples, list(rows)[:PLACES], notes=None if notes is None else list(notes)[:PLACES])

@@ -9,9 +9,9 @@ import pandas as pd
 
 from outfold.audit.crossings import codes_of, exposed_rows
 from outfold.audit.resemblance import Resemblance, intraclass_correlation, resemblance
-from outfold.audit.splits import Split, first_places, judged_rows
+from outfold.audit.splits import Split, judged_rows
 from outfold.data.columns import cell_texts, kind_of
-from outfold.data.findings import Finding, count, listed
+from outfold.data.findings import Finding, count, listed, places_of
 from outfold.data.table import Samples
 
 FEWEST_VALUES = 10
@@ -35,18 +35,17 @@ class Crossing(NamedTuple):
     agreement: Resemblance
 
 
-def unnamed_groups(
+def unnamed_crossings(
     samples: Samples,
     target: np.ndarray,
     splits: Sequence[Split],
     *,
     ignore: Collection[str] = (),
     seed: int = 0,
-) -> list[Finding]:
+) -> list[Crossing]:
     """Group-like columns that cross folds, and whose rows agree in the target more than chance allows.
 
-    Each value's rows are then no independent evidence: a model may know the photo next to the one it is judged on. A
-    column that only repeats a coarser one, value for value, is named with it.
+    Each value's rows are then no independent evidence: a model may know the photo next to the one it is judged on.
 
     Args:
         samples: the training rows, n.
@@ -54,6 +53,9 @@ def unnamed_groups(
         splits: rows that train and rows that are judged.
         ignore: columns with another role: id, target, folds, groups that the recipe names.
         seed: decides the shuffles that chance is measured by.
+
+    Returns:
+        The worst first: much agreement, many rows.
     """
     found: list[Crossing] = []
     judged = judged_rows(splits)
@@ -67,8 +69,13 @@ def unnamed_groups(
         agreement = resemblance(codes, target, seed)
         if agreement.agreement >= MEANINGFUL and agreement.z >= CERTAIN:
             found.append(Crossing(name, codes, exposed, agreement))
-    found.sort(key=lambda crossing: -crossing.agreement.agreement * crossing.exposed.mean())
-    return [_finding(samples, *family, judged=len(judged)) for family in _families(found)]
+    return sorted(found, key=lambda crossing: -crossing.agreement.agreement * crossing.exposed.mean())
+
+
+def unnamed_findings(samples: Samples, crossings: Sequence[Crossing], splits: Sequence[Split]) -> list[Finding]:
+    """One warning for each column; one that only refines another is named with it."""
+    judged = len(judged_rows(splits))
+    return [_finding(samples, *family, judged=judged) for family in _families(crossings)]
 
 
 def is_group_like(column: pd.Series, target: np.ndarray) -> bool:
@@ -143,9 +150,9 @@ def _finding(samples: Samples, crossing: Crossing, covered: list[str], judged: i
         f"{agreement.agreement:.2f}, {agreement.z:.0f} standard deviations beyond chance"
     )
     impact = (
-        f"{count(len(rows), 'judged row')} of {judged:,} ({len(rows) / judged:.0%}) have a row of the same `{name}` among "
-        f"their training rows; it has {count(int(values.nunique()), 'value')}"
+        f"{count(len(rows), 'judged row')} of {judged:,} ({len(rows) / judged:.0%}) have a row of the same `{name}` "
+        f"among their training rows; it has {count(int(values.nunique()), 'value')}"
     )
     fix = f"add `{name}` to folds.group, unless new rows will come from the same ones too"
     notes = [f"{name} {values.iloc[row]}" for row in rows]
-    return Finding("warning", what, first_places(samples, rows, notes), fix, "unnamed-group", impact)
+    return Finding("warning", what, places_of(samples, rows, notes=notes), fix, "unnamed-group", impact)

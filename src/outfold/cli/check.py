@@ -7,18 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from outfold.cli.findings import SHOWN, Everything, print_findings
 from outfold.cli.options import DataRoot, Device, Overrides, Profile, RecipeName, Workers
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from outfold.data.checks import Checked, Progress
-    from outfold.data.findings import Finding
-
-SHOWN = 10
-"""Rows listed for each finding, unless all are asked for."""
-
-STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
 
 def check(
@@ -30,7 +25,7 @@ def check(
     device: Device = "auto",
     workers: Workers = None,
     estimate: Annotated[bool, typer.Option(help="Take a few training steps to say what the run would cost.")] = True,
-    everything: Annotated[bool, typer.Option("--all", help="List every row of every finding.")] = False,
+    everything: Everything = False,
 ) -> None:
     """Read every row and open every file of a recipe's data, and say what is wrong before a run finds out.
 
@@ -60,7 +55,7 @@ def check(
 
 
 def print_checked(checked: "Checked", name: str, console: "Console", *, limit: int | None = SHOWN) -> None:
-    """Print findings by level, errors first, each with its rows, and a verdict.
+    """Print findings by level, and a verdict.
 
     Args:
         checked: what was found.
@@ -68,41 +63,8 @@ def print_checked(checked: "Checked", name: str, console: "Console", *, limit: i
         console: where to print.
         limit: rows shown for each finding; None shows all.
     """
-    from rich.text import Text
-
-    for level, title in (("error", "Errors"), ("warning", "Warnings"), ("note", "Notes")):
-        findings = [finding for finding in checked.findings if finding.level == level]
-        if findings:
-            console.print(Text(title, style=STYLES[level]))
-        for finding in findings:
-            _print_finding(finding, console, limit)
-    counts = {level: sum(finding.level == level for finding in checked.findings) for level in STYLES}
-    verdict = "the run would stop" if counts["error"] else "ready to run"
-    console.print(Text(f"{name}: {verdict}. {counts['error']} errors, {counts['warning']} warnings."), soft_wrap=True)
-
-
-def _print_finding(finding: "Finding", console: "Console", limit: int | None) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    # Everything goes through Text: brackets in a user's file names are no markup.
-    console.print(Text(f"  {finding.what}"), soft_wrap=True)
-    shown = finding.places[:limit]
-    if shown:
-        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
-        columns = [(place.row, place.id, place.file, place.note) for place in shown]
-        used = [column for column in range(4) if any(cells[column] for cells in columns)]
-        table.add_column(width=4)
-        for column in used:
-            table.add_column(overflow="fold", no_wrap=column < 2)
-        for cells in columns:
-            table.add_row("", *(Text(cells[column]) for column in used))
-        console.print(table)
-    more = len(finding.places) - len(shown)
-    if more:
-        console.print(Text(f"      and {more:,} more (--all lists them)"))
-    if finding.fix:
-        console.print(Text(f"      do: {finding.fix}", style="dim"), soft_wrap=True)
+    verdict = "the run would stop" if not checked.ok else "ready to run"
+    print_findings(checked.findings, f"{name}: {verdict}", console, limit=limit)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """What a check of the data found, in a form that a terminal, a report or a run can show."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,14 +40,16 @@ class Finding:
     impact: str = ""
     """How bad it is, in figures where there are any."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self) | {"places": [asdict(place) for place in self.places]}
+    def to_dict(self, limit: int | None = None) -> dict[str, Any]:
+        """Plain values for JSON, with the first `limit` places (None: all) and how many more there are."""
+        places = [asdict(place) for place in self.places[:limit]]
+        return {**asdict(replace(self, places=())), "places": places, "more": len(self.places) - len(places)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Finding":
-        """The finding that `to_dict` described."""
-        return cls(**{**values, "places": tuple(Place(**place) for place in values["places"])})
+        """The finding that `to_dict` described, with the places that it kept."""
+        kept = {name: value for name, value in values.items() if name != "more"}
+        return cls(**{**kept, "places": tuple(Place(**place) for place in values["places"])})
 
 
 def finding_of(error: OutfoldError, level: Level = "error") -> Finding:

@@ -1,0 +1,324 @@
+"""The whole audit: every check that a recipe and its data allow, and every check of finished predictions."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from outfold.audit.alignment import broken_identities, misaligned_columns
+from outfold.audit.choices import balance_findings, few_groups
+from outfold.audit.crossings import copy_crossings, group_crossings, shared_with_test
+from outfold.audit.drift import embedding_drift, serving_gaps, table_drift
+from outfold.audit.features import Feature, FileFacts, table_features
+from outfold.audit.label_noise import label_noise
+from outfold.audit.neighbours import neighbour_findings
+from outfold.audit.outcome import constant_predictions, fold_scales, never_predicted, non_finite_predictions
+from outfold.audit.splits import splits_of
+from outfold.audit.telling import telling
+from outfold.audit.unnamed import Crossing, is_group_like, unnamed_crossings, unnamed_findings
+from outfold.data.columns import cell_texts, value_like
+from outfold.data.dataset import Dataset, Rows
+from outfold.data.findings import Finding
+from outfold.data.folds import link_groups
+from outfold.data.predictions import Predictions
+from outfold.data.rows import SOURCE, SOURCE_ROW
+from outfold.data.table import Samples
+from outfold.settings.recipe import Recipe
+
+LEVELS = ("error", "warning", "note")
+DIMENSIONS = 32
+"""Embeddings are projected to so many random directions before neighbours are compared, which keeps distances."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of the rows of one table besides the table.
+
+    Attributes:
+        copies: int64 (n,), one number for all copies of one thing, exact or near, in both tables; -1 has none.
+        embeddings: float (n, d), e.g. a backbone's pooled features.
+        facts: size and header of each file.
+    """
+
+    copies: np.ndarray | None = None
+    embeddings: np.ndarray | None = None
+    facts: FileFacts | None = None
+
+
+def audit_dataset(
+    recipe: Recipe,
+    dataset: Dataset,
+    *,
+    train: Known | None = None,
+    test: Known | None = None,
+    inputs: Sequence[str] = (),
+    predicted_inputs: Sequence[str] = (),
+    seed: int = 0,
+) -> list[Finding]:
+    """Everything that a recipe, its tables and its folds show before anything is trained.
+
+    Args:
+        recipe: the effective recipe.
+        dataset: loaded data; photos are not needed.
+        train: what else is known of the training rows.
+        test: what else is known of the test rows.
+        inputs: columns that the model reads besides the media.
+        predicted_inputs: those of them that an earlier stage predicts for the test table.
+        seed: decides all that is drawn.
+
+    Returns:
+        Findings, errors first.
+    """
+    own, other = train or Known(), test or Known()
+    crossings = unnamed_crossings(
+        dataset.train.samples,
+        dataset.target,
+        splits_of(dataset.folds),
+        ignore=_with_a_role(recipe, dataset.train.samples),
+        seed=seed,
+    )
+    findings = [
+        *_crossings(recipe, dataset, own, crossings, seed),
+        *_choices(recipe, dataset),
+        *_telling(recipe, dataset, own, inputs),
+        *_against_test(recipe, dataset, own, other, crossings, seed),
+    ]
+    if dataset.test is not None and inputs:
+        findings += serving_gaps(
+            inputs, dataset.train.samples.frame, dataset.test.samples.frame, predicted=predicted_inputs
+        )
+    return by_level(findings)
+
+
+def audit_outcome(dataset: Dataset, oof: Predictions | None = None, test: Predictions | None = None) -> list[Finding]:
+    """Everything that finished predictions show.
+
+    Args:
+        dataset: what they were made from.
+        oof: out-of-fold predictions of training rows, as probabilities or values.
+        test: predictions of the test table.
+
+    Returns:
+        Findings, errors first.
+    """
+    findings = [] if oof is None else _out_of_fold(dataset, oof)
+    if test is not None and dataset.test is not None:
+        rows = _positions(test, dataset.test.samples)
+        findings += non_finite_predictions(dataset.test.samples, test.values, rows, table="test")
+        findings += constant_predictions(test.values, test.outputs, table="test")
+        findings += broken_identities(dataset.target, test.values, test.outputs, dataset.codec.kind, table="test")
+    return by_level(findings)
+
+
+def by_level(findings: Sequence[Finding]) -> list[Finding]:
+    """Errors, then warnings, then notes; each in the order they were found."""
+    return sorted(findings, key=lambda finding: LEVELS.index(finding.level))
+
+
+def _crossings(
+    recipe: Recipe, dataset: Dataset, known: Known, crossings: Sequence[Crossing], seed: int
+) -> Iterator[Finding]:
+    """What folds tear apart: named groups, unnamed ones, copies, series of photos."""
+    samples, splits = dataset.train.samples, splits_of(dataset.folds)
+    named = {name: samples.frame[name] for name in recipe.folds.group}
+    yield from group_crossings(samples, named, splits, cut_rows(recipe, samples))
+    yield from unnamed_findings(samples, crossings, splits)
+    copies = _copies(dataset.train, known)
+    if copies is not None:
+        sources = samples.frame.get(SOURCE)
+        labels = _labels(samples, dataset.codec.columns)
+        yield from copy_crossings(samples, copies, labels, splits, None if sources is None else sources.tolist())
+    features, seen_by = _appearance(known, seed)
+    if features is not None:
+        linked: list[Any] = [samples.frame[name] for name in recipe.folds.group]
+        linked += [_linking(one.codes) for one in crossings]
+        linked += [] if copies is None else [_linking(copies)]
+        groups = link_groups(*linked) if linked else None
+        classes = np.zeros(len(samples), dtype=np.int64)
+        if dataset.codec.kind != "regression":
+            classes = np.unique(dataset.target, axis=0, return_inverse=True)[1].reshape(-1)
+        names = list(map(str, samples.media or samples.ids))
+        yield from neighbour_findings(samples, names, features, classes, splits, groups, seen_by=seen_by, seed=seed)
+
+
+def _choices(recipe: Recipe, dataset: Dataset) -> Iterator[Finding]:
+    """Settings that do too much or nothing on this table."""
+    if dataset.codec.kind != "regression":
+        target, names = dataset.target, dataset.codec.outputs
+        if dataset.codec.kind == "binary":
+            target, names = np.concatenate([1 - target, target], axis=1), tuple(map(str, dataset.codec.classes))
+        chosen: dict[str, list[str]] = {}
+        for stage, member, settings in recipe.members():
+            chosen.setdefault(settings.balance, []).append(f"{stage}/{member}")
+        for balance, members in chosen.items():
+            where = members[0] + (f" and {len(members) - 1} more" if members[1:] else "")
+            yield from balance_findings(balance, names, target, where)  # type: ignore[arg-type]
+    if dataset.folds.groups is not None:
+        yield from few_groups(dataset.folds.groups, dataset.folds.fold)
+
+
+def _telling(recipe: Recipe, dataset: Dataset, known: Known, inputs: Sequence[str]) -> list[Finding]:
+    codec, folds = dataset.codec, dataset.folds
+    ignore = [*codec.columns, *([recipe.folds.column] if recipe.folds.column else [])]
+    features = table_features(dataset.train.samples, inputs=inputs, ignore=ignore)
+    features += [] if known.facts is None else known.facts.features()
+    return telling(features, dataset.target, codec.outputs, codec.kind, splits_of(folds), folds.groups)
+
+
+def _against_test(
+    recipe: Recipe, dataset: Dataset, own: Known, other: Known, crossings: Sequence[Crossing], seed: int
+) -> Iterator[Finding]:
+    """What the test table shares with the training table, and how it differs."""
+    if dataset.test is None:
+        return
+    train, test = dataset.train.samples, dataset.test.samples
+    shared = {"id": (list(train.ids), list(test.ids))}
+    names = [*recipe.folds.group, *_unnamed(crossings, train, dataset.target, recipe)]
+    for name in dict.fromkeys(names):
+        if name in test.frame.columns:
+            shared[f"`{name}`"] = (cell_texts(train.frame[name]), cell_texts(test.frame[name]))
+    yield from shared_with_test(train, test, {**shared, **_shared_copies(dataset, own, other)})
+    is_test = np.arange(len(train) + len(test)) >= len(train)
+    units = _units(dataset, names)
+    yield from table_drift(_common_features(recipe, dataset, own, other), is_test, units, seed)
+    if own.embeddings is not None and other.embeddings is not None:
+        yield from embedding_drift(own.embeddings, other.embeddings, units, seed)
+
+
+def _unnamed(crossings: Sequence[Crossing], train: Samples, target: np.ndarray, recipe: Recipe) -> list[str]:
+    """Group-like columns, whether folds tear them or not; those of one value a row are ids and left out."""
+    ignored = _with_a_role(recipe, train)
+    found = [one.name for one in crossings]
+    return found + [
+        str(name)
+        for name in train.frame.columns
+        if name not in ignored and name not in found and is_group_like(train.frame[name], target)
+    ]
+
+
+def _out_of_fold(dataset: Dataset, oof: Predictions) -> list[Finding]:
+    codec, samples = dataset.codec, dataset.train.samples
+    rows = _positions(oof, samples)
+    target, values, fold = dataset.target[rows], oof.values, dataset.folds.fold[rows]
+    findings = non_finite_predictions(samples, values, rows)
+    findings += constant_predictions(values, oof.outputs, fold)
+    if findings:
+        return findings  # what follows would only say the same in other words
+    groups = None if dataset.folds.groups is None else dataset.folds.groups[rows]
+    findings += misaligned_columns(target, values, oof.outputs)
+    findings += fold_scales(target, values, fold, codec.kind, oof.outputs, groups)
+    findings += broken_identities(target, values, oof.outputs, codec.kind)
+    if codec.kind == "multiclass":
+        findings += never_predicted(target, values, oof.outputs)
+    return findings + label_noise(samples, codec, target, values, rows)
+
+
+def cut_rows(recipe: Recipe, samples: Samples) -> np.ndarray | None:
+    """Bool (n,): rows whose groups the recipe cuts into virtual ones; None where it cuts none."""
+    if not recipe.folds.cut:
+        return None
+    cut = np.zeros(len(samples), dtype=bool)
+    for rule in recipe.folds.cut:
+        columns = [(samples.frame[name], value) for name, value in rule.where.items()]
+        cut |= np.all([(column == value_like(value, column)).to_numpy(dtype=bool) for column, value in columns], axis=0)
+    return cut
+
+
+def _with_a_role(recipe: Recipe, samples: Samples) -> set[str]:
+    """Columns that are no unnamed group, for the recipe says what they are."""
+    folds, data = recipe.folds, recipe.data
+    single = [name for name in (folds.column, folds.time, data.weight) if name is not None]
+    return {samples.id_column, SOURCE, SOURCE_ROW, *recipe.task.target, *folds.group, *single}
+
+
+def _copies(rows: Rows, known: Known) -> np.ndarray | None:
+    """int64 (n,): number of each row's set of copies, by content and as given; None where nothing is known."""
+    columns: list[Sequence[object]] = []
+    if rows.content:
+        columns.append([key or None for key in rows.content])
+    if known.copies is not None:
+        columns.append(_linking(known.copies))
+    return link_groups(*columns) if columns else None
+
+
+def _shared_copies(
+    dataset: Dataset, own: Known, other: Known
+) -> Mapping[str, tuple[Sequence[object], Sequence[object]]]:
+    """Files of the test table that are copies of training files; exact ones are near ones too."""
+    assert dataset.test is not None  # the caller looked
+    if own.copies is not None and other.copies is not None:
+        return {"near-copy": (_linking(own.copies), _linking(other.copies))}
+    if dataset.train.content and dataset.test.content:
+        return {"file": ([key or None for key in dataset.train.content], [key or None for key in dataset.test.content])}
+    return {}
+
+
+def _linking(copies: np.ndarray) -> list[object]:
+    """The numbers, and None for -1, which links nothing."""
+    return [None if number < 0 else int(number) for number in copies]
+
+
+def _units(dataset: Dataset, names: Sequence[str]) -> np.ndarray:
+    """int64 (n + m,): groups over both tables, by the columns that both have; each row by itself otherwise."""
+    assert dataset.test is not None  # the caller looked
+    train, test = dataset.train.samples, dataset.test.samples
+    columns: list[Sequence[object]] = [
+        cell_texts(train.frame[name]) + cell_texts(test.frame[name]) for name in names if name in test.frame.columns
+    ]
+    if dataset.folds.groups is not None:
+        columns.append([*map(str, dataset.folds.groups), *[None] * len(test)])
+    return link_groups(*columns) if columns else np.arange(len(train) + len(test))
+
+
+def _common_features(recipe: Recipe, dataset: Dataset, own: Known, other: Known) -> list[Feature]:
+    """Columns that both tables have, and file facts, of the training rows and then the test rows.
+
+    Ids, orders and the names of sources differ between any two tables and say nothing.
+    """
+    assert dataset.test is not None  # the caller looked
+    train, test = dataset.train.samples, dataset.test.samples
+    common = [
+        name
+        for name in map(str, train.frame.columns)
+        if name in test.frame.columns
+        and name not in (train.id_column, SOURCE, SOURCE_ROW, *recipe.task.target, *_filters(recipe))
+    ]
+    frame = pd.concat([train.frame[common], test.frame[common]], ignore_index=True)
+    both = Samples(frame, np.concatenate([train.ids, test.ids]), None, train.id_column)
+    features = [one for one in table_features(both, ignore=[train.id_column]) if one.origin != "name"]
+    if own.facts is not None and other.facts is not None:
+        features += own.facts.joined(other.facts).features()
+    return features
+
+
+def _filters(recipe: Recipe) -> set[str]:
+    """Columns by which rows were put into the training or the test table."""
+    sources = (*recipe.data.train, *([recipe.data.test] if recipe.data.test else []))
+    return {name for source in sources for name in source.where}
+
+
+def _appearance(known: Known, seed: int) -> tuple[np.ndarray | None, str]:
+    """What tells how alike two rows look, and its name."""
+    if known.embeddings is not None:
+        directions = np.random.default_rng(seed).normal(size=(known.embeddings.shape[1], DIMENSIONS))
+        return np.asarray(known.embeddings) @ directions, "their embeddings"
+    return (None, "") if known.facts is None else (known.facts.numbers(), "size in bytes and pixels")
+
+
+def _labels(samples: Samples, columns: Sequence[str]) -> list[str]:
+    cells = [cell_texts(samples.frame[name]) for name in columns]
+    return [", ".join(map(str, row)) for row in zip(*cells, strict=True)]
+
+
+def _positions(predictions: Predictions, samples: Samples) -> np.ndarray:
+    """int64 (m,): the row of each prediction.
+
+    Raises:
+        DataError: a prediction is for an id that the table lacks.
+    """
+    rows = pd.Index(samples.ids).get_indexer(pd.Index(predictions.ids))
+    if (rows < 0).any():
+        predictions.aligned_to(samples.ids)  # says which ids differ
+    return rows.astype(np.int64)

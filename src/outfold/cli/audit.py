@@ -1,0 +1,58 @@
+"""`outfold audit`: what would make a score better than the truth, in a recipe's data or in a finished run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from outfold.cli.findings import SHOWN, Everything, print_findings
+from outfold.cli.options import Overrides, Profile, Workers
+
+
+def audit(
+    subject: Annotated[
+        str, typer.Argument(help="A recipe file, the name of a built-in recipe, or a run folder.", metavar="RECIPE|RUN")
+    ],
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data", help="Folder that relative paths start from [default: the working folder; of a run, its own]."
+        ),
+    ] = None,
+    *,
+    overrides: Overrides = None,
+    profile: Profile = None,
+    workers: Workers = None,
+    json: Annotated[Path | None, typer.Option("--json", help="Also write the findings to this JSON file.")] = None,
+    everything: Everything = False,
+) -> None:
+    """Look for leaks, for things that tell the target, for drift, and for faults of finished predictions.
+
+    Nothing is trained. Exits with 1 when there is an error among the findings, with 0 otherwise.
+    """
+    from outfold.errors import RecipeError
+
+    folder = Path(subject)
+    if folder.is_dir() and (overrides or profile):
+        raise RecipeError(f"{subject} is a run, whose recipe is settled", fix="leave out --set and --profile")
+
+    from rich.console import Console
+
+    from outfold.files import write_json
+    from outfold.recipe.load import load_recipe
+    from outfold.runs.audit import audit_recipe, audit_run
+    from outfold.work import default_workers
+
+    threads = workers or default_workers()
+    if folder.is_dir():
+        name, findings = str(folder), audit_run(folder, root=data, workers=threads)
+    else:
+        recipe = load_recipe(subject, overrides=overrides or [], profile=profile)
+        name, findings = recipe.name, audit_recipe(recipe, (data or Path()).resolve(), workers=threads)
+    stop = any(finding.level == "error" for finding in findings)
+    verdict = "scores are not to be trusted" if stop else "nothing that spoils a score for certain"
+    print_findings(findings, f"{name}: {verdict}", Console(), limit=None if everything else SHOWN)
+    if json is not None:
+        write_json(json, {"subject": name, "findings": [finding.to_dict() for finding in findings]})
+    if stop:
+        raise typer.Exit(1)
