@@ -4,7 +4,7 @@ Every metric is written once, for weighted rows: the plain score has a weight of
 resample has the number of times each row was drawn. Many resamples are computed together.
 """
 
-from outfold.metrics.bootstrap import interval
+from outfold.metrics.bootstrap import interval, middle
 from outfold.metrics.comparison import Comparison, compare
 from outfold.metrics.leaderboards import Leaderboard, Ranks, disagreement, leaderboard, simulate_ranks
 from outfold.metrics.registry import METRICS, Metric, get_metric, metric_of, score
@@ -21,6 +21,7 @@ __all__ = [
     "interval",
     "leaderboard",
     "metric_of",
+    "middle",
     "score",
     "simulate_ranks",
 ]

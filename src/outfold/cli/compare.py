@@ -1,0 +1,246 @@
+"""`outfold compare`: whether one run is better than another or was lucky, and how far a leaderboard would scatter."""
+
+from math import isnan
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from rich.console import Console
+
+    from outfold.metrics import Comparison, Leaderboard, Ranks
+    from outfold.runs.compare import Compared
+
+FEW_UNITS = 20
+"""With fewer rows or groups to draw from, percentile intervals come out too narrow."""
+
+Side = Annotated[Path, typer.Argument(help="A run folder, or a CSV or parquet table of predictions.")]
+
+
+def compare(
+    run_a: Side,
+    run_b: Side,
+    *,
+    metric: Annotated[str | None, typer.Option(help="What to compare by; the runs' own metric when not given.")] = None,
+    column: Annotated[
+        str | None, typer.Option(help="Target columns to compare on; all when not given.", metavar="COL[,COL..]")
+    ] = None,
+    target_weights: Annotated[
+        str | None,
+        typer.Option(help="Weights for weighted_r2; the runs' own when not given.", metavar="COL=W[,COL=W..]"),
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option(help="Column of groups, drawn as a whole; the runs' own when not given.")
+    ] = None,
+    id_column: Annotated[str, typer.Option("--id", help="Tables: the column that identifies a row.")] = "id",
+    prefix_a: Annotated[
+        str | None, typer.Option(help="Table A: what prediction columns begin with; pred_ or prob_ when not given.")
+    ] = None,
+    prefix_b: Annotated[str | None, typer.Option(help="Table B: likewise.")] = None,
+    n_test: Annotated[
+        int | None, typer.Option(min=2, help="Rows of the leaderboard's test set; as many as are common if not given.")
+    ] = None,
+    public: Annotated[float, typer.Option(help="Share of the test set that the public leaderboard shows.")] = 0.3,
+    split: Annotated[
+        Literal["group", "row"], typer.Option(help="What is dealt out to public and private: whole groups or rows.")
+    ] = "group",
+    teams: Annotated[
+        int | None, typer.Option(min=2, help="Also let so many equally good models compete on the leaderboard.")
+    ] = None,
+    resamples: Annotated[int, typer.Option(min=100, help="Resamples, and simulated leaderboards.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Decides all draws.")] = 0,
+) -> None:
+    """Compare two runs or tables of predictions on their common rows, and simulate a leaderboard.
+
+    Rows are aligned by id. Tables name their predictions as a run's oof.parquet does: pred_<target> for a regression,
+    prob_<class> else. Both sides may be the same table with two prefixes.
+    """
+    from rich.console import Console
+
+    from outfold.runs.compare import compare_sides
+    from outfold.runs.sides import Reading
+
+    reading = Reading(
+        metric=metric,
+        columns=tuple(_names(column)),
+        target_weights=_weights(target_weights),
+        group=group,
+        id=id_column,
+        prefixes=(prefix_a, prefix_b),
+    )
+    compared = compare_sides(
+        run_a,
+        run_b,
+        reading,
+        n_test=n_test,
+        public_share=public,
+        split=split,
+        teams=teams,
+        n_resamples=resamples,
+        seed=seed,
+    )
+    print_compared(compared, (_title(run_a, prefix_a), _title(run_b, prefix_b)), Console())
+
+
+def print_compared(compared: "Compared", names: tuple[str, str], console: "Console") -> None:
+    """Print scores, their difference, a verdict, and the leaderboard.
+
+    Args:
+        compared: what was found.
+        names: what the user calls A and B.
+        console: where to print.
+    """
+    from rich.text import Text
+
+    def say(*lines: str) -> None:
+        for line in lines:
+            console.print(Text(line), soft_wrap=True)
+
+    say(*(f"{side} = {name}" for side, name in zip("AB", names, strict=True)), *_notes(compared), "")
+    _print_scores(compared, console)
+    say(verdict(compared.comparison), "")
+    _print_boards(compared, console)
+
+
+def verdict(comparison: "Comparison") -> str:
+    """The comparison in one sentence."""
+    probability = comparison.probability
+    if isnan(probability):
+        return (
+            "Nothing can be said about chance: there is one group only, or no resample on which the metric is defined."
+        )
+    if comparison.difference.low == comparison.difference.high == 0:
+        return "A and B score the same."
+    better, sure = ("B", probability) if probability >= 0.5 else ("A", 1 - probability)
+    shown = ">0.99" if sure > 0.995 else f"{sure:.2f}"
+    chance = (
+        "the difference could be chance"
+        if comparison.difference.low <= 0 <= comparison.difference.high
+        else "chance alone rarely makes such a difference"
+    )
+    return f"{better} is better with probability {shown}; {chance}."
+
+
+def _notes(compared: "Compared") -> list[str]:
+    """What was left out, and what a reader must know of the comparison."""
+    pair, notes = compared.pair, []
+    if compared.target_weights:
+        notes.append("weights: " + ", ".join(f"{name} {weight:g}" for name, weight in compared.target_weights.items()))
+    elif compared.metric.reweighted is not None and len(pair.outputs) > 1:
+        notes.append("note: all targets count alike; give --target-weights where they do not")
+    for side, count in zip("AB", pair.left_out, strict=True):
+        if count:
+            notes.append(f"note: {count:,} rows of {side} are not in the other and were left out")
+    if pair.in_other_folds:
+        notes.append(
+            f"note: {pair.in_other_folds:,} common rows are in another fold of B than of A; "
+            "part of the difference is that of the folds"
+        )
+    units = compared.comparison.units
+    if 1 < units < FEW_UNITS:
+        notes.append(f"note: {units} {'rows' if pair.groups is None else 'groups'} are few; intervals are too narrow")
+    if units > 1 and compared.comparison.undefined:
+        notes.append(f"note: {compared.metric.name} is not defined on {compared.comparison.undefined:,} resamples")
+    return notes
+
+
+def _print_scores(compared: "Compared", console: "Console") -> None:
+    found, pair = compared.comparison, compared.pair
+    drawn = "rows" if pair.groups is None else f"rows in {found.units:,} groups"
+    rows = [
+        (name, _number(estimate.value, sign), _range(estimate.low, estimate.high, sign))
+        for name, estimate, sign in (("A", found.a, ""), ("B", found.b, ""), ("B - A", found.difference, "+"))
+    ]
+    title = f"{compared.metric.name} on {found.rows:,} common {drawn}"
+    _print_table(title, ("", "score", "95% interval"), rows, console)
+
+
+def _print_boards(compared: "Compared", console: "Console") -> None:
+    from rich.text import Text
+
+    from outfold.metrics import disagreement
+
+    board = compared.boards[0]
+    title = f"95% of scores on simulated leaderboards of {board.rows:,} rows, {board.public_rows:,} of them public"
+    rows = [(name, *_board_ranges(scores)) for name, scores in zip("AB", compared.boards, strict=True)]
+    _print_table(title, ("", "public", "private", "public - private"), rows, console)
+    share = disagreement(*compared.boards)
+    console.print(Text(f"Public and private part put A and B in different order in {share:.0%} of them."))
+    if board.undefined:
+        console.print(Text(f"note: {board.undefined:,} of them are left out, the metric is not defined there"))
+    if compared.ranks is not None:
+        console.print()
+        _print_ranks(compared.ranks, console)
+
+
+def _board_ranges(board: "Leaderboard") -> list[str]:
+    from outfold.metrics import middle
+
+    parts = ((board.public, ""), (board.private, ""), (board.gap, "+"))
+    return [_range(*middle(scores), sign) for scores, sign in parts]
+
+
+def _print_ranks(ranks: "tuple[Ranks, Ranks]", console: "Console") -> None:
+    from rich.text import Text
+
+    from outfold.metrics import middle
+
+    rows = []
+    for name, simulated in zip(("a test set each", "one test set"), ranks, strict=True):
+        scores = (simulated.first, simulated.median, simulated.last, simulated.winner_private)
+        low, high = middle(simulated.winner_rank)
+        rows.append((name, *map(_number, scores), f"{low:,.0f} to {high:,.0f}"))
+    title = f"{ranks[0].teams:,} models as good as A: mean public scores by rank, and the first one's private end"
+    _print_table(title, ("", "first", "median", "last", "its private", "its rank, 95%"), rows, console)
+    explanation = (
+        "A test set each: an upper bound on luck. "
+        "One test set: all teams share it and differ from each other as B does from A."
+    )
+    console.print(Text(explanation), soft_wrap=True)
+
+
+def _print_table(title: str, columns: "Sequence[str]", rows: "Iterable[Sequence[str]]", console: "Console") -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    console.print(Text(title, style="bold"), soft_wrap=True)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def _number(value: float, sign: str = "") -> str:
+    """A score with four digits, or a dash where there is none."""
+    return "-" if isnan(value) else f"{value:{sign}.4f}"
+
+
+def _range(low: float, high: float, sign: str = "") -> str:
+    return "-" if isnan(low) else f"{_number(low, sign)} to {_number(high, sign)}"
+
+
+def _names(text: str | None) -> list[str]:
+    return [name.strip() for name in text.split(",")] if text else []
+
+
+def _weights(text: str | None) -> dict[str, float]:
+    """`Green=0.1,Total=0.5` as a mapping."""
+    weights: dict[str, float] = {}
+    for part in _names(text):
+        name, _, number = part.rpartition("=")
+        try:
+            weights[name] = float(number)
+        except ValueError:
+            name = ""
+        if not name:
+            raise typer.BadParameter(f"{part!r} is not COL=W, e.g. Dry_Total_g=0.5", param_hint="--target-weights")
+    return weights
+
+
+def _title(path: Path, prefix: str | None) -> str:
+    return str(path) if prefix is None else f"{path}, columns {prefix}*"
