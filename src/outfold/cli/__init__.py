@@ -4,7 +4,9 @@ import sys
 
 import typer
 
+from outfold.cli.audit import audit
 from outfold.cli.check import check
+from outfold.cli.compare import compare
 from outfold.cli.demo import demo
 from outfold.cli.init import init
 from outfold.cli.predict import predict
@@ -24,9 +26,11 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(init)
 app.command()(check)
+app.command()(audit)
 app.command()(run)
 app.command()(predict)
 app.command()(report)
+app.command()(compare)
 app.add_typer(recipes_app, name="recipes")
 
 
