@@ -6,7 +6,8 @@ resample has the number of times each row was drawn. Many resamples are computed
 
 from outfold.metrics.bootstrap import interval, middle
 from outfold.metrics.comparison import Comparison, compare
-from outfold.metrics.leaderboards import Leaderboard, Ranks, disagreement, leaderboard, simulate_ranks
+from outfold.metrics.leaderboards import Leaderboard, disagreement, leaderboard
+from outfold.metrics.ranks import Ranks, simulate_ranks
 from outfold.metrics.registry import METRICS, Metric, get_metric, metric_of, score
 
 __all__ = [
