@@ -7,7 +7,6 @@ import html
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +16,6 @@ import pytest
 
 from outfold.report import write_report
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 PROBE = """
 <!doctype html><meta charset="utf-8">
 <iframe width="WIDTH" height="900" srcdoc="PAGE"></iframe><pre id="answer"></pre>
@@ -62,14 +60,6 @@ RUNS = {
         "dropped": [{"id": "i" * 150, "reason": "r" * 150}],
     },
 }
-
-
-@pytest.fixture(scope="module")
-def browser() -> str:
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"no browser found; looked for {', '.join(BROWSERS)}")
-    return found
 
 
 def look(browser: str, page: Path, width: int, *, sorted_column: int = 0) -> dict[str, Any]:

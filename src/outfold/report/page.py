@@ -1,11 +1,10 @@
 """The page as a whole: one HTML file that asks nothing of any network."""
 
-import base64
-import hashlib
 from pathlib import Path
 
 from outfold.files import write_text
-from outfold.report.html import Html, join, tag, void
+from outfold.report.document import asset, document, script_element
+from outfold.report.html import Html, tag
 from outfold.report.layout import Section
 from outfold.report.loading import Artefacts, load_artefacts
 from outfold.report.sections.classes import classes
@@ -20,6 +19,8 @@ from outfold.report.sections.scores import scores
 from outfold.report.sections.time import time
 from outfold.report.sections.training import training
 from outfold.run_folder import REPORT
+
+SCRIPT = "sort.js"
 
 
 def write_report(run_folder: Path, *, root: Path | None = None) -> Path:
@@ -40,8 +41,11 @@ def page(run: Artefacts, root: Path) -> Html:
     """The page about what was loaded; only photos are still read, below `root`."""
     shown = sections(run, root)
     top = headline(run, [(section.anchor, section.title) for section in shown])
-    body = tag("body", top, tag("main", [section.html() for section in shown]), _footer(run), _script())
-    return join(Html("<!doctype html>\n"), tag("html", _head(run), body, lang="en"), "\n")
+    body = tag(
+        "body", top, tag("main", [section.html() for section in shown]), _footer(run), script_element(asset(SCRIPT))
+    )
+    title = f"{run.recipe.name}: outfold report"
+    return document(title, body, styles=asset("style.css"), script=asset(SCRIPT))
 
 
 def sections(run: Artefacts, root: Path) -> list[Section]:
@@ -61,31 +65,6 @@ def sections(run: Artefacts, root: Path) -> list[Section]:
     return [part for part in parts if part is not None]
 
 
-def _head(run: Artefacts) -> Html:
-    return tag(
-        "head",
-        void("meta", charset="utf-8"),
-        void("meta", http_equiv="Content-Security-Policy", content=_policy()),
-        void("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("title", f"{run.recipe.name}: outfold report"),
-        tag("style", Html(_asset("style.css"))),
-    )
-
-
-def _policy() -> str:
-    """Allows nothing but what the page brings along: its own script by its hash, styles, and images as data."""
-    digest = base64.b64encode(hashlib.sha256(_asset("sort.js").encode()).digest()).decode("ascii")
-    return f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
-
-
-def _script() -> Html:
-    return tag("script", Html(_asset("sort.js")))
-
-
 def _footer(run: Artefacts) -> Html:
     made = f"Run and report by outfold {run.summary.get('environment', {}).get('outfold', '')}".rstrip()
     return tag("footer", f"{made}; files in ", tag("code", str(run.folder.resolve())))
-
-
-def _asset(name: str) -> str:
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")

@@ -1,6 +1,5 @@
 """The review page: what stands on it before its script fills it."""
 
-import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,11 +7,14 @@ from pathlib import Path
 import pandas as pd
 
 from outfold.files import write_text
-from outfold.report.html import Html, join, tag, void
+from outfold.report.document import asset, document, script_element
+from outfold.report.html import Html, tag
 from outfold.report.layout import notice
 from outfold.report.numbers import count, counted, number
 from outfold.report.review.content import Embedded, Photo, data_of, embed, safe_json
 from outfold.report.review.pairs import Ids, Review, review_of
+
+SCRIPT = "review/review.js"
 
 MOST_PAIRS = 1000
 """Pairs on a page: as many as a person looks at in half an hour."""
@@ -66,27 +68,11 @@ def _page(review: Review, photos: Sequence[Embedded], title: str, threshold: flo
         _header(review, photos, title, threshold),
         tag("main", _bar(), tag("div", _pair(), _list(), class_="desk")),
         tag("script", data, type="application/json", id="data", data_key=key),
-        tag("script", Html(_asset("review.js"))),
+        script_element(asset(SCRIPT)),
         class_="review",
     )
-    return join(Html("<!doctype html>\n"), tag("html", _head(title), body, lang="en"), "\n")
-
-
-def _head(title: str) -> Html:
-    return tag(
-        "head",
-        void("meta", charset="utf-8"),
-        void("meta", http_equiv="Content-Security-Policy", content=_policy()),
-        void("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("title", f"{title}: review of duplicates"),
-        tag("style", Html(_asset("../style.css") + _asset("review.css"))),
-    )
-
-
-def _policy() -> str:
-    """Allows nothing but what the page brings along: its own script by its hash, styles, and images as data."""
-    digest = base64.b64encode(hashlib.sha256(_asset("review.js").encode()).digest()).decode("ascii")
-    return f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    styles = asset("style.css") + asset("review/review.css")
+    return document(f"{title}: review of duplicates", body, styles=styles, script=asset(SCRIPT))
 
 
 def _header(review: Review, photos: Sequence[Embedded], title: str, threshold: float | None) -> Html:
@@ -187,7 +173,3 @@ def _button(action: str, words: str, keys: str, hint: str | None = None) -> Html
 
 def _list() -> Html:
     return tag("nav", tag("ol", id="list"), class_="list", aria_label="All pairs")
-
-
-def _asset(name: str) -> str:
-    return (Path(__file__).parent / name).read_text(encoding="utf-8")
