@@ -61,6 +61,13 @@ def test_groups_of_copies_widen_the_interval():
     assert_allclose(np.diff(by_group), np.diff(alone), rtol=0.25)
 
 
+def test_the_names_of_groups_do_not_matter():
+    target, prediction = binary(1)
+    group, metric = np.random.default_rng(0).integers(0, 40, 200), get_metric("roc_auc", "binary")
+    names = np.random.default_rng(1).permutation(40).astype(str)
+    assert interval(metric, target, prediction, names[group]) == interval(metric, target, prediction, group)
+
+
 def test_the_seed_decides_and_chunks_do_not(monkeypatch):
     target, prediction = binary(2)
     metric = get_metric("average_precision", "binary")

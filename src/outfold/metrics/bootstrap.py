@@ -42,8 +42,14 @@ def interval(
 
 
 def units_of(groups: np.ndarray | None, n: int) -> np.ndarray:
-    """What is drawn, as int64 (n,) from 0 on: the group of each row, or each of n rows by itself."""
-    return np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
+    """What is drawn, as int64 (n,) from 0 on: each of n rows by itself, or its group.
+
+    Groups are numbered by their first row, so that draws do not depend on what the groups are called.
+    """
+    if groups is None:
+        return np.arange(n)
+    _, first, group = np.unique(groups, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[group]
 
 
 def resampled(statistics: Sequence[Statistic], units: np.ndarray, n_resamples: int, seed: int) -> np.ndarray:
