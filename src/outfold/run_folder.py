@@ -12,7 +12,7 @@ from typing import Any, TextIO
 from outfold.errors import RunError
 from outfold.files import read_json, unwritable
 
-SUMMARY, RECIPE, FOLDS, OOF, PREDICTIONS, TARGET, REPORT, LOG = (
+SUMMARY, RECIPE, FOLDS, OOF, PREDICTIONS, TARGET, REPORT, LOG, AUDIT = (
     "summary.json",
     "recipe.yaml",
     "folds.csv",
@@ -21,6 +21,7 @@ SUMMARY, RECIPE, FOLDS, OOF, PREDICTIONS, TARGET, REPORT, LOG = (
     "target.json",
     "report.html",
     "log.jsonl",
+    "audit.json",
 )
 
 

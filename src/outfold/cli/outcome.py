@@ -37,6 +37,8 @@ def number(value: float | None, digits: int = 4) -> str:
 def _cautions(summary: dict[str, Any]) -> list[str]:
     data = summary["data"]
     lines = [f"warning: {warning}" for warning in data["warnings"]]
+    found = summary.get("audit", {})
+    lines += [f"audit {level}: {what}" for level in ("error", "warning") for what in found.get(f"{level}s", [])]
     if data["dropped"]:
         lines.append(
             f"warning: {len(data['dropped'])} rows were left out because of their media; the report lists them"

@@ -97,5 +97,8 @@ class Display:
         speed = f"{event['images_per_second']:.0f} images/s, {event['wait_share']:.0%} waiting"
         self.line(f"{event['job']}  {event['phase']} epoch {event['epoch']}  {losses}  {judged}  ({speed})")
 
+    def _audit(self, event: dict[str, Any]) -> None:
+        self.line("auditing data, folds and predictions")
+
     def _report(self, event: dict[str, Any]) -> None:
         self.line("writing the report")

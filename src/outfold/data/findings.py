@@ -5,11 +5,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from outfold.data.rows import name_rows
+import pandas as pd
+
+from outfold.data.rows import SOURCE, SOURCE_ROW, name_rows
 from outfold.data.table import Samples
 from outfold.errors import OutfoldError
 
 Level = Literal["error", "warning", "note"]
+LEVELS: tuple[Level, ...] = ("error", "warning", "note")
+"""From bad to good."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,8 @@ def places_of(
     rows = [int(row) for row in rows]
     remarks = notes or [""] * len(rows)
     return tuple(
-        Place(name_rows(samples.frame, [row]), str(samples.ids[row]), _file(samples, row, root), note)
-        for row, note in zip(rows, remarks, strict=True)
+        Place(name, str(samples.ids[row]), _file(samples, row, root), note)
+        for row, name, note in zip(rows, _names(samples.frame, rows), remarks, strict=True)
     )
 
 
@@ -89,6 +93,14 @@ def listed(values: Iterable[object], limit: int = 5) -> str:
     texts = list(map(str, values))
     more = len(texts) - limit
     return ", ".join(texts[:limit]) + (f" and {more} more" if more > 0 else "")
+
+
+def _names(frame: pd.DataFrame, rows: list[int]) -> list[str]:
+    """The name of each row; all at once, for looking up one cell of a table takes a tenth of a millisecond."""
+    if not {SOURCE, SOURCE_ROW} <= set(frame.columns):
+        return [name_rows(frame, [row]) for row in rows]
+    places = frame[[SOURCE, SOURCE_ROW]].iloc[rows]
+    return [f"{table}:{line}" for table, line in zip(places[SOURCE], places[SOURCE_ROW], strict=True)]
 
 
 def _file(samples: Samples, row: int, root: Path | None) -> str:

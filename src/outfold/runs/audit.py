@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from outfold.audit import Known, audit_dataset, audit_outcome, by_level, read_file_facts
+from outfold.audit import Known, audit_dataset, audit_outcome, by_level, leaks, read_file_facts
 from outfold.data.dataset import Dataset, Rows
 from outfold.data.findings import Finding, count, places_of
 from outfold.data.folds import FoldTable, link_groups, make_folds, read_folds
@@ -20,7 +20,9 @@ from outfold.errors import DataError, MediaError
 from outfold.files import read_json
 from outfold.recipe.load import load_recipe
 from outfold.run_folder import FOLDS, OOF, PREDICTIONS, RECIPE, TARGET, read_summary
+from outfold.runs.lineage import lineage
 from outfold.settings.recipe import Recipe
+from outfold.stages.base import Context, Result
 
 
 def audit_recipe(recipe: Recipe, root: Path, *, workers: int = 1) -> list[Finding]:
@@ -60,12 +62,40 @@ def audit_run(folder: Path, *, root: Path | None = None, workers: int = 1) -> li
     codec = TargetCodec.from_dict(read_json(folder / TARGET))
     own = read_folds(folder / FOLDS, train.samples.ids, dropped=[place.id for one in gone for place in one.places])
     folds = replace(own, ordered=recipe.folds.time is not None)
-    findings = _audit(recipe, root, train, codec, folds, workers)
+    findings = _audit(recipe, root, train, codec, folds, workers, folder)
     return by_level([*gone, *findings, *_outcome(folder, recipe, root, train, codec, folds)])
 
 
+def audit_finished(context: Context, result: Result) -> list[Finding]:
+    """Audit a run as it ends, of what it holds in memory and has just written.
+
+    Args:
+        context: the run's.
+        result: of its final stage.
+    """
+    recipe, dataset, workers = context.recipe, context.dataset, context.compute.workers
+    train = _known(dataset.train, workers)
+    test = None if dataset.test is None else _known(dataset.test, workers)
+    findings = audit_dataset(recipe, dataset, train=train, test=test)
+    findings += audit_outcome(dataset, result.oof, result.test)
+    return by_level([*findings, *_lineage_findings(recipe, dataset, context.folder)])
+
+
+def _lineage_findings(recipe: Recipe, dataset: Dataset, folder: Path | None) -> list[Finding]:
+    """Models that are judged on rows that they, or the weights they started from, have seen."""
+    ids, groups = map(str, dataset.train.samples.ids), dataset.folds.groups
+    related = {} if groups is None else {"group": dict(zip(ids, groups.tolist(), strict=True))}
+    return leaks(lineage(recipe, dataset, folder), related)
+
+
 def _audit(
-    recipe: Recipe, root: Path, train: Rows, codec: TargetCodec, folds: FoldTable, workers: int
+    recipe: Recipe,
+    root: Path,
+    train: Rows,
+    codec: TargetCodec,
+    folds: FoldTable,
+    workers: int,
+    folder: Path | None = None,
 ) -> list[Finding]:
     test: Rows | None = None
     gone: list[Finding] = []
@@ -73,7 +103,8 @@ def _audit(
         test, gone = _read(load_samples(recipe.data, root, test=True), recipe, workers)
     dataset = _dataset(root, train, test, codec, folds)
     known = [None if rows is None else _known(rows, workers) for rows in (train, test)]
-    return [*gone, *audit_dataset(recipe, dataset, train=known[0], test=known[1])]
+    findings = audit_dataset(recipe, dataset, train=known[0], test=known[1])
+    return [*gone, *findings, *_lineage_findings(recipe, dataset, folder)]
 
 
 def _outcome(

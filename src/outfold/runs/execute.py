@@ -9,12 +9,14 @@ from typing import Any
 
 import cv2
 
+from outfold.data.findings import LEVELS
 from outfold.data.folds import write_folds
 from outfold.errors import OutfoldError
 from outfold.files import read_json, write_json, write_text
 from outfold.recipe.load import dump_recipe
 from outfold.report import write_report
-from outfold.run_folder import FOLDS, RECIPE, SUMMARY, TARGET, EventLog, locked
+from outfold.run_folder import AUDIT, FOLDS, RECIPE, SUMMARY, TARGET, EventLog, locked
+from outfold.runs.audit import audit_finished
 from outfold.runs.plan import plan
 from outfold.runs.prepare import load_dataset
 from outfold.runs.summary import data_summary, environment_summary, stage_summary, write_tables
@@ -102,12 +104,16 @@ def _run(todo: Sequence[Job], context: Context) -> dict[str, Any]:
         stages[name] = stage_summary(name, context, context.results[name])
     final = recipe.final_stage()
     write_tables(context, context.results[final])
+    context.compute.emit({"event": "audit"})
+    findings = audit_finished(context, context.results[final])
+    write_json(folder / AUDIT, {"findings": [finding.to_dict() for finding in findings]})
     return {
         "score": stages[final].get("score"),
         "scores": stages[final].get("scores", {}),
         "stages": stages,
         "environment": environment_summary(context.compute.device),
         "data": data_summary(dataset),
+        "audit": {f"{level}s": [one.what for one in findings if one.level == level] for level in LEVELS},
     }
 
 
