@@ -21,7 +21,7 @@ from outfold.audit.outcome import (
 from outfold.audit.provenance import Artefact, leaks
 from outfold.audit.splits import splits_by, splits_of
 from outfold.audit.telling import telling
-from outfold.audit.unnamed import unnamed_crossings, unnamed_findings
+from outfold.audit.unnamed import group_like_columns, unnamed_groups
 
 __all__ = [
     "Artefact",
@@ -40,6 +40,7 @@ __all__ = [
     "few_groups",
     "fold_scales",
     "group_crossings",
+    "group_like_columns",
     "identities",
     "imbalance_findings",
     "label_candidates",
@@ -58,6 +59,5 @@ __all__ = [
     "table_drift",
     "table_features",
     "telling",
-    "unnamed_crossings",
-    "unnamed_findings",
+    "unnamed_groups",
 ]

@@ -11,7 +11,7 @@ from outfold.data.findings import Finding, listed
 from outfold.settings.data import TaskKind
 
 BETTER = 0.1
-"""How much higher each moved column must correlate, on average, where another order of columns is claimed."""
+"""How much better moved columns must fit, on average, before another order of columns is claimed."""
 MOST_COLUMNS = 10
 """Sums are looked for among no more target columns than this: their number doubles with each."""
 EXACT = 1e-3
@@ -28,37 +28,50 @@ class Identity(NamedTuple):
     parts: tuple[int, ...]
 
 
-def misaligned_columns(target: np.ndarray, prediction: np.ndarray, outputs: Sequence[str]) -> list[Finding]:
+def misaligned_columns(
+    target: np.ndarray, prediction: np.ndarray, outputs: Sequence[str], kind: TaskKind
+) -> list[Finding]:
     """Prediction columns that go with other targets than their names say.
 
-    The one-to-one pairing of columns with the largest sum of correlations should be the one the names give. Targets may
-    correlate among themselves, so another pairing counts only where it is better by far.
+    The one-to-one pairing of columns that fits best should be the one the names give. The fit of two columns is their
+    correlation; for a regression the mean of correlation and R², since sums correlate with their parts but are larger.
+    Another pairing counts only where it fits better by far.
 
     Args:
         target: (n, k).
         prediction: (n, k), claimed to be in the same order.
         outputs: names of the k columns.
+        kind: the task.
     """
     use = np.flatnonzero((np.ptp(target, axis=0) > 0) & (np.ptp(prediction, axis=0) > 0))
     if len(use) < 2 or len(target) < FEW_ROWS or not np.isfinite(prediction).all():
         return []
-    correlation = np.corrcoef(prediction[:, use].T.astype(np.float64), target[:, use].T.astype(np.float64))
-    between = correlation[: len(use), len(use) :]
-    columns, best = linear_sum_assignment(between, maximize=True)
+    fit = _fit(target[:, use].astype(np.float64), prediction[:, use].astype(np.float64), kind)
+    columns, best = linear_sum_assignment(fit, maximize=True)
     moved = columns[best != columns]
     if not len(moved):
         return []
-    own, other = between[moved, moved], between[moved, best[moved]]
+    own, other = fit[moved, moved], fit[moved, best[moved]]
     if (other - own).mean() < BETTER:
         return []
     pairs = [
-        f"`{outputs[use[place]]}` goes with `{outputs[use[best[place]]]}` (correlation {better:.2f}, own {here:.2f})"
+        f"`{outputs[use[place]]}` goes with `{outputs[use[best[place]]]}` (fit {better:.2f}, with its own {here:.2f})"
         for place, here, better in zip(moved, own, other, strict=True)
     ]
     what = f"{len(moved)} prediction columns fit other targets than their names say: {listed(pairs, 4)}"
     impact = "a score of such columns, or a loss with such weights, judges one target by another's prediction"
     fix = "align predictions, targets and weights by name, not by position"
     return [Finding("error", what, (), fix, "columns-misaligned", impact)]
+
+
+def _fit(target: np.ndarray, prediction: np.ndarray, kind: TaskKind) -> np.ndarray:
+    """How well each prediction (rows) fits each target (columns), float64 (k, k), at most 1."""
+    k = target.shape[1]
+    correlation = np.corrcoef(prediction.T, target.T)[:k, k:]
+    if kind != "regression":
+        return correlation
+    error = ((prediction[:, :, None] - target[:, None, :]) ** 2).mean(axis=0)
+    return (correlation + np.clip(1 - error / target.var(axis=0), -1, 1)) / 2
 
 
 def identities(target: np.ndarray) -> list[Identity]:

@@ -17,7 +17,7 @@ from outfold.audit.neighbours import neighbour_findings
 from outfold.audit.outcome import constant_predictions, fold_scales, never_predicted, non_finite_predictions
 from outfold.audit.splits import splits_of
 from outfold.audit.telling import telling
-from outfold.audit.unnamed import Crossing, is_group_like, unnamed_crossings, unnamed_findings
+from outfold.audit.unnamed import GroupLike, group_like_columns, unnamed_groups
 from outfold.data.columns import cell_texts, value_like
 from outfold.data.dataset import Dataset, Rows
 from outfold.data.findings import Finding
@@ -72,23 +72,16 @@ def audit_dataset(
         Findings, errors first.
     """
     own, other = train or Known(), test or Known()
-    crossings = unnamed_crossings(
-        dataset.train.samples,
-        dataset.target,
-        splits_of(dataset.folds),
-        ignore=_with_a_role(recipe, dataset.train.samples),
-        seed=seed,
-    )
+    samples = dataset.train.samples
+    unnamed = group_like_columns(samples, dataset.target, ignore=_with_a_role(recipe, samples), seed=seed)
     findings = [
-        *_crossings(recipe, dataset, own, crossings, seed),
+        *_crossings(recipe, dataset, own, unnamed, seed),
         *_choices(recipe, dataset),
         *_telling(recipe, dataset, own, inputs),
-        *_against_test(recipe, dataset, own, other, crossings, seed),
+        *_against_test(recipe, dataset, own, other, unnamed, seed),
     ]
     if dataset.test is not None and inputs:
-        findings += serving_gaps(
-            inputs, dataset.train.samples.frame, dataset.test.samples.frame, predicted=predicted_inputs
-        )
+        findings += serving_gaps(inputs, samples.frame, dataset.test.samples.frame, predicted=predicted_inputs)
     return by_level(findings)
 
 
@@ -118,13 +111,13 @@ def by_level(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def _crossings(
-    recipe: Recipe, dataset: Dataset, known: Known, crossings: Sequence[Crossing], seed: int
+    recipe: Recipe, dataset: Dataset, known: Known, unnamed: Sequence[GroupLike], seed: int
 ) -> Iterator[Finding]:
     """What folds tear apart: named groups, unnamed ones, copies, series of photos."""
     samples, splits = dataset.train.samples, splits_of(dataset.folds)
     named = {name: samples.frame[name] for name in recipe.folds.group}
     yield from group_crossings(samples, named, splits, cut_rows(recipe, samples))
-    yield from unnamed_findings(samples, crossings, splits)
+    yield from unnamed_groups(samples, unnamed, splits)
     copies = _copies(dataset.train, known)
     if copies is not None:
         sources = samples.frame.get(SOURCE)
@@ -133,7 +126,7 @@ def _crossings(
     features, seen_by = _appearance(known, seed)
     if features is not None:
         linked: list[Any] = [samples.frame[name] for name in recipe.folds.group]
-        linked += [_linking(one.codes) for one in crossings]
+        linked += [_linking(one.codes) for one in unnamed]
         linked += [] if copies is None else [_linking(copies)]
         groups = link_groups(*linked) if linked else None
         classes = np.zeros(len(samples), dtype=np.int64)
@@ -168,15 +161,15 @@ def _telling(recipe: Recipe, dataset: Dataset, known: Known, inputs: Sequence[st
 
 
 def _against_test(
-    recipe: Recipe, dataset: Dataset, own: Known, other: Known, crossings: Sequence[Crossing], seed: int
+    recipe: Recipe, dataset: Dataset, own: Known, other: Known, unnamed: Sequence[GroupLike], seed: int
 ) -> Iterator[Finding]:
     """What the test table shares with the training table, and how it differs."""
     if dataset.test is None:
         return
     train, test = dataset.train.samples, dataset.test.samples
     shared = {"id": (list(train.ids), list(test.ids))}
-    names = [*recipe.folds.group, *_unnamed(crossings, train, dataset.target, recipe)]
-    for name in dict.fromkeys(names):
+    names = [*recipe.folds.group, *(one.name for one in unnamed)]
+    for name in names:
         if name in test.frame.columns:
             shared[f"`{name}`"] = (cell_texts(train.frame[name]), cell_texts(test.frame[name]))
     yield from shared_with_test(train, test, {**shared, **_shared_copies(dataset, own, other)})
@@ -185,17 +178,6 @@ def _against_test(
     yield from table_drift(_common_features(recipe, dataset, own, other), is_test, units, seed)
     if own.embeddings is not None and other.embeddings is not None:
         yield from embedding_drift(own.embeddings, other.embeddings, units, seed)
-
-
-def _unnamed(crossings: Sequence[Crossing], train: Samples, target: np.ndarray, recipe: Recipe) -> list[str]:
-    """Group-like columns, whether folds tear them or not; those of one value a row are ids and left out."""
-    ignored = _with_a_role(recipe, train)
-    found = [one.name for one in crossings]
-    return found + [
-        str(name)
-        for name in train.frame.columns
-        if name not in ignored and name not in found and is_group_like(train.frame[name], target)
-    ]
 
 
 def _out_of_fold(dataset: Dataset, oof: Predictions) -> list[Finding]:
@@ -207,7 +189,7 @@ def _out_of_fold(dataset: Dataset, oof: Predictions) -> list[Finding]:
     if findings:
         return findings  # what follows would only say the same in other words
     groups = None if dataset.folds.groups is None else dataset.folds.groups[rows]
-    findings += misaligned_columns(target, values, oof.outputs)
+    findings += misaligned_columns(target, values, oof.outputs, codec.kind)
     findings += fold_scales(target, values, fold, codec.kind, oof.outputs, groups)
     findings += broken_identities(target, values, oof.outputs, codec.kind)
     if codec.kind == "multiclass":

@@ -46,16 +46,17 @@ def intraclass_correlation(codes: np.ndarray, values: np.ndarray) -> float:
     return (mean_between - mean_within) / (mean_between + (typical - 1) * mean_within)
 
 
-def resemblance(codes: np.ndarray, values: np.ndarray, seed: int = 0) -> Resemblance:
+def resemblance(codes: np.ndarray, values: np.ndarray, seed: int = 0, *, at_least: float = -np.inf) -> Resemblance:
     """Agreement of rows within values, and how far beyond that of shuffled rows it is.
 
     Args:
         codes: int (n,), -1 where a row has no value; such rows are left out.
         values: (n, k), the target as encoded by `TargetCodec`, or any vectors.
         seed: decides the shuffles.
+        at_least: less agreement than this is not compared with chance, which takes most of the time.
 
     Returns:
-        (NaN, NaN) where it is not defined.
+        NaN where it is not defined, and for a `z` that was not asked for.
     """
     known = codes >= 0
     if not known.any():
@@ -64,8 +65,8 @@ def resemblance(codes: np.ndarray, values: np.ndarray, seed: int = 0) -> Resembl
     rng = np.random.default_rng(seed)
     standard = _standardised(np.asarray(values[known], dtype=np.float64), rng)
     agreement = intraclass_correlation(own, standard)
-    if np.isnan(agreement):
-        return Resemblance(agreement, agreement)
+    if not agreement >= at_least:
+        return Resemblance(agreement, float("nan"))
     chance = [intraclass_correlation(rng.permutation(own), standard) for _ in range(PERMUTATIONS)]
     spread = max(float(np.std(chance)), 1e-9)
     return Resemblance(agreement, (agreement - float(np.mean(chance))) / spread)

@@ -26,81 +26,83 @@ SMOOTH = 0.75
 """A column of whole numbers is a quantity where values next to each other agree this much of the way."""
 
 
-class Crossing(NamedTuple):
-    """A column whose values lie on both sides of folds."""
+class GroupLike(NamedTuple):
+    """A column whose rows of one value agree in the target, although no role says why."""
 
     name: str
     codes: np.ndarray
-    exposed: np.ndarray
+    """int64 (n,), -1 where a row has no value."""
     agreement: Resemblance
 
 
-def unnamed_crossings(
-    samples: Samples,
-    target: np.ndarray,
-    splits: Sequence[Split],
-    *,
-    ignore: Collection[str] = (),
-    seed: int = 0,
-) -> list[Crossing]:
-    """Group-like columns that cross folds, and whose rows agree in the target more than chance allows.
+def group_like_columns(
+    samples: Samples, target: np.ndarray, *, ignore: Collection[str] = (), seed: int = 0
+) -> list[GroupLike]:
+    """Columns that look like groups, and whose rows agree in the target more than chance allows.
 
-    Each value's rows are then no independent evidence: a model may know the photo next to the one it is judged on.
+    Identifiers and dates hold digits, and categories seldom do; of whole numbers those are left out that measure
+    rather than name, see `SMOOTH`. What the classes themselves determine is an alias of the target.
 
     Args:
         samples: the training rows, n.
         target: (n, k) as encoded by `TargetCodec`.
-        splits: rows that train and rows that are judged.
         ignore: columns with another role: id, target, folds, groups that the recipe names.
         seed: decides the shuffles that chance is measured by.
-
-    Returns:
-        The worst first: much agreement, many rows.
     """
-    found: list[Crossing] = []
-    judged = judged_rows(splits)
+    labels = np.unique(target, axis=0, return_inverse=True)[1].reshape(-1)
+    found = []
     for name in map(str, samples.frame.columns):
-        if name in ignore or not is_group_like(samples.frame[name], target):
+        column = samples.frame[name]
+        if name in ignore or not _names_things(column):
             continue
-        codes = codes_of(samples.frame[name])
-        exposed = exposed_rows(codes, splits)
-        if exposed.sum() < max(ENOUGH_ROWS, 0.01 * len(judged)):
+        codes = codes_of(column)
+        if _follows_from(codes, labels) or (_counts_something(column) and _is_smooth(column, target)):
             continue
-        agreement = resemblance(codes, target, seed)
+        agreement = resemblance(codes, target, seed, at_least=MEANINGFUL)
         if agreement.agreement >= MEANINGFUL and agreement.z >= CERTAIN:
-            found.append(Crossing(name, codes, exposed, agreement))
-    return sorted(found, key=lambda crossing: -crossing.agreement.agreement * crossing.exposed.mean())
+            found.append(GroupLike(name, codes, agreement))
+    return found
 
 
-def unnamed_findings(samples: Samples, crossings: Sequence[Crossing], splits: Sequence[Split]) -> list[Finding]:
-    """One warning for each column; one that only refines another is named with it."""
-    judged = len(judged_rows(splits))
-    return [_finding(samples, *family, judged=judged) for family in _families(crossings)]
+def unnamed_groups(samples: Samples, columns: Sequence[GroupLike], splits: Sequence[Split]) -> list[Finding]:
+    """Group-like columns whose values lie in several folds, the worst first.
 
+    Each value's rows are no independent evidence: a model may know the photo next to the one it is judged on. A column
+    that only refines another is named with it.
 
-def is_group_like(column: pd.Series, target: np.ndarray) -> bool:
-    """Whether a column names things that have several rows each, by its values alone.
-
-    Identifiers and dates hold digits, and categories seldom do; of whole numbers those are left out that measure
-    rather than name, see `SMOOTH`. What the target itself determines is an alias of the class, no group.
+    Args:
+        samples: the training rows, n.
+        columns: from `group_like_columns`.
+        splits: rows that train and rows that are judged.
     """
+    judged = len(judged_rows(splits))
+    exposed = {one.name: exposed_rows(one.codes, splits) for one in columns}
+    torn = [one for one in columns if exposed[one.name].sum() >= max(ENOUGH_ROWS, 0.01 * judged)]
+    torn.sort(key=lambda one: -one.agreement.agreement * exposed[one.name].mean())
+    return [_finding(samples, one, covered, exposed[one.name], judged) for one, covered in _families(torn)]
+
+
+def _names_things(column: pd.Series) -> bool:
+    """Whether a column may name things that have several rows each: not too few, not nearly one for each row."""
+    if kind_of(column) in ("float", "bool"):
+        return False
     rows, distinct = int(column.notna().sum()), column.nunique()
-    if kind_of(column) in ("float", "bool") or not FEWEST_VALUES <= distinct < 0.995 * rows:
+    if not FEWEST_VALUES <= distinct < 0.995 * rows:
         return False
-    codes = codes_of(column)
-    if _follows_from(codes, target):
-        return False
-    if kind_of(column) == "text":
-        return _mostly_numbered(column) or rows / distinct <= FEW_ROWS
-    return _says_id(str(column.name)) or not _is_smooth(column, target)
+    return kind_of(column) == "integer" or _mostly_numbered(column) or rows / distinct <= FEW_ROWS
 
 
-def _follows_from(codes: np.ndarray, target: np.ndarray) -> bool:
+def _counts_something(column: pd.Series) -> bool:
+    return kind_of(column) == "integer" and not _says_id(str(column.name))
+
+
+def _follows_from(codes: np.ndarray, labels: np.ndarray) -> bool:
     """Whether every class has one value; a regression's many different targets say nothing of that kind."""
-    labels, own = np.unique(target, axis=0, return_inverse=True)
-    if len(labels) > len(target) / 3:
+    classes = int(labels.max()) + 1
+    if classes > len(labels) / 3:
         return False
-    return len(np.unique(np.stack([own.reshape(-1), codes]), axis=1).T) == len(labels)
+    pairs = np.unique(labels * (int(codes.max()) + 2) + codes + 1)
+    return len(pairs) == classes
 
 
 def _mostly_numbered(column: pd.Series) -> bool:
@@ -121,15 +123,15 @@ def _is_smooth(column: pd.Series, target: np.ndarray) -> bool:
     return bool(intraclass_correlation(ranks // 2, values) >= SMOOTH * alone)
 
 
-def _families(found: Sequence[Crossing]) -> list[tuple[Crossing, list[str]]]:
+def _families(found: Sequence[GroupLike]) -> list[tuple[GroupLike, list[str]]]:
     """Each crossing with the names of finer ones that it covers: keeping its values together keeps theirs."""
-    families: list[tuple[Crossing, list[str]]] = []
-    for crossing in sorted(found, key=lambda one: int(one.codes.max())):
-        coarser = next((family for family in families if _nested(crossing.codes, family[0].codes)), None)
+    families: list[tuple[GroupLike, list[str]]] = []
+    for one in sorted(found, key=lambda one: int(one.codes.max())):
+        coarser = next((family for family in families if _nested(one.codes, family[0].codes)), None)
         if coarser is None:
-            families.append((crossing, []))
+            families.append((one, []))
         else:
-            coarser[1].append(crossing.name)
+            coarser[1].append(one.name)
     return sorted(families, key=lambda family: found.index(family[0]))
 
 
@@ -139,8 +141,8 @@ def _nested(fine: np.ndarray, coarse: np.ndarray) -> bool:
     return pairs.shape[1] == len(np.unique(fine[known]))
 
 
-def _finding(samples: Samples, crossing: Crossing, covered: list[str], judged: int) -> Finding:
-    name, codes, exposed, agreement = crossing
+def _finding(samples: Samples, one: GroupLike, covered: list[str], exposed: np.ndarray, judged: int) -> Finding:
+    name, codes, agreement = one
     rows = np.flatnonzero(exposed)
     rows = rows[np.argsort(codes[rows], kind="stable")]
     values = samples.frame[name]
