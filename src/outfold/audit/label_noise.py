@@ -14,6 +14,8 @@ FAR = 6.0
 BINS, ROWS_A_BIN = 10, 30
 """Residuals are compared with those of rows with a similar prediction."""
 FEWEST_ROWS = 20
+CONFIDENT = 0.5
+"""Only labels whose probability is lower by this than the suggested one's are shown: a weak model doubts everything."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ def label_noise(
         prediction: (m, k).
         rows: int (m,), which of the samples they are; all, in order, when not given.
     """
-    candidates = label_candidates(target, prediction, codec.kind)
+    least = 0 if codec.kind == "regression" else CONFIDENT
+    candidates = [one for one in label_candidates(target, prediction, codec.kind) if one.strength >= least]
     if not candidates:
         return []
     rows = np.arange(len(target)) if rows is None else rows
