@@ -366,7 +366,7 @@ def test_the_json_schema_knows_every_short_form() -> None:
     for (model, key), forms in SHORT_FORMS.items():
         for name in ("Member", "TrainStage") if model == "TrainSettings" else (model,):
             assert all(form in definitions[name]["properties"][key]["anyOf"] for form in forms)
-    modules = [sys.modules[f"outfold.settings.{name}"] for name in ("data", "train", "recipe")]
+    modules = [sys.modules[f"outfold.settings.{name}"] for name in ("data", "duplicates", "train", "recipe")]
     models = {
         m for module in modules for m in vars(module).values() if isinstance(m, type) and hasattr(m, "model_fields")
     }

@@ -19,6 +19,8 @@ def require_files(recipe: Recipe, root: Path) -> None:
         named.append((recipe.data.test.table, "data.test"))
     if recipe.folds.file is not None:
         named.append((recipe.folds.file, "folds.file"))
+    if recipe.duplicates is not None and recipe.duplicates.decisions is not None:
+        named.append((recipe.duplicates.decisions, "duplicates.decisions"))
     for name, key in named:
         if not (root / name).is_file():
             raise RecipeError(

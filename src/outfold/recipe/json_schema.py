@@ -11,6 +11,8 @@ SHORT_FORMS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("Task", "target"): [{"type": "string"}],
     ("Folds", "group"): [{"type": "string"}],
     ("Folds", "stratify"): [{"type": "string"}],
+    ("Folds", "cut"): [{"$ref": "#/$defs/Cut"}],
+    ("Duplicates", "weights"): [{"type": "string"}],
     ("Predict", "tta"): [{"enum": sorted(TTA_SETS)}],
     ("TrainSettings", "weights"): [{"type": "string"}],
 }

@@ -7,6 +7,7 @@ from outfold.report.document import asset, document, script_element
 from outfold.report.html import Html, tag
 from outfold.report.layout import Section
 from outfold.report.loading import Artefacts, load_artefacts
+from outfold.report.sections.audit import audit
 from outfold.report.sections.classes import classes
 from outfold.report.sections.data import data
 from outfold.report.sections.headline import headline
@@ -52,6 +53,7 @@ def sections(run: Artefacts, root: Path) -> list[Section]:
     """The parts of the page that have something to say, in reading order."""
     parts = (
         scores(run),
+        audit(run),
         training(run),
         classes(run),
         labels(run),

@@ -135,7 +135,7 @@ class Folds(Spec):
     method: Literal["greedy", "balanced"] = "balanced"
     """How a search deals groups out: scikit-learn's greedy rule, or local search from many starts."""
     weights: dict[str, float] = {}
-    """Weights of the columns in a search's objective; `rows` (fold sizes) and `group_size` can be weighted too."""
+    """Weights of the columns in a search's objective; `fold_size` and `group_size` can be weighted too."""
     time: str | None = None
     """Column of dates or numbers: rows are cut into k + 1 blocks by time, and each block is predicted by models that
     trained on earlier ones only. The first block is never predicted."""
@@ -150,7 +150,8 @@ class Folds(Spec):
     only: tuple[int, ...] | None = Field(None, min_length=1)
     """Train and score only these folds, e.g. [0] for a quick look or a single hold-out; all when not given."""
     duplicates: Literal["group", "ignore"] = "group"
-    """Rows with byte-identical files share a fold (`group`), or are treated as unrelated."""
+    """Rows with byte-identical files share a fold (`group`), or are treated as unrelated; so are rows with nearly equal
+    files, where the recipe's `duplicates` looks for them."""
 
     @model_validator(mode="before")
     @classmethod

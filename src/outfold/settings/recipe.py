@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from outfold.settings.base import Spec
 from outfold.settings.data import Data, Folds, Task
+from outfold.settings.duplicates import Duplicates
 from outfold.settings.train import Name, TrainSettings, TrainStage
 
 
@@ -35,6 +36,8 @@ class Recipe(Spec):
     data: Data
     task: Task
     folds: Folds = Folds()
+    duplicates: Duplicates | None = None
+    """Look for near-duplicates before the folds are made; only byte-identical files are known without."""
     stages: dict[Name, Stage] = Field(min_length=1)
     profiles: dict[str, dict[str, Any]] = {}
     """Named sets of overrides, e.g. `small: {stages.fit.view.size: 160}`; chosen by `--profile`."""
@@ -60,6 +63,16 @@ class Recipe(Spec):
                 raise ValueError(f"{place}: a regression has no classes to balance; remove `balance`")
             if self.data.weight is not None and settings.mix is not None:
                 raise ValueError(f"{place}: mixed samples have no weight of their own; use `mix` or `data.weight`")
+        return self
+
+    @model_validator(mode="after")
+    def _duplicates_have_photos_and_an_effect(self) -> "Recipe":
+        if self.duplicates is None:
+            return self
+        if self.data.image is None and all(source.image is None for source in self.data.train):
+            raise ValueError("`duplicates` compares photos, but the recipe does not say where they are: set data.image")
+        if self.folds.duplicates == "ignore" and self.duplicates.action != "drop":
+            raise ValueError("`folds.duplicates: ignore` leaves nothing for `duplicates` to do; remove one of the two")
         return self
 
     def members(self) -> Iterator[tuple[str, str, TrainSettings]]:
