@@ -1,0 +1,144 @@
+"""Recall and precision of the search for near-duplicates, with copies planted among real photos.
+
+    uv run python benchmarks/planted_duplicates.py [--ham FOLDER] [--photos 0] [--copies 100] [--sheet FOLDER]
+
+Of each kind of copy 100 are planted, each from another photo, among the 2,624 solar-cell photos of the demo, or with
+`--ham` among the photos of a folder with HAM10000's labels.csv (file, image_id, lesion_id). The threshold is the
+proposed one. A found pair is right when one is the planted copy of the other; pairs of one lesion are neither right nor
+wrong. For HAM10000 it also says how many pairs of one lesion are found, and how many lesions with several photos are
+torn by random folds and by folds that keep the found groups together. `--sheet` writes pictures of the false pairs.
+"""
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from outfold.data.folds import make_folds
+from outfold.data.media import decode_image
+from outfold.data.table import Samples
+from outfold.demo import load_cells
+from outfold.duplicates.copies import COPIES
+from outfold.duplicates.find import Duplicates, Items, find_duplicates
+from outfold.duplicates.fingerprint import photo_fingerprint
+from outfold.duplicates.outcome import summary
+from outfold.settings.data import Folds
+from outfold.settings.duplicates import Duplicates as Settings
+
+
+def photos_of(ham: Path | None) -> tuple[list[Path], np.ndarray]:
+    """The photos and the group of each: the lesion, or the photo itself."""
+    if ham is None:
+        return list(load_cells()["file"]), np.arange(len(load_cells()))
+    table = pd.read_csv(ham / "labels.csv")
+    return [ham / name for name in table["file"]], pd.factorize(table["lesion_id"])[0]
+
+
+def plant(paths: list[Path], each: int, folder: Path, seed: int = 0) -> tuple[list[Path], np.ndarray, np.ndarray]:
+    """Write copies as PNG; returns their files, the photos they were made from, and their kinds."""
+    rng = np.random.default_rng(seed)
+    originals = rng.choice(len(paths), each * len(COPIES), replace=False)
+    kinds = np.repeat(list(COPIES), each)
+    files = []
+    for number, (row, kind) in enumerate(zip(originals, kinds, strict=True)):
+        copy = COPIES[str(kind)](decode_image(paths[row]), rng)
+        files.append(folder / f"{kind}{number:05d}.png")
+        cv2.imwrite(str(files[-1]), copy[:, :, ::-1])
+    return files, originals, kinds
+
+
+def items_from(paths: list[Path]) -> Items:
+    """Rows without labels."""
+    n = len(paths)
+    ids = np.array([f"{row}-{path.stem}" for row, path in enumerate(paths)], dtype=object)
+    return Items(ids, np.full(n, "table.csv", object), np.zeros(n, bool), tuple(paths), (None,) * n, tuple(ids))
+
+
+def report(found: Duplicates, n: int, originals: np.ndarray, kinds: np.ndarray, groups: np.ndarray) -> pd.DataFrame:
+    """Print recall by kind and precision; returns the false pairs."""
+    pairs = found.pairs
+    first, second = pairs["first_row"].to_numpy(), pairs["second_row"].to_numpy()
+    origin = np.concatenate([np.arange(n), originals])
+    planted = (second >= n) & (origin[first] == origin[second])
+    there = np.isin(np.arange(len(originals)) + n, second[planted])
+    for kind in COPIES:
+        print(f"  {kind:13} recall {there[kinds == kind].mean():.3f}")
+    akin = groups[origin[first]] == groups[origin[second]]
+    false = ~planted & ~akin
+    print(f"  all kinds     recall {there.mean():.3f}")
+    print(f"  precision {planted.sum() / max(planted.sum() + false.sum(), 1):.4f}: {false.sum()} false pairs")
+    return pairs[false]
+
+
+def lesions(found: Duplicates, n: int, groups: np.ndarray) -> None:
+    """Print how many pairs of one lesion were found, and how many lesions folds tear."""
+    pairs = found.pairs
+    inside = (pairs["second_row"] < n).to_numpy()
+    first, second = pairs["first_row"].to_numpy()[inside], pairs["second_row"].to_numpy()[inside]
+    sizes = np.bincount(groups)
+    there = int((sizes * (sizes - 1) // 2).sum())
+    print(f"  pairs of one lesion: {int((groups[first] == groups[second]).sum()):,} of {there:,} found")
+    frame = pd.DataFrame({"found": found.groups[:n]})
+    samples = Samples(frame, np.arange(n).astype(str).astype(object), None, "id")
+    for name, columns in (("random folds", ()), ("folds by found groups", ("found",))):
+        fold = make_folds(Folds(k=5, group=columns), samples).fold
+        torn = pd.Series(fold).groupby(groups).nunique() > 1
+        print(
+            f"  {name}: {torn.sum() / (sizes > 1).sum():.1%} of {(sizes > 1).sum():,} lesions with several photos torn"
+        )
+
+
+def write_sheet(false: pd.DataFrame, paths: tuple[Path, ...], place: Path, most: int = 24) -> None:
+    """False pairs side by side, the most similar first."""
+    rows = []
+    for pair in false.nlargest(most, "similarity").itertuples():
+        sides = [cv2.resize(decode_image(paths[row]), (150, 150)) for row in (pair.first_row, pair.second_row)]
+        picture = np.hstack([*sides, np.full((150, 10, 3), 255, np.uint8)])
+        rows.append(cv2.putText(picture, f"{pair.similarity:.3f}", (4, 14), 0, 0.45, (255, 255, 0)))
+    if rows:
+        rows += [np.full_like(rows[0], 255)] * (-len(rows) % 4)
+        sheet = np.vstack([np.hstack(rows[start : start + 4]) for start in range(0, len(rows), 4)])
+        cv2.imwrite(str(place), sheet[:, :, ::-1])
+
+
+def main() -> None:
+    """Plant, search, report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ham", type=Path, help="folder of HAM10000")
+    parser.add_argument("--photos", type=int, default=0, help="only this many photos, drawn at random")
+    parser.add_argument("--copies", type=int, default=100, help="copies of each kind")
+    parser.add_argument("--sheet", type=Path, help="picture file for the false pairs")
+    arguments = parser.parse_args()
+    paths, groups = photos_of(arguments.ham)
+    if arguments.photos:
+        kept = np.sort(np.random.default_rng(1).choice(len(paths), arguments.photos, replace=False))
+        paths, groups = [paths[row] for row in kept], groups[kept]
+    settings = Settings()
+    with tempfile.TemporaryDirectory() as place:
+        files, originals, kinds = plant(paths, arguments.copies, Path(place))
+        items = items_from(paths + files)
+        started = time.perf_counter()
+        steps: dict[str, float] = {}
+
+        def emit(event: dict) -> None:
+            steps[event["what"]] = time.perf_counter() - started
+
+        fingerprint = photo_fingerprint(settings.backbone, settings.weights, settings.size)
+        found = find_duplicates(items, settings, fingerprint, workers=2, emit=emit)
+        print(f"{len(paths):,} photos, {len(files)} copies planted, {time.perf_counter() - started:.0f} s")
+        print("  finished after: " + ", ".join(f"{what} {seconds:.0f} s" for what, seconds in steps.items()))
+        for line in summary(found):
+            print(f"  {line}")
+        false = report(found, len(paths), originals, kinds, groups)
+        if arguments.ham is not None:
+            lesions(found, len(paths), groups)
+        if arguments.sheet is not None:
+            write_sheet(false, items.paths, arguments.sheet)
+
+
+if __name__ == "__main__":
+    main()
