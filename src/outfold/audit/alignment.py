@@ -12,6 +12,11 @@ from outfold.settings.data import TaskKind
 
 BETTER = 0.1
 """How much better moved columns must fit, on average, before another order of columns is claimed."""
+ERRORS, ERRORS_OF_SUMS = 4.0, 2.5
+"""The same in standard errors of a correlation, 1 / sqrt(n): for classes, and for the targets of a regression, whose
+predictions share their errors where they are sums and parts, so that less is certain already."""
+PARTS = 5
+"""Into so many parts the rows are dealt; each by itself must claim the same order."""
 MOST_COLUMNS = 10
 """Sums are looked for among no more target columns than this: their number doubles with each."""
 EXACT = 1e-3
@@ -48,11 +53,15 @@ def misaligned_columns(
         return []
     fit = _fit(target[:, use].astype(np.float64), prediction[:, use].astype(np.float64), kind)
     columns, best = linear_sum_assignment(fit, maximize=True)
-    moved = columns[best != columns]
+    moved = np.flatnonzero(best != columns)
     if not len(moved):
         return []
     own, other = fit[moved, moved], fit[moved, best[moved]]
-    if (other - own).mean() < BETTER:
+    errors = ERRORS_OF_SUMS if kind == "regression" else ERRORS
+    if (other - own).mean() < max(BETTER, errors / np.sqrt(len(target))):
+        return []
+    place = np.searchsorted(moved, best[moved])  # a pairing moves columns among themselves
+    if not _in_every_part(target[:, use[moved]], prediction[:, use[moved]], kind, place):
         return []
     pairs = [
         f"`{outputs[use[place]]}` goes with `{outputs[use[best[place]]]}` (fit {better:.2f}, with its own {here:.2f})"
@@ -72,6 +81,17 @@ def _fit(target: np.ndarray, prediction: np.ndarray, kind: TaskKind) -> np.ndarr
         return correlation
     error = ((prediction[:, :, None] - target[:, None, :]) ** 2).mean(axis=0)
     return (correlation + np.clip(1 - error / target.var(axis=0), -1, 1)) / 2
+
+
+def _in_every_part(target: np.ndarray, prediction: np.ndarray, kind: TaskKind, pairing: np.ndarray) -> bool:
+    """Whether each part of the rows by itself pairs columns in this way: noise does not repeat itself."""
+    for part in range(PARTS):
+        truth, guess = (values[part::PARTS].astype(np.float64) for values in (target, prediction))
+        if (np.ptp(truth, axis=0) == 0).any() or (np.ptp(guess, axis=0) == 0).any():
+            return False
+        if not np.array_equal(linear_sum_assignment(_fit(truth, guess, kind), maximize=True)[1], pairing):
+            return False
+    return True
 
 
 def identities(target: np.ndarray) -> list[Identity]:

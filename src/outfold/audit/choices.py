@@ -11,6 +11,8 @@ from outfold.data.findings import Finding, count, listed
 EVEN = 1.1
 """Classes are balanced already where the largest has no more than so many times the rows of the smallest."""
 GROUPS_A_FOLD = 3
+UNEVEN = 0.2
+"""Folds whose imbalance is below this are even enough: a tenth of a fold's rows would have to change their stratum."""
 
 
 def balance_findings(
@@ -95,10 +97,10 @@ def imbalance_findings(given: float, reference_random: float, reference_best: fl
         reference_best: imbalance of the best folds known.
     """
     reachable = reference_random if reference_best is None else reference_best
-    if given < 0.9 * reference_random or reachable > 0.7 * given:
+    if given < max(UNEVEN, 0.9 * reference_random) or reachable > 0.7 * given:
         return []
     what = "the folds are no more even than random ones"
-    impact = f"imbalance {given:.3f}; random folds {reference_random:.3f} (median), {reachable:.3f} can be reached"
+    impact = f"imbalance of strata {given:.3f}; random folds {reference_random:.3f}, {reachable:.3f} can be reached"
     fix = "search folds (folds.search), or make them anew with folds.stratify"
     return [Finding("warning", what, (), fix, "folds-no-better-than-chance", impact)]
 

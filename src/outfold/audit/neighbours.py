@@ -46,7 +46,10 @@ def closeness(
     rng = np.random.default_rng(seed)
     observed = _mean_step(values[order], pairs)
     chance = np.array([_mean_step(values[_shuffled(order, classes, rng)], pairs) for _ in range(PERMUTATIONS)])
-    return float(1 - observed / chance.mean()), float((chance.mean() - observed) / max(chance.std(), 1e-12))
+    usual = float(chance.mean())
+    if usual == 0:
+        return float("nan"), float("nan")
+    return 1 - observed / usual, (usual - observed) / max(float(chance.std()), 1e-12)
 
 
 def neighbour_findings(

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from outfold.audit import Known, audit_dataset, audit_outcome, by_level, leaks, read_file_facts
+from outfold.audit import Known, audit_dataset, audit_outcome, by_level, leaks, read_file_facts, splits_of
+from outfold.audit.crossings import exposed_rows
 from outfold.data.dataset import Dataset, Rows
 from outfold.data.findings import Finding, count, places_of
 from outfold.data.folds import FoldTable, link_groups, make_folds, read_folds
@@ -82,9 +83,15 @@ def audit_finished(context: Context, result: Result) -> list[Finding]:
 
 
 def _lineage_findings(recipe: Recipe, dataset: Dataset, folder: Path | None) -> list[Finding]:
-    """Models that are judged on rows that they, or the weights they started from, have seen."""
-    ids, groups = map(str, dataset.train.samples.ids), dataset.folds.groups
-    related = {} if groups is None else {"group": dict(zip(ids, groups.tolist(), strict=True))}
+    """Models that are judged on rows that they, or the weights they started from, have seen.
+
+    Rows whose group the folds themselves tear apart count alone: the audit of the folds has told of them.
+    """
+    ids, groups = dataset.train.samples.ids, dataset.folds.groups
+    related: dict[str, dict[str, object]] = {}
+    if groups is not None:
+        whole = ~exposed_rows(groups, splits_of(dataset.folds))
+        related["group"] = dict(zip(map(str, ids[whole]), groups[whole].tolist(), strict=True))
     return leaks(lineage(recipe, dataset, folder), related)
 
 
