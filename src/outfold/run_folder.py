@@ -57,6 +57,10 @@ def finite(event: dict[str, Any]) -> dict[str, Any]:
     return {key: None if isinstance(value, float) and not isfinite(value) else value for key, value in event.items()}
 
 
+TICKS = ("work", "photos", "duplicates", "folds")
+"""Events that only move a bar."""
+
+
 class EventLog:
     """Appends events to log.jsonl, one a line, with the time in seconds since 1970; progress ticks are left out."""
 
@@ -69,7 +73,7 @@ class EventLog:
 
     def __call__(self, event: dict[str, Any]) -> None:
         """Write one event."""
-        if event["event"] in ("work", "photos"):
+        if event["event"] in TICKS:
             return
         try:
             self._file.write(json.dumps({"time": round(time.time(), 3), **finite(event)}, default=str) + "\n")

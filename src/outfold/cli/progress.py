@@ -41,7 +41,7 @@ class Display:
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
-        self.photos: dict[str, TaskID] = {}
+        self.before: dict[str, TaskID] = {}
         self.all: TaskID | None = None
         self.finished = 0.0
 
@@ -56,16 +56,30 @@ class Display:
         self.progress.console.print(Text(text), soft_wrap=True)
 
     def _photos(self, event: dict[str, Any]) -> None:
-        name = event["table"]
-        if name not in self.photos:
-            self.photos[name] = self.progress.add_task(f"photos of the {name} table", total=event["total"])
-        self.progress.update(self.photos[name], completed=event["done"])
+        self._bar(f"photos of the {event['table']} table", event)
+
+    def _bar(self, title: str, event: dict[str, Any], key: str | None = None) -> None:
+        """Move one of the bars of what comes before training; `key` names a bar whose title changes."""
+        name = key or title
+        if name not in self.before:
+            self.before[name] = self.progress.add_task(title, total=event["total"])
+        self.progress.update(self.before[name], completed=event["done"], description=title)
 
     def _dropped(self, event: dict[str, Any]) -> None:
-        self.line(f"left out {event['rows']} rows of the {event['table']} table: their media cannot be used")
+        self.line(f"left out {event['rows']} rows of the {event['table']} table: {event['why']}")
+
+    def _duplicates(self, event: dict[str, Any]) -> None:
+        self._bar(f"duplicates: {event['what']}", event)
+
+    def _folds(self, event: dict[str, Any]) -> None:
+        self._bar(f"folds: best imbalance {event['best']:.4f}", event, key="folds")
+
+    def _duplicates_found(self, event: dict[str, Any]) -> None:
+        for text in (*event["lines"], *(f"wrote {path}" for path in event["files"])):
+            self.line(text)
 
     def _planned(self, event: dict[str, Any]) -> None:
-        for task in self.photos.values():
+        for task in self.before.values():
             self.progress.remove_task(task)
         done = f", {event['done']} of them done before" if event["done"] else ""
         self.line(f"{event['jobs']} jobs{done}")

@@ -48,6 +48,11 @@ class Rows:
     def __len__(self) -> int:
         return len(self.samples)
 
+    def take(self, rows: np.ndarray) -> "Rows":
+        """Some rows, int64 (m,), in that order."""
+        photos = {key: Photos(part.cache, part.rows[rows]) for key, part in self.photos.items()}
+        return Rows(self.samples.take(rows), photos, tuple(self.content[row] for row in rows if self.content))
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -62,8 +67,11 @@ class Dataset:
         weight: float32 (n, 1) sample weights, or None.
         folds: the fold of each training row.
         held_out: the folds that are held out in turn: all that can be, unless the recipe asks for some only.
-        dropped: (id, reason) of rows left out because of their media.
+        dropped: (id, reason) of rows left out because of their media, or as copies of others.
         warnings: sentences for the report.
+        copies: int64 (n,), training rows that are copies of one photo share a number, also with test rows; None where
+            near-duplicates were not looked for.
+        test_copies: int64 (m,), the same of the test rows.
     """
 
     root: Path
@@ -76,6 +84,8 @@ class Dataset:
     held_out: tuple[int, ...]
     dropped: Sequence[tuple[str, str]] = ()
     warnings: Sequence[str] = ()
+    copies: np.ndarray | None = None
+    test_copies: np.ndarray | None = None
 
     @property
     def scored_rows(self) -> np.ndarray:

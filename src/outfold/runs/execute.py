@@ -11,12 +11,16 @@ import cv2
 
 from outfold.data.findings import LEVELS
 from outfold.data.folds import write_folds
+from outfold.duplicates.find import Duplicates
+from outfold.duplicates.outcome import summary as found_lines
 from outfold.errors import OutfoldError
 from outfold.files import read_json, write_json, write_text
 from outfold.recipe.load import dump_recipe
 from outfold.report import write_report
 from outfold.run_folder import AUDIT, FOLDS, RECIPE, SUMMARY, TARGET, EventLog, locked
 from outfold.runs.audit import audit_finished
+from outfold.runs.duplicates import FOLDER as DUPLICATES
+from outfold.runs.duplicates import write_found
 from outfold.runs.plan import plan
 from outfold.runs.prepare import load_dataset
 from outfold.runs.summary import data_summary, environment_summary, stage_summary, write_tables
@@ -64,13 +68,15 @@ def execute(
         tell({"event": "started", "recipe": recipe.name, "folder": str(folder), "pid": os.getpid()})
         head = {"recipe": recipe.name, "task": recipe.task.kind, "metric": recipe.task.metric}
         try:
+            found: list[Duplicates] = []
             compute = Compute(choose_device(device), workers or default_workers(), tell)
             validate(recipe, root)
-            context = Context(recipe, load_dataset(recipe, root, compute), folder, compute)
+            context = Context(recipe, load_dataset(recipe, root, compute, keep=found.append), folder, compute)
             todo = [job for job in plan(context) if not context.is_done(job)]
             # Only now, for what the folder holds of an earlier run stays its outcome until this one has a plan.
             write_text(folder / RECIPE, dump_recipe(recipe))
             write_json(folder / SUMMARY, head | {"status": "running"})
+            _note_duplicates(recipe, found, folder, tell)
             summary = head | _run(todo, context)
         except BaseException as error:
             reason = error.problem if isinstance(error, OutfoldError) else f"{type(error).__name__}: {error}"
@@ -125,6 +131,14 @@ def _run_stage(name: str, jobs: Sequence[Job], context: Context) -> None:
         kind.perform(job, stage, context)
         context.compute.emit({"event": "job_done", "job": job.title, "megapixels": job.work})
     context.results[name] = kind.collect(name, stage, context)
+
+
+def _note_duplicates(recipe: Recipe, found: Sequence[Duplicates], folder: Path, emit: Emit) -> None:
+    """Write down the near-duplicates that were found, and say how many there are and where to look at them."""
+    for duplicates in found:
+        assert recipe.duplicates is not None  # they were looked for
+        written = [str(path) for path in write_found(folder / DUPLICATES, duplicates, recipe.duplicates)]
+        emit({"event": "duplicates_found", "lines": list(found_lines(duplicates)), "files": written})
 
 
 def _note_failure(folder: Path, head: dict[str, Any], reason: str, emit: Emit) -> None:

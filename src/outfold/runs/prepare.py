@@ -1,5 +1,7 @@
 """From a recipe and a data root to a loaded dataset: tables, targets, photos in the cache, folds."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,9 @@ from outfold.data.label_checks import class_findings, class_members, fold_findin
 from outfold.data.rows import name_rows
 from outfold.data.table import Samples, load_samples
 from outfold.data.targets import TargetCodec
+from outfold.duplicates.find import Duplicates
 from outfold.errors import RecipeError
+from outfold.runs.duplicates import sift_copies
 from outfold.settings.data import Folds
 from outfold.settings.recipe import Recipe
 from outfold.settings.train import TrainSettings
@@ -21,14 +25,17 @@ from outfold.stages.inputs import photo_key, photo_side
 from outfold.views.image import prepare
 
 
-def load_dataset(recipe: Recipe, root: Path, compute: Compute) -> Dataset:
-    """Read tables and photos, encode targets and make the folds.
+def load_dataset(
+    recipe: Recipe, root: Path, compute: Compute, *, keep: Callable[[Duplicates], None] = lambda found: None
+) -> Dataset:
+    """Read tables and photos, look for near-duplicates, encode targets and make the folds.
 
     Args:
         recipe: the effective recipe.
         root: folder that tables and media lie in.
         compute: its threads decode photos; is told {"event": "photos", "done", "total", "table"} and
             {"event": "dropped", ...}.
+        keep: is given the near-duplicates that were found, where the recipe looks for them.
 
     Raises:
         DataError, MediaError: a table, label, fold or photo is not usable.
@@ -36,22 +43,49 @@ def load_dataset(recipe: Recipe, root: Path, compute: Compute) -> Dataset:
     samples = load_samples(recipe.data, root)
     TargetCodec.fit(recipe.task, samples.frame)  # a table that cannot work says so before any photo is read
     if recipe.folds.file is None:  # which may be for the rows that are left once bad photos are dropped
-        make_folds(recipe.folds, samples, root=root)
+        make_folds(_quick(recipe.folds), samples, root=root)
     train, dropped = load_rows(recipe, samples, "train", compute)
     test = None
     if recipe.data.test is not None:
         test, dropped_test = load_rows(recipe, load_samples(recipe.data, root, test=True), "test", compute)
         dropped += dropped_test
+    sifted = sift_copies(recipe, train, test, root, compute, keep)
+    train, dropped = sifted.train, [*dropped, *sifted.dropped]
     frame = train.samples.frame
     codec = TargetCodec.fit(recipe.task, frame)
     weight = None
     if recipe.data.weight is not None:
         weight = frame[recipe.data.weight].to_numpy(np.float32)[:, None]
     gone = [name for name, _ in dropped]
-    folds = make_folds(recipe.folds, train.samples, content_keys=train.content or None, root=root, dropped=gone)
+    folds = make_folds(
+        recipe.folds,
+        train.samples,
+        content_keys=train.content or None,
+        copies=sifted.copies,
+        root=root,
+        dropped=gone,
+        progress=lambda done, total, best: compute.emit({"event": "folds", "done": done, "total": total, "best": best}),
+    )
     target, held_out = codec.encode(frame), chosen_folds(recipe.folds, folds)
-    warnings = data_warnings(recipe, Dataset(root, train, test, codec, target, weight, folds, held_out))
-    return Dataset(root, train, test, codec, target, weight, folds, held_out, dropped, warnings)
+    dataset = Dataset(
+        root,
+        train,
+        test,
+        codec,
+        target,
+        weight,
+        folds,
+        held_out,
+        dropped,
+        copies=sifted.copies,
+        test_copies=sifted.test_copies,
+    )
+    return replace(dataset, warnings=data_warnings(recipe, dataset))
+
+
+def _quick(folds: Folds) -> Folds:
+    """The same folds without a long search, to see whether they can be made at all."""
+    return folds if folds.search is None else folds.model_copy(update={"search": 1})
 
 
 def data_warnings(recipe: Recipe, dataset: Dataset) -> list[str]:
@@ -96,7 +130,8 @@ def load_rows(recipe: Recipe, samples: Samples, table: str, compute: Compute) ->
     kept = np.array([row for row in range(len(samples)) if row not in bad], dtype=np.int64)
     dropped = [(str(samples.ids[row]), reason) for row, reason in sorted(bad.items())]
     if dropped:
-        compute.emit({"event": "dropped", "table": table, "rows": len(dropped), "first": dropped[:10]})
+        why = "their media cannot be used"
+        compute.emit({"event": "dropped", "table": table, "rows": len(dropped), "why": why, "first": dropped[:10]})
     content = next(iter(caches.values())).content_keys
     photos = {key: Photos(cache, kept) for key, cache in caches.items()}
     return Rows(samples.take(kept), photos, tuple(content[row] for row in kept)), dropped

@@ -1,6 +1,6 @@
 """The folds a recipe asks for: made from groups and strata, or brought by the user."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,8 @@ from outfold.data.table import Samples
 from outfold.errors import DataError
 from outfold.settings.data import Folds
 
+Progress = Callable[[int, int, float], None]
+
 
 def make_folds(
     folds: Folds,
@@ -24,6 +26,7 @@ def make_folds(
     copies: Sequence[object] | np.ndarray | None = None,
     root: Path | None = None,
     dropped: Collection[str] = (),
+    progress: Progress | None = None,
 ) -> FoldTable:
     """The folds that a recipe asks for.
 
@@ -36,6 +39,7 @@ def make_folds(
             -1) links nothing.
         root: where `folds.file` is looked for when it is a relative path.
         dropped: ids that were left out of the samples, and that `folds.file` may still hold.
+        progress: is told how far a search is: seeds tried, seeds in all, the imbalance of the best folds so far.
 
     Raises:
         DataError: a column is missing, rows, groups or a class are too few for k folds, or the user's own folds are

@@ -1,0 +1,111 @@
+"""Near-duplicates in a run: linked to one fold, dropped, or written to a page whose decisions the next run reads."""
+
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+import outfold
+from outfold.errors import DataError
+from outfold.settings.recipe import Recipe
+
+COPIES = {"p003": "c003", "p010": "c010", "p050": "c050"}
+
+
+@pytest.fixture
+def copied(shapes: Path, tmp_path: Path) -> Path:
+    """The photos of `shapes` as smooth scenes, three of them a second time: turned, flipped and recompressed."""
+    root = tmp_path / "data"
+    (root / "images").mkdir(parents=True)
+    generator = np.random.default_rng(0)
+    for path in (shapes / "images").iterdir():
+        scene = cv2.resize(
+            generator.integers(0, 255, (6, 6, 3), dtype=np.uint8), (64, 64), interpolation=cv2.INTER_CUBIC
+        )
+        cv2.imwrite(str(root / "images" / path.name), scene)
+    table = pd.read_csv(shapes / "train.csv")
+    rows = []
+    for original, name in COPIES.items():
+        photo = cv2.rotate(cv2.imread(str(root / "images" / f"{original}.png")), cv2.ROTATE_90_CLOCKWISE)
+        _, packed = cv2.imencode(".jpg", cv2.flip(photo, 1), [cv2.IMWRITE_JPEG_QUALITY, 80])
+        (root / "images" / f"{name}.png").write_bytes(packed.tobytes())
+        rows.append({**table[table["photo"] == original].iloc[0].to_dict(), "photo": name, "site": f"new {name}"})
+    pd.concat([table, pd.DataFrame(rows)]).to_csv(root / "train.csv", index=False)
+    test = pd.read_csv(shapes / "test.csv")
+    test.to_csv(root / "test.csv", index=False)
+    return root
+
+
+@pytest.fixture
+def recipe(tiny_recipe: dict[str, Any]) -> dict[str, Any]:
+    tiny_recipe["stages"]["fit"]["phases"][0]["epochs"] = 1
+    tiny_recipe["folds"] = {"k": 3, "seed": 3}
+    tiny_recipe["duplicates"] = {"backbone": "test_efficientnet", "weights": "none", "size": 64}
+    return tiny_recipe
+
+
+def run(recipe: dict[str, Any], out: Path, data: Path) -> outfold.Run:
+    return outfold.run(Recipe.model_validate(recipe), out, data=data, device="cpu")
+
+
+def pairs_of(folder: Path) -> set[tuple[str, str]]:
+    return set(pd.read_csv(folder / "duplicates" / "pairs.csv")[["first", "second"]].itertuples(index=False, name=None))
+
+
+def test_copies_share_a_fold(recipe: dict[str, Any], copied: Path, tmp_path: Path) -> None:
+    apart = run({**recipe, "duplicates": None}, tmp_path / "apart", copied)
+    linked = run(recipe, tmp_path / "linked", copied)
+    assert pairs_of(linked.path) == set(COPIES.items())
+    folds = {done.path.name: pd.read_csv(done.path / "folds.csv").set_index("id")["fold"] for done in (apart, linked)}
+    assert any(folds["apart"][original] != folds["apart"][name] for original, name in COPIES.items())
+    assert all(folds["linked"][original] == folds["linked"][name] for original, name in COPIES.items())
+
+
+def test_copies_are_dropped_and_counted(recipe: dict[str, Any], copied: Path, tmp_path: Path) -> None:
+    recipe["duplicates"]["action"] = "drop"
+    done = run(recipe, tmp_path / "run", copied)
+    gone = {row["id"]: row["reason"] for row in done.summary["data"]["dropped"]}
+    assert gone == {name: f"a copy of {original}, which stays" for original, name in COPIES.items()}
+    assert not set(done.oof["id"]) & set(COPIES.values())
+    assert len(done.oof) == 72
+    dropped = pd.read_csv(done.path / "duplicates" / "dropped.csv")
+    assert dict(zip(dropped["kept"], dropped["id"], strict=True)) == COPIES
+
+
+def test_a_run_reads_decisions_back(recipe: dict[str, Any], copied: Path, tmp_path: Path) -> None:
+    recipe["duplicates"]["action"] = "review"
+    first = run(recipe, tmp_path / "first", copied)
+    assert (first.path / "duplicates" / "review.html").stat().st_size > 10_000
+    (copied / "decisions.csv").write_text(
+        "first,second,decision,similarity\np003,c003,different,0.99\nc010,p010,same,\np001,p002,same,\n"
+    )
+    recipe["duplicates"]["decisions"] = "decisions.csv"
+    second = run(recipe, tmp_path / "second", copied)
+    groups = pd.read_csv(second.path / "duplicates" / "groups.csv").set_index("id")["group"]
+    assert groups["p003"] != groups["c003"]
+    assert groups["p010"] == groups["c010"]
+    assert groups["p001"] == groups["p002"]
+    (copied / "decisions.csv").write_text("first,second,decision\np003,nobody,same\n")
+    with pytest.raises(DataError, match=r"decisions\.csv.*nobody"):
+        run(recipe, tmp_path / "third", copied)
+
+
+def test_own_folds_that_tear_near_copies_apart_are_refused(
+    recipe: dict[str, Any], copied: Path, tmp_path: Path
+) -> None:
+    table = pd.read_csv(copied / "train.csv")
+    table["own"] = [row % 3 for row in range(72)] + [1, 2, 0]  # p003 is in 0, p010 in 1, p050 in 2
+    table.to_csv(copied / "train.csv", index=False)
+    recipe["folds"] = {"column": "own"}
+    with pytest.raises(DataError, match="tear 3 groups apart") as caught:
+        run(recipe, tmp_path / "run", copied)
+    assert "p003, c003 in folds [0, 1]" in str(caught.value)
+
+
+def test_looking_for_copies_must_have_an_effect(recipe: dict[str, Any]) -> None:
+    recipe["folds"]["duplicates"] = "ignore"
+    with pytest.raises(ValueError, match="leaves nothing for `duplicates` to do"):
+        Recipe.model_validate(recipe)
