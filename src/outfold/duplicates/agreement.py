@@ -19,14 +19,20 @@ import cv2
 import numba
 import numpy as np
 
-SIDES = (16, 32, 96)
+SIDES = (16, 32, 128)
 """Sides of the grey thumbnails in pixels, coarse to fine."""
 
 STARTS = np.array([[1, 0], [0.85, 0], [0.92, -0.08], [0.92, 0.08], [0.8, -0.2], [0.8, 0], [0.8, 0.2]])
 """Parts of the first photo, along one axis, that the other may show: their share of the side, and their middle."""
 
-TRIED = 8
-"""Starts that are fitted on, of those that agree best."""
+TRIED = (24, 6)
+"""Starts that are fitted to the coarse thumbnails, and those of them that are fitted to the middle ones."""
+
+DARKEST, BRIGHTEST = 2, 252
+"""Grey values beyond which light was cut off; such pixels tell less of what was there."""
+
+CUT_OFF = 0.05
+"""Weight of pixels whose light was cut off."""
 
 LEAST_OVERLAP = 0.4
 """Share of the first photo that the other must cover."""
@@ -100,29 +106,45 @@ def _agreement(
     count = len(STARTS)
     scores = np.empty((2, 8, count, count))
     for part in range(2):
-        whole, place = coarse[pair[part]].astype(np.float32), np.empty(4)
+        whole, place = _halved(coarse[pair[part]]), np.empty(4)
         for turn in range(8):
-            over = _oriented(coarse[pair[1 - part]], turn)
+            over = _oriented(_halved(coarse[pair[1 - part]]), turn)
             for down in range(count):
                 for across in range(count):
                     _start(place, down, across)
-                    scores[part, turn, down, across] = _correlation(whole, over, place)
-    best, kept, chosen = -1.0, np.empty(4), 0
+                    scores[part, turn, down, across] = _resemblance(whole, over, place)
     flat = scores.ravel()
-    for _ in range(TRIED):
+    tried, places, fitted = np.empty(TRIED[0], dtype=np.int64), np.empty((TRIED[0], 4)), np.empty(TRIED[0])
+    for trial in range(TRIED[0]):
         start = int(np.argmax(flat))
+        tried[trial] = start
         flat[start] = -1.0
-        part, turn = start // (8 * count * count), start // (count * count) % 8
-        a, b, place = pair[part], pair[1 - part], np.empty(4)
-        _start(place, start // count % count, start % count)
-        _fit(coarse[a].astype(np.float32), _oriented(coarse[b], turn), place, 4)
-        score = _fit(middle[a].astype(np.float32), _oriented(middle[b], turn), place, 4)
+        _start(places[trial], start // count % count, start % count)
+        fitted[trial] = _fit_start(coarse, pair, int(tried[trial]), places[trial], 4)
+    best, chosen = -1.0, 0
+    for _ in range(TRIED[1]):
+        trial = int(np.argmax(fitted))
+        fitted[trial] = -1.0
+        score = _fit_start(middle, pair, int(tried[trial]), places[trial], 4)
         if score > best:
-            best, kept, chosen = score, place, start
-    part, turn = chosen // (8 * count * count), chosen // (count * count) % 8
-    whole, over = fine[pair[part]].astype(np.float32), _oriented(fine[pair[1 - part]], turn)
-    _fit(whole, over, kept, 5)
-    return _partial(whole, over, typical, kept)
+            best, chosen = score, trial
+    whole, over = _laid_over(fine, pair, int(tried[chosen]))
+    _fit(whole, over, places[chosen], 5)
+    return _partial(whole, over, typical, places[chosen])
+
+
+@numba.njit(nogil=True, cache=True)
+def _laid_over(photos: np.ndarray, pair: np.ndarray, start: int) -> tuple[np.ndarray, np.ndarray]:
+    """The whole photo of a start, and the part in the start's orientation."""
+    side = start // len(STARTS) ** 2
+    part, turn = side // 8, side % 8
+    return photos[pair[part]].astype(np.float32), _oriented(photos[pair[1 - part]], turn)
+
+
+@numba.njit(nogil=True, cache=True)
+def _fit_start(photos: np.ndarray, pair: np.ndarray, start: int, place: np.ndarray, steps: int) -> float:
+    whole, over = _laid_over(photos, pair, start)
+    return _fit(whole, over, place, steps)
 
 
 @numba.njit(nogil=True, cache=True)
@@ -130,6 +152,41 @@ def _start(place: np.ndarray, down: int, across: int) -> None:
     """Where a part of the first photo stands: the other's place y is (x - middle) / share."""
     place[0], place[1] = 1 / STARTS[down, 0], -STARTS[down, 1] / STARTS[down, 0]
     place[2], place[3] = 1 / STARTS[across, 0], -STARTS[across, 1] / STARTS[across, 0]
+
+
+@numba.njit(nogil=True, cache=True)
+def _halved(photo: np.ndarray) -> np.ndarray:
+    """Means of two by two pixels."""
+    side = len(photo) // 2
+    half = np.empty((side, side), dtype=np.float32)
+    for row in range(side):
+        for column in range(side):
+            upper = np.float32(photo[2 * row, 2 * column]) + np.float32(photo[2 * row, 2 * column + 1])
+            lower = np.float32(photo[2 * row + 1, 2 * column]) + np.float32(photo[2 * row + 1, 2 * column + 1])
+            half[row, column] = (upper + lower) / 4
+    return half
+
+
+@numba.njit(nogil=True, cache=True, fastmath=True)
+def _resemblance(a: np.ndarray, b: np.ndarray, place: np.ndarray) -> float:
+    """Pearson's correlation with the nearest pixels of b: quick, to choose starts."""
+    side = len(a)
+    half = side / 2
+    n, sa, sb, saa, sbb, sab = 0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for row in range(side):
+        v = (place[0] * ((row + 0.5) / half - 1) + place[1] + 1) * half
+        if v < 0 or v >= side:
+            continue
+        for column in range(side):
+            u = (place[2] * ((column + 0.5) / half - 1) + place[3] + 1) * half
+            if u < 0 or u >= side:
+                continue
+            x, y = a[row, column], b[int(v), int(u)]
+            n += 1
+            sa, sb = sa + x, sb + y
+            saa, sbb, sab = saa + x * x, sbb + y * y, sab + x * y
+    spread = (saa - sa * sa / n) * (sbb - sb * sb / n) if n else 0.0
+    return (sab - sa * sb / n) / np.sqrt(spread) if spread > 1e-3 else 0.0
 
 
 @numba.njit(nogil=True, cache=True)
@@ -259,7 +316,7 @@ def _correlations(a: np.ndarray, b: np.ndarray, third: np.ndarray, place: np.nda
     """Pearson's correlations of a with b, a with the third and b with the third, over the pixels that b covers."""
     side = len(a)
     half = side / 2
-    n, sa, sb, st, saa, sbb, stt, sab, sat, sbt = 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    covered, n, sa, sb, st, saa, sbb, stt, sab, sat, sbt = 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for row in range(side):
         v = (place[0] * ((row + 0.5) / half - 1) + place[1] + 1) * half - 0.5
         if v < -0.5 or v > side - 0.5:
@@ -275,11 +332,13 @@ def _correlations(a: np.ndarray, b: np.ndarray, third: np.ndarray, place: np.nda
             upper = b[top, left] + across * (b[top, left + 1] - b[top, left])
             lower = b[top + 1, left] + across * (b[top + 1, left + 1] - b[top + 1, left])
             y, x, z = upper + down * (lower - upper), a[row, column], third[row, column]
-            n += 1
-            sa, sb, st = sa + x, sb + y, st + z
-            saa, sbb, stt = saa + x * x, sbb + y * y, stt + z * z
-            sab, sat, sbt = sab + x * y, sat + x * z, sbt + y * z
-    if n < LEAST_OVERLAP * side * side:
+            w = 1.0 if DARKEST < x < BRIGHTEST and DARKEST < y < BRIGHTEST else CUT_OFF
+            covered += 1
+            n += w
+            sa, sb, st = sa + w * x, sb + w * y, st + w * z
+            saa, sbb, stt = saa + w * x * x, sbb + w * y * y, stt + w * z * z
+            sab, sat, sbt = sab + w * x * y, sat + w * x * z, sbt + w * y * z
+    if covered < LEAST_OVERLAP * side * side:
         return 0.0, 0.0, 0.0
     va, vb, vt = saa - sa * sa / n, sbb - sb * sb / n, stt - st * st / n
     if va < 1e-3 or vb < 1e-3 or vt < 1e-3:

@@ -12,7 +12,7 @@ from outfold.data.cache import ImageCache, build_cache, default_cache_folder
 from outfold.data.columns import cell_texts
 from outfold.data.rows import SOURCE, name_rows
 from outfold.data.table import Samples
-from outfold.duplicates.agreement import agreements, thumbnails
+from outfold.duplicates.agreement import SIDES, agreements, thumbnails
 from outfold.duplicates.calibration import Copies, make_copies
 from outfold.duplicates.decisions import Decisions, pair_key
 from outfold.duplicates.fingerprint import Fingerprint, kept_vectors, small_photo, small_photo_key
@@ -122,10 +122,11 @@ def find_duplicates(
         DataError: far too many photos look alike.
     """
     tell = emit or (lambda event: None)
+    side = max(SIDES[-1], settings.size)
     cache = build_cache(
         items.paths,
-        small_photo_key(settings.size),
-        lambda path: small_photo(path, settings.size),
+        small_photo_key(side),
+        lambda path: small_photo(path, side),
         default_cache_folder() / "photos",
         workers=workers,
         on_bad="drop",
@@ -178,7 +179,7 @@ def _near(
         none = np.empty(0, np.int64)
         return _compared(rows, Pairs(none, none, np.empty(0, np.float32)), np.empty(0)), nothing, 0
     vectors = kept_vectors(fingerprint, photos, content, _telling(tell, "fingerprints"))
-    copies = make_copies([items.paths[row] for row in rows], content, settings.size, seed=seed, workers=workers)
+    copies = make_copies([items.paths[row] for row in rows], content, photos[0].shape[0], seed=seed, workers=workers)
     copied = kept_vectors(fingerprint, copies.photos, copies.content, _telling(tell, "fingerprints of copies"))
     whitening = _whitening(vectors, copied, copies)
     cosines = _cosines(whitening(vectors)[copies.original], whitening(copied))

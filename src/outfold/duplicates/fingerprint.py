@@ -79,16 +79,18 @@ class PhotoFingerprint:
         backbone: with its weights, in eval mode.
         identity: names the backbone, the contents of its weights and the size.
         device: where it computes.
+        size: side in pixels at which the backbone sees photos.
         batch_size: photos at a time.
     """
 
     backbone: Backbone
     identity: str
+    size: int
     device: torch.device = CPU
     batch_size: int = 32
 
     def __call__(self, samples: Sequence[np.ndarray], progress: Progress | None = None) -> np.ndarray:
-        """Vectors of photos, each uint8 (size, size, 3): float32 (n, f)."""
+        """Vectors of small photos, each uint8 (h, w, 3) of one size: float32 (n, f)."""
         parts = []
         with torch.inference_mode():
             for start in range(0, len(samples), self.batch_size):
@@ -99,6 +101,7 @@ class PhotoFingerprint:
         return np.concatenate(parts)
 
     def _vectors(self, batch: np.ndarray) -> np.ndarray:
+        batch = np.stack([squashed(photo, self.size) for photo in batch])
         mean, deviation = (
             torch.tensor(values, device=self.device) for values in (self.backbone.mean, self.backbone.std)
         )
@@ -147,7 +150,7 @@ def photo_fingerprint(
     Args:
         name: timm name; DEFAULT_BACKBONE when None.
         weights: where they come from; `default_weights` for the default backbone and the hub's for others when None.
-        size: side of the small photos in pixels.
+        size: side in pixels at which the backbone sees photos.
         root: folder that a relative weights path starts from.
         device: the CPU when not given.
 
@@ -160,7 +163,7 @@ def photo_fingerprint(
     device = device or CPU
     backbone.module.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     parts = (FORMAT, backbone.name, sorted(weights_identity(chosen, root).items()), size, device.type)
-    return PhotoFingerprint(backbone, repr(parts), device)
+    return PhotoFingerprint(backbone, repr(parts), size, device)
 
 
 def kept_vectors(

@@ -8,11 +8,14 @@ import numpy as np
 FOUND = 0.95
 """Share of the copies of each kind that a threshold must find."""
 
-MARGIN = 0.02
-"""What is asked for above `FOUND`, for a sample of copies is not all copies."""
-
 FALSE = 0.01
 """Share of false pairs among those found that is allowed."""
+
+TAIL = 0.03
+"""Share of the look-alikes that show how their number falls."""
+
+LEAST_COSINE = 0.05
+"""No proposed cosine is lower: below, everything is compared with everything."""
 
 LARGEST = 0.99999
 """Similarities are cut to this before the tail is fitted: the transform has no end at 1."""
@@ -47,8 +50,7 @@ def propose_cosine(copies: Mapping[str, np.ndarray]) -> float:
     Args:
         copies: by kind, the cosines of copies with their originals, float (c,).
     """
-    lowest = min(float(np.quantile(cosines, (1 - FOUND - MARGIN) / 2)) for cosines in copies.values())
-    return max(lowest, 0.05)
+    return max(min(float(np.quantile(cosines, (1 - FOUND) / 3)) for cosines in copies.values()), LEAST_COSINE)
 
 
 def propose_threshold(copies: Mapping[str, np.ndarray], candidates: np.ndarray, cosine: float) -> Proposal:
@@ -62,13 +64,19 @@ def propose_threshold(copies: Mapping[str, np.ndarray], candidates: np.ndarray, 
         candidates: similarities of the pairs of the user's photos that were compared, float (p,).
         cosine: from which they were compared.
     """
-    highest = min(float(np.quantile(values, 1 - FOUND - MARGIN)) for values in copies.values())
-    highest = min(highest, LARGEST)
+    highest = min(LARGEST, *(_reached(values) for values in copies.values()))
     tail = _Tail.fit(candidates, highest)
     grid = np.linspace(0, np.arctanh(highest), 400)
     enough = [z for z in grid if tail.expected(z) <= FALSE * max(int((candidates >= np.tanh(z)).sum()), 1)]
     threshold = float(np.tanh((enough[0] + grid[-1]) / 2)) if enough else highest
     return judge(threshold, copies, candidates, cosine)
+
+
+def _reached(values: np.ndarray) -> float:
+    """What `FOUND` of the copies reach; of those that were compared at all, where too few were."""
+    compared = values[values > 0]
+    enough = len(compared) > FOUND * len(values)
+    return float(np.quantile(values if enough else compared, 1 - FOUND)) if len(compared) else LARGEST
 
 
 def judge(threshold: float, copies: Mapping[str, np.ndarray], candidates: np.ndarray, cosine: float) -> Proposal:
@@ -94,11 +102,11 @@ class _Tail:
 
     @classmethod
     def fit(cls, candidates: np.ndarray, copies_from: float) -> "_Tail":
-        """Fit to the upper tenth of the candidates below the similarity that copies begin at."""
+        """Fit to the highest of the candidates below the similarity that copies begin at."""
         z = np.arctanh(np.clip(candidates[candidates < copies_from], 0, LARGEST))
         if len(z) < 20:
             return cls(0.0, 0, 1.0)
-        start = float(np.quantile(z, 0.9))
+        start = float(np.quantile(z, 1 - TAIL))
         beyond = z[z > start] - start
         return cls(start, len(beyond), max(float(beyond.mean()), 1e-6) if len(beyond) else 1e-6)
 

@@ -18,7 +18,7 @@ class Duplicates(Spec):
     weights: Weights | None = None
     """As in a train stage; those that an installed package ships, else the hub's, when not given."""
     size: int = Field(96, ge=32, le=512)
-    """Side in pixels at which photos are compared."""
+    """Side in pixels at which the backbone sees photos."""
     threshold: float | Literal["auto"] = "auto"
     """Similarity from which two photos are one picture, 0 to 1; proposed from copies of the user's photos by `auto`."""
     cosine: float | Literal["auto"] = "auto"
