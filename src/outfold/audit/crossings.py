@@ -75,7 +75,7 @@ def _torn(
         what = f"{count(len(values), 'value')} of `{name}` were cut into virtual groups: {listed(values)}"
         fix = "read the score as that of new rows of known groups; or cut nothing and accept uneven folds"
         return Finding("warning", what, places_of(samples, rows, notes=notes), fix, "group-cut", impact)
-    what = f"{count(len(values), 'value')} of the group column `{name}` lie in several folds: {listed(values)}"
+    what = f"{count(len(values), 'value')} of the group column `{name}` in several folds: {listed(values)}"
     fix = "make the folds anew with this column as the group (folds.group), or mend the file of folds"
     level = _level(len(rows) / max(judged, 1))
     return Finding(level, what, places_of(samples, rows, notes=notes), fix, "group-across-folds", impact)

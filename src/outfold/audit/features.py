@@ -122,7 +122,7 @@ def column_features(frame: pd.DataFrame, name: str, origin: Origin = "column") -
     column = frame[name]
     if kind_of(column) != "text":
         values = pd.to_numeric(column).to_numpy(np.float64, na_value=np.nan)
-        return [Feature(f"`{name}`", origin, values)]
+        return [Feature(f"`{name}`", origin, np.where(np.isfinite(values), values, np.nan))]
     texts = cell_texts(column)
     dates = _dates(texts)
     if dates is not None:

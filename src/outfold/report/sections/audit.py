@@ -4,18 +4,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from outfold.data.findings import Finding, Place
+from outfold.data.findings import Finding
 from outfold.files import read_json
 from outfold.report.html import Child, Html, tag
-from outfold.report.layout import Section, bullets, table
+from outfold.report.layout import Section, notice, table
 from outfold.report.loading import Artefacts
-from outfold.report.numbers import count, counted
+from outfold.report.numbers import counted
 from outfold.run_folder import AUDIT
 
-SHOWN = 5
+SHOWN = 20
 """Rows listed for each finding."""
 
-COLUMNS = ("what", "how bad", "what to do", "where")
 TITLES = {"error": "Errors", "warning": "Warnings", "note": "Notes"}
 
 
@@ -33,32 +32,48 @@ def audit_section(found: Sequence[Mapping[str, Any]]) -> Section:
     calm = "Nothing was found that would make the scores better than the truth."
     said = ", ".join(counted(levels[level], level) for level in TITLES if levels[level])
     verdict = "the scores are not to be trusted" if levels["error"] else "nothing spoils the scores for certain"
-    body = [_level(level, [one for one in found if one["level"] == level]) for level in TITLES if levels[level]]
+    body = [part for level in TITLES for part in _level(level, [one for one in found if one["level"] == level])]
     return Section("audit", "Audit", f"{said}: {verdict}." if found else calm, body)
 
 
-def _level(level: str, found: Sequence[Mapping[str, Any]]) -> Html:
-    rows = [_row(Finding.from_dict(values), int(values.get("more", 0))) for values in found]
-    return table(COLUMNS, rows, text=COLUMNS, caption=TITLES[level])
+def _level(level: str, found: Sequence[Mapping[str, Any]]) -> list[Child]:
+    """A heading and the findings of one level, each error in a box; nothing where there are none."""
+    blocks = [_block(Finding.from_dict(values), int(values.get("more", 0))) for values in found]
+    shown = [notice(block) for block in blocks] if level == "error" else blocks
+    return [tag("h3", TITLES[level]), *shown] if found else []
 
 
-def _row(finding: Finding, more: int) -> Sequence[Child]:
-    return (_sentence(finding.what), _sentence(finding.impact), _sentence(finding.fix or ""), _where(finding, more))
+def _block(finding: Finding, more: int) -> Html:
+    """One finding: what it is, how bad, what to do, and its rows behind a click."""
+    how_bad = tag("p", "How bad: ", _marked(finding.impact)) if finding.impact else None
+    to_do = tag("p", "To do: ", _marked(finding.fix)) if finding.fix else None
+    return tag(
+        "div",
+        tag("p", tag("strong", _marked(finding.what[:1].upper() + finding.what[1:]))),
+        how_bad,
+        to_do,
+        _where(finding, more),
+    )
 
 
 def _where(finding: Finding, more: int) -> Child:
-    if not finding.places:
-        return ""
-    left = len(finding.places) - SHOWN + more if len(finding.places) > SHOWN else more
-    listing: list[Child] = [_place(place) for place in finding.places[:SHOWN]]
-    return bullets([*listing, *([f"and {count(left)} more"] if left else [])])
+    places = finding.places[:SHOWN]
+    if not places:
+        return None
+    total = len(finding.places) + more
+    said = counted(total, "row") + (f", the first {len(places)}" if total > len(places) else "")
+    columns: list[tuple[str, list[Child]]] = [
+        ("id", [tag("code", place.id) for place in places]),
+        ("row", [place.row for place in places]),
+        ("file", [place.file for place in places]),
+        ("", [place.note for place in places]),
+    ]
+    used = [(name, cells) for name, cells in columns if any(cells)]
+    names = [name for name, _ in used]
+    rows = zip(*(cells for _, cells in used), strict=True)
+    return tag("details", tag("summary", said), table(names, rows, text=names))
 
 
-def _place(place: Place) -> Child:
-    named = [tag("code", place.id), f" {place.row}" if place.row else ""]
-    return [*named, f": {place.note}" if place.note else ""]
-
-
-def _sentence(text: str) -> str:
-    """The text with a capital letter, unless it begins with a name from the table."""
-    return text[:1].upper() + text[1:] if text[:1].isalpha() else text
+def _marked(text: str) -> list[Child]:
+    """The text with names in backquotes set as code."""
+    return [tag("code", part) if place % 2 else part for place, part in enumerate(text.split("`"))]
