@@ -193,7 +193,9 @@ def _near(
     levels = [np.concatenate(parts) for parts in zip(thumbnails(photos), thumbnails(copies.photos), strict=True)]
     compare = _telling(tell, "look-alikes compared")
     alike = agreements(levels, pairs.first, pairs.second, threads=workers, progress=compare)
-    made = agreements(levels, copies.original, len(rows) + np.arange(len(cosines)), threads=workers)
+    test = np.flatnonzero(_tested(copies))
+    made = np.zeros(len(cosines), dtype=np.float32)
+    made[test] = agreements(levels, copies.original[test], len(rows) + test, threads=workers)
     tested = _by_kind(np.where(cosines >= cosine, made, 0), copies)
     if settings.threshold != "auto" or few:
         chosen = DEFAULT_THRESHOLD if settings.threshold == "auto" else settings.threshold
@@ -213,10 +215,15 @@ def _cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return np.einsum("ij,ij->i", left, right) / np.maximum(lengths, 1e-12)
 
 
+def _tested(copies: Copies) -> np.ndarray:
+    """Bool (c,): the copies of kinds that are asked for, of the photos that were not learned from."""
+    return ~copies.learned_from & (copies.kind != "combined")
+
+
 def _by_kind(values: np.ndarray, copies: Copies) -> dict[str, np.ndarray]:
-    """Values of the test copies of each kind that is asked for."""
-    asked = [kind for kind in dict.fromkeys(copies.kind) if kind != "combined"]
-    return {kind: values[(copies.kind == kind) & ~copies.learned_from] for kind in asked}
+    """Values of the test copies, by kind."""
+    tested = _tested(copies)
+    return {str(kind): values[tested & (copies.kind == kind)] for kind in dict.fromkeys(copies.kind[tested])}
 
 
 def nearest(pairs: Pairs, count: int, most: int) -> tuple[Pairs, int]:

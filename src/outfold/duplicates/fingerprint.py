@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from outfold.data.cache import default_cache_folder
 from outfold.data.media import decode_image
+from outfold.errors import WeightsError
 from outfold.files import write_atomically
 from outfold.inference.predict import CPU
 from outfold.models.backbone import Backbone, create_backbone
@@ -159,6 +160,8 @@ def photo_fingerprint(
         WeightsError: the weights cannot be had or do not fit.
     """
     chosen = weights or (default_weights() if name is None else Weights())
+    if chosen.source == "none":
+        raise WeightsError("random weights tell photos apart by chance", fix="give the weights of a trained backbone")
     backbone = create_backbone(name or DEFAULT_BACKBONE, chosen, root=root, image_size=(size, size))
     device = device or CPU
     backbone.module.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -14,6 +14,12 @@ FALSE = 0.01
 TAIL = 0.03
 """Share of the look-alikes that show how their number falls."""
 
+MIXED = 0.3
+"""Share of the compared pairs beyond a threshold above which they cannot all be copies by that alone."""
+
+FEW = 20
+"""Fewer pairs than this say nothing of a distribution."""
+
 LEAST_COSINE = 0.05
 """No proposed cosine is lower: below, everything is compared with everything."""
 
@@ -94,25 +100,30 @@ class _Tail:
 
     Similarities are correlations, so they are taken as z = artanh(r) (Fisher 1915). Beyond a high quantile the number
     above z falls about exponentially (peaks over threshold, Pickands 1975), and is drawn on beyond where copies begin.
+    Where a large share of all pairs lies beyond, copies and look-alikes mix: then none of them is proof of a copy.
     """
 
     start: float
-    count: int
+    beyond: int
     scale: float
+    mixed: int
+    """Pairs that may all be chance."""
 
     @classmethod
     def fit(cls, candidates: np.ndarray, copies_from: float) -> "_Tail":
         """Fit to the highest of the candidates below the similarity that copies begin at."""
         z = np.arctanh(np.clip(candidates[candidates < copies_from], 0, LARGEST))
-        if len(z) < 20:
-            return cls(0.0, 0, 1.0)
+        above = len(candidates) - len(z)
+        mixed = above if above > MIXED * len(candidates) and above >= FEW else 0
+        if len(z) < FEW:
+            return cls(0.0, 0, 1.0, mixed)
         start = float(np.quantile(z, 1 - TAIL))
-        beyond = z[z > start] - start
-        return cls(start, len(beyond), max(float(beyond.mean()), 1e-6) if len(beyond) else 1e-6)
+        excess = z[z > start] - start
+        return cls(start, len(excess), max(float(excess.mean()), 1e-6) if len(excess) else 1e-6, mixed)
 
     def expected(self, z: float) -> float:
-        """How many look-alikes to expect at or above z; no fewer than the fit is for."""
-        return self.count * float(np.exp(-max(z - self.start, 0.0) / self.scale))
+        """How many look-alikes to expect at or above z."""
+        return self.mixed + self.beyond * float(np.exp(-max(z - self.start, 0.0) / self.scale))
 
 
 def _explanation(proposal: Proposal, compared: int) -> str:
