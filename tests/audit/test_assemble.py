@@ -101,3 +101,19 @@ def test_exact_copies_of_test_files(dataset, only):
     copies = np.arange(40)
     own, other = Known(copies=copies), Known(copies=np.array([7, 8, 100, -1, -1]))
     assert "2 values of near-copy" in only(audit_dataset(recipe, data, train=own, test=other), "shared-with-test").what
+
+
+def test_other_patients_in_the_test_table_are_no_drift(dataset):
+    train, test, rng = clean(2, "binary")
+    train["lesion"] = [f"L{number:04d}" for number in rng.integers(0, 150, 300)]
+    test["lesion"] = [f"L{number:04d}" for number in rng.integers(150, 210, 120)]
+    test["patient"] = [f"q{number}" for number in rng.integers(0, 40, 120)]
+    recipe, data = dataset(train, "binary", "y", folds={"group": "patient"}, test=test)
+    assert audit_dataset(recipe, data) == []
+
+
+def test_a_later_test_table_is_drift(dataset, only):
+    train, test, _ = clean(2, "binary")
+    test["visit"] = [f"2021/{1 + row % 12}/{1 + row % 28} 10:00:00.5" for row in range(120)]
+    recipe, data = dataset(train, "binary", "y", folds={"group": "patient"}, test=test)
+    assert "the date `visit` (1.00 alone)" in only(audit_dataset(recipe, data), "train-test-drift").what

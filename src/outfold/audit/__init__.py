@@ -4,11 +4,13 @@
 """
 
 from outfold.audit.alignment import broken_identities, identities, misaligned_columns
-from outfold.audit.assemble import Known, audit_dataset, audit_outcome, by_level
+from outfold.audit.assemble import audit_dataset, audit_outcome, by_level
 from outfold.audit.choices import balance_findings, few_groups, imbalance_findings, quota_findings
 from outfold.audit.crossings import copy_crossings, group_crossings, shared_with_test
 from outfold.audit.drift import adversarial, embedding_drift, serving_gaps, table_drift
+from outfold.audit.evenness import evenness_findings
 from outfold.audit.features import FileFacts, read_file_facts, table_features
+from outfold.audit.known import Known
 from outfold.audit.label_noise import label_candidates, label_noise
 from outfold.audit.neighbours import neighbour_findings
 from outfold.audit.outcome import (
@@ -37,6 +39,7 @@ __all__ = [
     "constant_predictions",
     "copy_crossings",
     "embedding_drift",
+    "evenness_findings",
     "few_groups",
     "fold_scales",
     "group_crossings",

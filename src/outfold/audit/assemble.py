@@ -1,17 +1,19 @@
 """The whole audit: every check that a recipe and its data allow, and every check of finished predictions."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from outfold.audit.alignment import broken_identities, misaligned_columns
+from outfold.audit.both_tables import against_test
 from outfold.audit.choices import balance_findings, few_groups
-from outfold.audit.crossings import copy_crossings, group_crossings, shared_with_test
-from outfold.audit.drift import embedding_drift, serving_gaps, table_drift
-from outfold.audit.features import Feature, FileFacts, table_features
+from outfold.audit.crossings import copy_crossings, group_crossings
+from outfold.audit.drift import serving_gaps
+from outfold.audit.evenness import evenness_findings
+from outfold.audit.features import table_features
+from outfold.audit.known import Known, appearance, copies_of, linking
 from outfold.audit.label_noise import label_noise
 from outfold.audit.neighbours import neighbour_findings
 from outfold.audit.outcome import constant_predictions, fold_scales, never_predicted, non_finite_predictions
@@ -19,7 +21,7 @@ from outfold.audit.splits import splits_of
 from outfold.audit.telling import telling
 from outfold.audit.unnamed import GroupLike, group_like_columns, unnamed_groups
 from outfold.data.columns import cell_texts, value_like
-from outfold.data.dataset import Dataset, Rows
+from outfold.data.dataset import Dataset
 from outfold.data.findings import Finding
 from outfold.data.folds import link_groups
 from outfold.data.predictions import Predictions
@@ -28,23 +30,6 @@ from outfold.data.table import Samples
 from outfold.settings.recipe import Recipe
 
 LEVELS = ("error", "warning", "note")
-DIMENSIONS = 32
-"""Embeddings are projected to so many random directions before neighbours are compared, which keeps distances."""
-
-
-@dataclass(frozen=True)
-class Known:
-    """What is known of the rows of one table besides the table.
-
-    Attributes:
-        copies: int64 (n,), one number for all copies of one thing, exact or near, in both tables; -1 has none.
-        embeddings: float (n, d), e.g. a backbone's pooled features.
-        facts: size and header of each file.
-    """
-
-    copies: np.ndarray | None = None
-    embeddings: np.ndarray | None = None
-    facts: FileFacts | None = None
 
 
 def audit_dataset(
@@ -78,7 +63,7 @@ def audit_dataset(
         *_crossings(recipe, dataset, own, unnamed, seed),
         *_choices(recipe, dataset),
         *_telling(recipe, dataset, own, inputs),
-        *_against_test(recipe, dataset, own, other, unnamed, seed),
+        *against_test(recipe, dataset, own, other, [*recipe.folds.group, *(one.name for one in unnamed)], seed),
     ]
     if dataset.test is not None and inputs:
         findings += serving_gaps(inputs, samples.frame, dataset.test.samples.frame, predicted=predicted_inputs)
@@ -118,16 +103,16 @@ def _crossings(
     named = {name: samples.frame[name] for name in recipe.folds.group}
     yield from group_crossings(samples, named, splits, cut_rows(recipe, samples))
     yield from unnamed_groups(samples, unnamed, splits)
-    copies = _copies(dataset.train, known)
+    copies = copies_of(dataset.train, known)
     if copies is not None:
         sources = samples.frame.get(SOURCE)
         labels = _labels(samples, dataset.codec.columns)
         yield from copy_crossings(samples, copies, labels, splits, None if sources is None else sources.tolist())
-    features, seen_by = _appearance(known, seed)
+    features, seen_by = appearance(known, seed)
     if features is not None:
         linked: list[Any] = [samples.frame[name] for name in recipe.folds.group]
-        linked += [_linking(one.codes) for one in unnamed]
-        linked += [] if copies is None else [_linking(copies)]
+        linked += [linking(one.codes) for one in unnamed]
+        linked += [] if copies is None else [linking(copies)]
         groups = link_groups(*linked) if linked else None
         classes = np.zeros(len(samples), dtype=np.int64)
         if dataset.codec.kind != "regression":
@@ -150,6 +135,10 @@ def _choices(recipe: Recipe, dataset: Dataset) -> Iterator[Finding]:
             yield from balance_findings(balance, names, target, where)  # type: ignore[arg-type]
     if dataset.folds.groups is not None:
         yield from few_groups(dataset.folds.groups, dataset.folds.fold)
+    if recipe.folds.column is not None or recipe.folds.file is not None:
+        names = recipe.folds.stratify or dataset.codec.columns
+        strata = dataset.train.samples.frame[list(names)]
+        yield from evenness_findings(dataset.folds.fold, strata, dataset.folds.groups)
 
 
 def _telling(recipe: Recipe, dataset: Dataset, known: Known, inputs: Sequence[str]) -> list[Finding]:
@@ -158,26 +147,6 @@ def _telling(recipe: Recipe, dataset: Dataset, known: Known, inputs: Sequence[st
     features = table_features(dataset.train.samples, inputs=inputs, ignore=ignore)
     features += [] if known.facts is None else known.facts.features()
     return telling(features, dataset.target, codec.outputs, codec.kind, splits_of(folds), folds.groups)
-
-
-def _against_test(
-    recipe: Recipe, dataset: Dataset, own: Known, other: Known, unnamed: Sequence[GroupLike], seed: int
-) -> Iterator[Finding]:
-    """What the test table shares with the training table, and how it differs."""
-    if dataset.test is None:
-        return
-    train, test = dataset.train.samples, dataset.test.samples
-    shared = {"id": (list(train.ids), list(test.ids))}
-    names = [*recipe.folds.group, *(one.name for one in unnamed)]
-    for name in names:
-        if name in test.frame.columns:
-            shared[f"`{name}`"] = (cell_texts(train.frame[name]), cell_texts(test.frame[name]))
-    yield from shared_with_test(train, test, {**shared, **_shared_copies(dataset, own, other)})
-    is_test = np.arange(len(train) + len(test)) >= len(train)
-    units = _units(dataset, names)
-    yield from table_drift(_common_features(recipe, dataset, own, other), is_test, units, seed)
-    if own.embeddings is not None and other.embeddings is not None:
-        yield from embedding_drift(own.embeddings, other.embeddings, units, seed)
 
 
 def _out_of_fold(dataset: Dataset, oof: Predictions) -> list[Finding]:
@@ -213,80 +182,6 @@ def _with_a_role(recipe: Recipe, samples: Samples) -> set[str]:
     folds, data = recipe.folds, recipe.data
     single = [name for name in (folds.column, folds.time, data.weight) if name is not None]
     return {samples.id_column, SOURCE, SOURCE_ROW, *recipe.task.target, *folds.group, *single}
-
-
-def _copies(rows: Rows, known: Known) -> np.ndarray | None:
-    """int64 (n,): number of each row's set of copies, by content and as given; None where nothing is known."""
-    columns: list[Sequence[object]] = []
-    if rows.content:
-        columns.append([key or None for key in rows.content])
-    if known.copies is not None:
-        columns.append(_linking(known.copies))
-    return link_groups(*columns) if columns else None
-
-
-def _shared_copies(
-    dataset: Dataset, own: Known, other: Known
-) -> Mapping[str, tuple[Sequence[object], Sequence[object]]]:
-    """Files of the test table that are copies of training files; exact ones are near ones too."""
-    assert dataset.test is not None  # the caller looked
-    if own.copies is not None and other.copies is not None:
-        return {"near-copy": (_linking(own.copies), _linking(other.copies))}
-    if dataset.train.content and dataset.test.content:
-        return {"file": ([key or None for key in dataset.train.content], [key or None for key in dataset.test.content])}
-    return {}
-
-
-def _linking(copies: np.ndarray) -> list[object]:
-    """The numbers, and None for -1, which links nothing."""
-    return [None if number < 0 else int(number) for number in copies]
-
-
-def _units(dataset: Dataset, names: Sequence[str]) -> np.ndarray:
-    """int64 (n + m,): groups over both tables, by the columns that both have; each row by itself otherwise."""
-    assert dataset.test is not None  # the caller looked
-    train, test = dataset.train.samples, dataset.test.samples
-    columns: list[Sequence[object]] = [
-        cell_texts(train.frame[name]) + cell_texts(test.frame[name]) for name in names if name in test.frame.columns
-    ]
-    if dataset.folds.groups is not None:
-        columns.append([*map(str, dataset.folds.groups), *[None] * len(test)])
-    return link_groups(*columns) if columns else np.arange(len(train) + len(test))
-
-
-def _common_features(recipe: Recipe, dataset: Dataset, own: Known, other: Known) -> list[Feature]:
-    """Columns that both tables have, and file facts, of the training rows and then the test rows.
-
-    Ids, orders and the names of sources differ between any two tables and say nothing.
-    """
-    assert dataset.test is not None  # the caller looked
-    train, test = dataset.train.samples, dataset.test.samples
-    common = [
-        name
-        for name in map(str, train.frame.columns)
-        if name in test.frame.columns
-        and name not in (train.id_column, SOURCE, SOURCE_ROW, *recipe.task.target, *_filters(recipe))
-    ]
-    frame = pd.concat([train.frame[common], test.frame[common]], ignore_index=True)
-    both = Samples(frame, np.concatenate([train.ids, test.ids]), None, train.id_column)
-    features = [one for one in table_features(both, ignore=[train.id_column]) if one.origin != "name"]
-    if own.facts is not None and other.facts is not None:
-        features += own.facts.joined(other.facts).features()
-    return features
-
-
-def _filters(recipe: Recipe) -> set[str]:
-    """Columns by which rows were put into the training or the test table."""
-    sources = (*recipe.data.train, *([recipe.data.test] if recipe.data.test else []))
-    return {name for source in sources for name in source.where}
-
-
-def _appearance(known: Known, seed: int) -> tuple[np.ndarray | None, str]:
-    """What tells how alike two rows look, and its name."""
-    if known.embeddings is not None:
-        directions = np.random.default_rng(seed).normal(size=(known.embeddings.shape[1], DIMENSIONS))
-        return np.asarray(known.embeddings) @ directions, "their embeddings"
-    return (None, "") if known.facts is None else (known.facts.numbers(), "size in bytes and pixels")
 
 
 def _labels(samples: Samples, columns: Sequence[str]) -> list[str]:

@@ -124,7 +124,7 @@ def column_features(frame: pd.DataFrame, name: str, origin: Origin = "column") -
         values = pd.to_numeric(column).to_numpy(np.float64, na_value=np.nan)
         return [Feature(f"`{name}`", origin, np.where(np.isfinite(values), values, np.nan))]
     texts = cell_texts(column)
-    dates = _dates(texts)
+    dates = date_days(column)
     if dates is not None:
         return [Feature(f"the date `{name}`", origin, dates)]
     if column.nunique() > len(column) / 2:
@@ -172,11 +172,12 @@ def table_features(samples: Samples, *, inputs: Sequence[str] = (), ignore: Sequ
     return [feature for feature in features if varies(feature)]
 
 
-def _dates(texts: Sequence[str | None]) -> np.ndarray | None:
-    """Days since 1970 of dates written year first; None where most cells are no such dates."""
-    column = pd.Series(list(texts), dtype="string").str.strip()
-    written = column.str.fullmatch(r"[0-9]{4}[-/.][0-9]{1,2}[-/.][0-9]{1,2}([ T].*)?").fillna(False).astype(bool)
-    if not column.notna().any() or written.sum() < MOSTLY * column.notna().sum():
+def date_days(column: pd.Series) -> np.ndarray | None:
+    """Days since 1970, float64 (n,), of dates written year first; None where most cells are no such dates."""
+    texts = column.astype("string").str.strip()
+    written = texts.str.fullmatch(r"[0-9]{4}[-/.][0-9]{1,2}[-/.][0-9]{1,2}([ T].*)?").fillna(False).astype(bool)
+    if not texts.notna().any() or written.sum() < MOSTLY * texts.notna().sum():
         return None
-    days = pd.to_datetime(column.where(written).str.replace(r"[/.]", "-", regex=True), errors="coerce", utc=True)
+    dashed = texts.where(written).str.replace(r"^([0-9]{4})[/.]([0-9]{1,2})[/.]", r"\1-\2-", regex=True)
+    days = pd.to_datetime(dashed, format="mixed", errors="coerce", utc=True)
     return ((days - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)).to_numpy(np.float64, na_value=np.nan)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from outfold.audit.crossings import codes_of, exposed_rows
+from outfold.audit.features import date_days
 from outfold.audit.resemblance import Resemblance, intraclass_correlation, resemblance
 from outfold.audit.splits import Split, judged_rows
 from outfold.data.columns import cell_texts, kind_of
@@ -80,6 +81,14 @@ def unnamed_groups(samples: Samples, columns: Sequence[GroupLike], splits: Seque
     torn = [one for one in columns if exposed[one.name].sum() >= max(ENOUGH_ROWS, 0.01 * judged)]
     torn.sort(key=lambda one: -one.agreement.agreement * exposed[one.name].mean())
     return [_finding(samples, one, covered, exposed[one.name], judged) for one, covered in _families(torn)]
+
+
+def is_identifier(column: pd.Series) -> bool:
+    """Whether a column holds names of things with a few rows each: numbered texts, or numbers that are called an id."""
+    kind = kind_of(column)
+    if kind in ("float", "bool") or int(column.notna().sum()) > FEW_ROWS * column.nunique():
+        return False
+    return _says_id(str(column.name)) if kind == "integer" else _mostly_numbered(column) and date_days(column) is None
 
 
 def _names_things(column: pd.Series) -> bool:
