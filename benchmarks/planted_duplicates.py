@@ -5,8 +5,8 @@
 Of each kind of copy 100 are planted, each from another photo, among the 2,624 solar-cell photos of the demo, or with
 `--ham` among the photos of a folder with HAM10000's labels.csv (file, image_id, lesion_id). The threshold is the
 proposed one. A found pair is right when one is the planted copy of the other; pairs of one lesion are neither right nor
-wrong. For HAM10000 it also says how many pairs of one lesion are found, and how many lesions with several photos are
-torn by random folds and by folds that keep the found groups together. `--sheet` writes pictures of the false pairs.
+wrong. For HAM10000 it also says how many pairs of one lesion lie above lower thresholds, and how many lesions with
+several photos folds tear that keep these together. `--sheet` writes pictures of the false pairs.
 """
 
 import argparse
@@ -25,9 +25,13 @@ from outfold.demo import load_cells
 from outfold.duplicates.copies import COPIES
 from outfold.duplicates.find import Duplicates, Items, find_duplicates
 from outfold.duplicates.fingerprint import photo_fingerprint
+from outfold.duplicates.link import link_pairs
 from outfold.duplicates.outcome import summary
 from outfold.settings.data import Folds
 from outfold.settings.duplicates import Duplicates as Settings
+
+LOWER = (0.98, 0.95, 0.9, 0.85, 0.8)
+"""Thresholds at which pairs of one lesion are counted; copies need a higher one."""
 
 
 def photos_of(ham: Path | None) -> tuple[list[Path], np.ndarray]:
@@ -75,21 +79,32 @@ def report(found: Duplicates, n: int, originals: np.ndarray, kinds: np.ndarray, 
 
 
 def lesions(found: Duplicates, n: int, groups: np.ndarray) -> None:
-    """Print how many pairs of one lesion were found, and how many lesions folds tear."""
-    pairs = found.pairs
-    inside = (pairs["second_row"] < n).to_numpy()
-    first, second = pairs["first_row"].to_numpy()[inside], pairs["second_row"].to_numpy()[inside]
+    """Print how many pairs of one lesion and of two lie above some thresholds, and how many lesions folds then tear.
+
+    Args:
+        found: with a threshold below all that are tried.
+        n: photos; the rest are planted.
+        groups: lesion of each photo.
+    """
+    pairs = found.pairs[(found.pairs["second_row"] < n)]
     sizes = np.bincount(groups)
     there = int((sizes * (sizes - 1) // 2).sum())
-    print(f"  pairs of one lesion: {int((groups[first] == groups[second]).sum()):,} of {there:,} found")
-    frame = pd.DataFrame({"found": found.groups[:n]})
-    samples = Samples(frame, np.arange(n).astype(str).astype(object), None, "id")
-    for name, columns in (("random folds", ()), ("folds by found groups", ("found",))):
-        fold = make_folds(Folds(k=5, group=columns), samples).fold
-        torn = pd.Series(fold).groupby(groups).nunique() > 1
-        print(
-            f"  {name}: {torn.sum() / (sizes > 1).sum():.1%} of {(sizes > 1).sum():,} lesions with several photos torn"
-        )
+    random = torn_lesions(np.arange(n), groups)
+    print(f"  {there:,} pairs of one lesion; folds that know of none tear {random:.1%} of lesions with several photos")
+    for threshold in LOWER:
+        above = pairs[pairs["similarity"] >= threshold]
+        first, second = above["first_row"].to_numpy(), above["second_row"].to_numpy()
+        same = int((groups[first] == groups[second]).sum())
+        torn = torn_lesions(link_pairs(n, first, second), groups)
+        print(f"  similarity {threshold}: {same:,} pairs of one lesion, {len(above) - same:,} of two; {torn:.1%} torn")
+
+
+def torn_lesions(linked: np.ndarray, groups: np.ndarray) -> float:
+    """Share of the lesions with several photos that five folds tear when linked rows share a fold."""
+    samples = Samples(pd.DataFrame({"linked": linked}), np.arange(len(linked)).astype(str).astype(object), None, "id")
+    fold = make_folds(Folds(k=5, group=("linked",)), samples).fold
+    torn = pd.Series(fold).groupby(groups).nunique() > 1
+    return float(torn.sum() / (np.bincount(groups) > 1).sum())
 
 
 def write_sheet(false: pd.DataFrame, paths: tuple[Path, ...], place: Path, most: int = 24) -> None:
@@ -135,7 +150,8 @@ def main() -> None:
             print(f"  {line}")
         false = report(found, len(paths), originals, kinds, groups)
         if arguments.ham is not None:
-            lesions(found, len(paths), groups)
+            lower = settings.model_copy(update={"threshold": min(LOWER)})
+            lesions(find_duplicates(items, lower, fingerprint, workers=2), len(paths), groups)
         if arguments.sheet is not None:
             write_sheet(false, items.paths, arguments.sheet)
 
