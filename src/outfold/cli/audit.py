@@ -36,18 +36,20 @@ def audit(
     if folder.is_dir() and (overrides or profile):
         raise RecipeError(f"{subject} is a run, whose recipe is settled", fix="leave out --set and --profile")
 
+    from outfold.recipe.load import load_recipe
+
+    recipe = None if folder.is_dir() else load_recipe(subject, overrides=overrides or [], profile=profile)
+
     from rich.console import Console
 
     from outfold.files import write_json
-    from outfold.recipe.load import load_recipe
     from outfold.runs.audit import audit_recipe, audit_run
     from outfold.work import default_workers
 
     threads = workers or default_workers()
-    if folder.is_dir():
+    if recipe is None:
         name, findings = str(folder), audit_run(folder, root=data, workers=threads)
     else:
-        recipe = load_recipe(subject, overrides=overrides or [], profile=profile)
         name, findings = recipe.name, audit_recipe(recipe, (data or Path()).resolve(), workers=threads)
     stop = any(finding.level == "error" for finding in findings)
     verdict = "scores are not to be trusted" if stop else "nothing that spoils a score for certain"
