@@ -31,6 +31,9 @@ TRIED = (24, 6)
 DARKEST, BRIGHTEST = 2, 252
 """Grey values beyond which light was cut off; such pixels tell less of what was there."""
 
+HOPELESS = 0.75
+"""Agreement of the middle thumbnails below which the fine ones are not looked at."""
+
 CUT_OFF = 0.05
 """Weight of pixels whose light was cut off."""
 
@@ -75,12 +78,12 @@ def agreements(
         threads: that share the work.
         progress: is told (pairs done, pairs in all).
     """
-    typical = typical_photo(levels[-1])
+    typical = [typical_photo(level) for level in levels[1:]]
     pairs = np.stack([first, second], axis=1).astype(np.int64)
     parts = [pairs[start : start + AT_ONCE] for start in range(0, len(pairs), AT_ONCE)]
     found: list[np.ndarray] = []
     with ThreadPoolExecutor(threads) as pool:
-        compare: Callable[[np.ndarray], np.ndarray] = partial(_agreements, *levels, typical)  # type: ignore[call-arg]
+        compare: Callable[[np.ndarray], np.ndarray] = partial(_agreements, *levels, *typical)
         for part in pool.map(compare, parts):
             found.append(part)
             if progress is not None:
@@ -90,17 +93,27 @@ def agreements(
 
 @numba.njit(nogil=True, cache=True)
 def _agreements(
-    coarse: np.ndarray, middle: np.ndarray, fine: np.ndarray, typical: np.ndarray, pairs: np.ndarray
+    coarse: np.ndarray,
+    middle: np.ndarray,
+    fine: np.ndarray,
+    rough_typical: np.ndarray,
+    typical: np.ndarray,
+    pairs: np.ndarray,
 ) -> np.ndarray:
     found = np.empty(len(pairs), dtype=np.float32)
     for row in range(len(pairs)):
-        found[row] = _agreement(coarse, middle, fine, typical, pairs[row])
+        found[row] = _agreement(coarse, middle, fine, rough_typical, typical, pairs[row])
     return found
 
 
 @numba.njit(nogil=True, cache=True)
 def _agreement(
-    coarse: np.ndarray, middle: np.ndarray, fine: np.ndarray, typical: np.ndarray, pair: np.ndarray
+    coarse: np.ndarray,
+    middle: np.ndarray,
+    fine: np.ndarray,
+    rough_typical: np.ndarray,
+    typical: np.ndarray,
+    pair: np.ndarray,
 ) -> float:
     """Tries both photos as the whole of which the other is a part, and fits the most promising starts."""
     count = len(STARTS)
@@ -128,6 +141,10 @@ def _agreement(
         score = _fit_start(middle, pair, int(tried[trial]), places[trial], 4)
         if score > best:
             best, chosen = score, trial
+    whole, over = _laid_over(middle, pair, int(tried[chosen]))
+    rough = _partial(whole, over, rough_typical, places[chosen])
+    if rough < HOPELESS:
+        return rough
     whole, over = _laid_over(fine, pair, int(tried[chosen]))
     _fit(whole, over, places[chosen], 5)
     return _partial(whole, over, typical, places[chosen])
