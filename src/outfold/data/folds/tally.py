@@ -56,6 +56,13 @@ class Tally:
             np.add.at(counts.T, strata, self.counts.T)
         return counts
 
+    def imbalance(self, fold_of_group: np.ndarray) -> float:
+        """The total imbalance of folds 0..k-1 of the groups, int64 (G,), none of them empty."""
+        in_strata, rows = np.zeros((self.k, len(self.strata))), np.bincount(fold_of_group, self.rows, self.k)
+        np.add.at(in_strata, fold_of_group, self.strata_counts)
+        apart = np.abs(in_strata / rows[:, None] - self.strata["share"]) @ self.strata["weight"]
+        return float((apart + self.rows_weight * np.abs(rows / self.mean_rows - 1)).mean())
+
 
 def tally_rows(groups: np.ndarray, strata: Strata, k: int, weights: Mapping[str, float] | None = None) -> Tally:
     """Count the rows of a table by group and class.
