@@ -7,6 +7,9 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+import timm
+import torch
+from safetensors.torch import save_file
 
 import outfold
 from outfold.errors import DataError
@@ -34,8 +37,9 @@ def copied(shapes: Path, tmp_path: Path) -> Path:
         (root / "images" / f"{name}.png").write_bytes(packed.tobytes())
         rows.append({**table[table["photo"] == original].iloc[0].to_dict(), "photo": name, "site": f"new {name}"})
     pd.concat([table, pd.DataFrame(rows)]).to_csv(root / "train.csv", index=False)
-    test = pd.read_csv(shapes / "test.csv")
-    test.to_csv(root / "test.csv", index=False)
+    (root / "test.csv").write_text((shapes / "test.csv").read_text())
+    torch.manual_seed(0)
+    save_file(timm.create_model("test_efficientnet").state_dict(), root / "weights.safetensors")
     return root
 
 
@@ -43,7 +47,7 @@ def copied(shapes: Path, tmp_path: Path) -> Path:
 def recipe(tiny_recipe: dict[str, Any]) -> dict[str, Any]:
     tiny_recipe["stages"]["fit"]["phases"][0]["epochs"] = 1
     tiny_recipe["folds"] = {"k": 3, "seed": 3}
-    tiny_recipe["duplicates"] = {"backbone": "test_efficientnet", "weights": "none", "size": 64}
+    tiny_recipe["duplicates"] = {"backbone": "test_efficientnet", "weights": "file:weights.safetensors", "size": 64}
     return tiny_recipe
 
 

@@ -1,4 +1,4 @@
-"""The audit of a recipe before it runs, and of a run that is finished; nothing is trained and no photo decoded."""
+"""The audit of a recipe before it runs, and of a run that is finished; nothing is trained."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,37 +19,46 @@ from outfold.data.table import Samples, load_samples
 from outfold.data.targets import TargetCodec
 from outfold.errors import DataError, MediaError
 from outfold.files import read_json
+from outfold.inference.predict import CPU
 from outfold.recipe.load import load_recipe
 from outfold.run_folder import FOLDS, OOF, PREDICTIONS, RECIPE, TARGET, read_summary
+from outfold.runs.duplicates import Sifted, sift_copies
 from outfold.runs.lineage import lineage
 from outfold.settings.recipe import Recipe
-from outfold.stages.base import Context, Result
+from outfold.stages.base import Compute, Context, Emit, Result
 
 
-def audit_recipe(recipe: Recipe, root: Path, *, workers: int = 1) -> list[Finding]:
+def audit_recipe(recipe: Recipe, root: Path, *, workers: int = 1, emit: Emit = lambda event: None) -> list[Finding]:
     """Audit the data and the choices of a recipe.
 
     Args:
-        recipe: the effective recipe.
+        recipe: the effective recipe; near-duplicates are looked for where it asks for them.
         root: data root, absolute.
         workers: threads that read files.
+        emit: is told how far long steps are, as in a run.
 
     Raises:
         DataError, MediaError: the tables, labels or folds are not usable at all; see `outfold check`.
     """
-    train, gone = _read(load_samples(recipe.data, root), recipe, workers)
-    codec = TargetCodec.fit(recipe.task, train.samples.frame)
-    folds = _folds(recipe, train, root, [place.id for finding in gone for place in finding.places])
-    return by_level([*gone, *_audit(recipe, root, train, codec, folds, workers)])
+    train, test, gone = _tables(recipe, root, load_samples(recipe.data, root), workers)
+    sifted = sift_copies(recipe, train, test, root, Compute(CPU, workers, emit))
+    out = [place.id for finding in gone for place in finding.places] + [name for name, _ in sifted.dropped]
+    codec = TargetCodec.fit(recipe.task, sifted.train.samples.frame)
+    folds = _folds(recipe, sifted, root, out)
+    dataset = _dataset(root, sifted, test, codec, folds)
+    return by_level([*gone, *_before(recipe, dataset, workers)])
 
 
-def audit_run(folder: Path, *, root: Path | None = None, workers: int = 1) -> list[Finding]:
-    """Audit a run: its data as it is now, its folds, and its out-of-fold and test predictions where there are any.
+def audit_run(
+    folder: Path, *, root: Path | None = None, workers: int = 1, emit: Emit = lambda event: None
+) -> list[Finding]:
+    """Audit a run: its data as it is now, its folds, its models, and its predictions where there are any.
 
     Args:
         folder: the run folder.
         root: data root; the one the run used when not given.
         workers: threads that read files.
+        emit: is told how far long steps are, as in a run.
 
     Raises:
         RunError: it is no run folder, or a file is missing or damaged.
@@ -59,12 +68,15 @@ def audit_run(folder: Path, *, root: Path | None = None, workers: int = 1) -> li
     root = (root or Path(summary.get("data", {}).get("root", "."))).resolve()
     samples, kept = load_samples(recipe.data, root), pd.read_csv(folder / FOLDS, dtype={"id": str})["id"]
     samples = samples.take(np.isin(samples.ids, kept.to_numpy(object)))
-    train, gone = _read(samples, recipe, workers)
+    train, test, gone = _tables(recipe, root, samples, workers)
+    # The rows are those that the run kept; what it dropped as copies is gone already.
+    linked = recipe.duplicates and recipe.duplicates.model_copy(update={"action": "group"})
+    searched = recipe.model_copy(update={"duplicates": linked})
+    sifted = sift_copies(searched, train, test, root, Compute(CPU, workers, emit))
     codec = TargetCodec.from_dict(read_json(folder / TARGET))
     own = read_folds(folder / FOLDS, train.samples.ids, dropped=[place.id for one in gone for place in one.places])
-    folds = replace(own, ordered=recipe.folds.time is not None)
-    findings = _audit(recipe, root, train, codec, folds, workers, folder)
-    return by_level([*gone, *findings, *_outcome(folder, recipe, root, train, codec, folds)])
+    dataset = _dataset(root, sifted, test, codec, replace(own, ordered=recipe.folds.time is not None))
+    return by_level([*gone, *_before(recipe, dataset, workers, folder), *_outcome(folder, dataset)])
 
 
 def audit_finished(context: Context, result: Result) -> list[Finding]:
@@ -74,12 +86,16 @@ def audit_finished(context: Context, result: Result) -> list[Finding]:
         context: the run's.
         result: of its final stage.
     """
-    recipe, dataset, workers = context.recipe, context.dataset, context.compute.workers
-    train = _known(dataset.train, workers)
-    test = None if dataset.test is None else _known(dataset.test, workers)
-    findings = audit_dataset(recipe, dataset, train=train, test=test)
-    findings += audit_outcome(dataset, result.oof, result.test)
-    return by_level([*findings, *_lineage_findings(recipe, dataset, context.folder)])
+    dataset = context.dataset
+    findings = _before(context.recipe, dataset, context.compute.workers, context.folder)
+    return by_level([*findings, *audit_outcome(dataset, result.oof, result.test)])
+
+
+def _before(recipe: Recipe, dataset: Dataset, workers: int, folder: Path | None = None) -> list[Finding]:
+    """What data, folds and choices show, and the weights in a run folder, whatever they predicted."""
+    train = _known(dataset.train, dataset.copies, workers)
+    test = None if dataset.test is None else _known(dataset.test, dataset.test_copies, workers)
+    return [*audit_dataset(recipe, dataset, train=train, test=test), *_lineage_findings(recipe, dataset, folder)]
 
 
 def _lineage_findings(recipe: Recipe, dataset: Dataset, folder: Path | None) -> list[Finding]:
@@ -92,49 +108,49 @@ def _lineage_findings(recipe: Recipe, dataset: Dataset, folder: Path | None) -> 
     if groups is not None:
         whole = ~exposed_rows(groups, splits_of(dataset.folds))
         related["group"] = dict(zip(map(str, ids[whole]), groups[whole].tolist(), strict=True))
+    if dataset.copies is not None:
+        related["copy"] = dict(zip(map(str, ids), dataset.copies.tolist(), strict=True))
     return leaks(lineage(recipe, dataset, folder), related)
 
 
-def _audit(
-    recipe: Recipe,
-    root: Path,
-    train: Rows,
-    codec: TargetCodec,
-    folds: FoldTable,
-    workers: int,
-    folder: Path | None = None,
-) -> list[Finding]:
-    test: Rows | None = None
-    gone: list[Finding] = []
-    if recipe.data.test is not None:
-        test, gone = _read(load_samples(recipe.data, root, test=True), recipe, workers)
-    dataset = _dataset(root, train, test, codec, folds)
-    known = [None if rows is None else _known(rows, workers) for rows in (train, test)]
-    findings = audit_dataset(recipe, dataset, train=known[0], test=known[1])
-    return [*gone, *findings, *_lineage_findings(recipe, dataset, folder)]
-
-
-def _outcome(
-    folder: Path, recipe: Recipe, root: Path, train: Rows, codec: TargetCodec, folds: FoldTable
-) -> list[Finding]:
-    oof = _predictions(folder / OOF, codec)
-    answers = _predictions(folder / PREDICTIONS, codec)
-    test = None
-    if recipe.data.test is not None and answers is not None:
-        samples = load_samples(recipe.data, root, test=True)
-        test = Rows(samples.take(np.isin(samples.ids, answers.ids)))
+def _outcome(folder: Path, dataset: Dataset) -> list[Finding]:
+    """What the predictions in a run folder show, of the rows that are still there."""
+    oof, test = (_predictions(folder / name, dataset.codec) for name in (OOF, PREDICTIONS))
     if oof is not None:
-        oof = oof.take(np.isin(oof.ids, train.samples.ids))
-    return audit_outcome(_dataset(root, train, test, codec, folds), oof, answers)
+        oof = oof.take(np.isin(oof.ids, dataset.train.samples.ids))
+    if test is not None and dataset.test is not None:
+        test = test.take(np.isin(test.ids, dataset.test.samples.ids))
+    return audit_outcome(dataset, oof, test)
 
 
-def _dataset(root: Path, train: Rows, test: Rows | None, codec: TargetCodec, folds: FoldTable) -> Dataset:
-    return Dataset(root, train, test, codec, codec.encode(train.samples.frame), None, folds, folds.numbers)
+def _tables(recipe: Recipe, root: Path, samples: Samples, workers: int) -> tuple[Rows, Rows | None, list[Finding]]:
+    """Training and test rows that can be read, and findings about those that cannot."""
+    train, gone = _read(samples, recipe, workers)
+    if recipe.data.test is None:
+        return train, None, gone
+    test, gone_too = _read(load_samples(recipe.data, root, test=True), recipe, workers)
+    return train, test, [*gone, *gone_too]
 
 
-def _known(rows: Rows, workers: int) -> Known:
+def _dataset(root: Path, sifted: Sifted, test: Rows | None, codec: TargetCodec, folds: FoldTable) -> Dataset:
+    return Dataset(
+        root,
+        sifted.train,
+        test,
+        codec,
+        codec.encode(sifted.train.samples.frame),
+        None,
+        folds,
+        folds.numbers,
+        sifted.dropped,
+        copies=sifted.copies,
+        test_copies=sifted.test_copies,
+    )
+
+
+def _known(rows: Rows, copies: np.ndarray | None, workers: int) -> Known:
     media = rows.samples.media
-    return Known(facts=None if media is None else read_file_facts(media, workers=workers))
+    return Known(copies, facts=None if media is None else read_file_facts(media, workers=workers))
 
 
 def _read(samples: Samples, recipe: Recipe, workers: int) -> tuple[Rows, list[Finding]]:
@@ -162,11 +178,11 @@ def _key(path: Path) -> str:
         return ""
 
 
-def _folds(recipe: Recipe, train: Rows, root: Path, gone: Sequence[str]) -> FoldTable:
+def _folds(recipe: Recipe, sifted: Sifted, root: Path, gone: Sequence[str]) -> FoldTable:
     """The recipe's folds; the user's own ones even where they tear groups apart, which the audit then says."""
-    keys = train.content or None
+    train, keys = sifted.train, sifted.train.content or None
     if recipe.folds.column is None and recipe.folds.file is None:
-        return make_folds(recipe.folds, train.samples, content_keys=keys, root=root)
+        return make_folds(recipe.folds, train.samples, content_keys=keys, copies=sifted.copies, root=root)
     alone = recipe.folds.model_copy(update={"group": (), "duplicates": "ignore"})
     table = make_folds(alone, train.samples, root=root, dropped=gone)
     columns = [train.samples.frame[name] for name in recipe.folds.group]

@@ -1,6 +1,6 @@
 """The folds a recipe asks for: made from groups and strata, or brought by the user."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,14 +8,13 @@ import pandas as pd
 
 from outfold.data.columns import require_columns
 from outfold.data.folds.grouping import link_groups, strata_of
+from outfold.data.folds.searched import Progress, searched_folds
 from outfold.data.folds.splits import group_kfold, kfold, leave_one_group_out, stratified_group_kfold, stratified_kfold
 from outfold.data.folds.table import FoldTable, first_few, read_folds, whole_numbers
 from outfold.data.folds.time import moments_of, time_blocks
 from outfold.data.table import Samples
 from outfold.errors import DataError
 from outfold.settings.data import Folds
-
-Progress = Callable[[int, int, float], None]
 
 
 def make_folds(
@@ -58,8 +57,13 @@ def make_folds(
     if folds.leave_one_group_out:
         assert groups is not None  # the settings ask for group columns
         return FoldTable(samples.ids, leave_one_group_out(groups), groups)
-    strata = strata_of(samples.frame, folds.stratify, folds.k) if folds.stratify else None
-    dealt = [_split(_repeat(folds, number), groups, strata, len(samples)) for number in range(folds.repeats)]
+    # A search looks at each column for itself, and takes classes that are too rare for a stratum of their own.
+    strata = strata_of(samples.frame, folds.stratify, folds.k) if folds.stratify and not folds.search else None
+    repeats = [_repeat(folds, number) for number in range(folds.repeats)]
+    if folds.search:
+        dealt = [searched_folds(repeat, samples.frame, groups, progress) for repeat in repeats]
+    else:
+        dealt = [_split(repeat, groups, strata, len(samples)) for repeat in repeats]
     for fold in dealt:
         _refuse_empty(fold, folds.k)
     again = np.stack([fold + number * folds.k for number, fold in enumerate(dealt)][1:], axis=1) if dealt[1:] else None
