@@ -11,8 +11,14 @@ FOUND = 0.95
 FALSE = 0.01
 """Share of false pairs among those found that is allowed."""
 
-TAIL = 0.03
-"""Share of the look-alikes that show how their number falls."""
+GRID = 500
+"""Thresholds that are tried."""
+
+LEAST_COPIES = 0.5
+"""Copies that agree less than this do not show where copies begin."""
+
+TAIL = 0.01
+"""Share of the look-alikes that show how their number falls, and `FEW` at least."""
 
 MIXED = 0.3
 """Share of the compared pairs beyond a threshold above which they cannot all be copies by that alone."""
@@ -62,34 +68,38 @@ def propose_cosine(copies: Mapping[str, np.ndarray]) -> float:
 def propose_threshold(copies: Mapping[str, np.ndarray], candidates: np.ndarray, cosine: float) -> Proposal:
     """The threshold between look-alikes and copies.
 
-    The highest that still finds `FOUND` of every kind of copy, or lower, half way to the lowest with few enough false
-    pairs, where there is room between the two.
+    Of those that find `FOUND` of each kind with no more than `FALSE` expected, or of all where none does, the one with the largest difference between the share of copies found, mean of all kinds, and the expected share of
+    false pairs among those found (Youden's index, with precision in the place of specificity).
 
     Args:
         copies: by kind, the similarities of test copies with their originals, float (c,); 0 where the cosine was low.
         candidates: similarities of the pairs of the user's photos that were compared, float (p,).
         cosine: from which they were compared.
     """
-    highest = min(LARGEST, *(_reached(values) for values in copies.values()))
-    tail = _Tail.fit(candidates, highest)
-    grid = np.linspace(0, np.arctanh(highest), 400)
-    enough = [z for z in grid if tail.expected(z) <= FALSE * max(int((candidates >= np.tanh(z)).sum()), 1)]
-    threshold = float(np.tanh((enough[0] + grid[-1]) / 2)) if enough else highest
-    return judge(threshold, copies, candidates, cosine)
+    tail = _Tail.fit(candidates, _most_reach(copies))
+    grid = np.tanh(np.linspace(0.3, np.arctanh(LARGEST), GRID))
+    ordered = np.sort(candidates)
+    pairs = len(ordered) - np.searchsorted(ordered, grid)
+    false = np.array([tail.expected(float(np.arctanh(threshold))) for threshold in grid])
+    found = np.array([[(values >= threshold).mean() for threshold in grid] for values in copies.values()])
+    share = np.minimum(false / np.maximum(pairs, 1), 1)
+    gain = found.mean(axis=0) - share + ((found.min(axis=0) >= FOUND) & (share <= FALSE))
+    return judge(float(grid[len(grid) - 1 - np.argmax(gain[::-1])]), copies, candidates, cosine)
 
 
-def _reached(values: np.ndarray) -> float:
-    """What `FOUND` of the copies reach; of those that were compared at all, where too few were."""
-    compared = values[values > 0]
-    enough = len(compared) > FOUND * len(values)
-    return float(np.quantile(values if enough else compared, 1 - FOUND)) if len(compared) else LARGEST
+def _most_reach(copies: Mapping[str, np.ndarray]) -> float:
+    """The similarity that nine in ten copies of every kind reach; what lies below is taken for look-alikes."""
+    compared = [values[values > 0] for values in copies.values()]
+    lowest = min((float(np.quantile(values, 0.1)) for values in compared if len(values)), default=LARGEST)
+    return float(np.clip(lowest, LEAST_COPIES, LARGEST))
 
 
 def judge(threshold: float, copies: Mapping[str, np.ndarray], candidates: np.ndarray, cosine: float) -> Proposal:
     """What a threshold, proposed or the user's own, finds and costs; arguments as of `propose_threshold`."""
     found = {kind: float((values >= threshold).mean()) for kind, values in copies.items()}
     pairs = int((candidates >= threshold).sum())
-    false = min(_Tail.fit(candidates, threshold).expected(float(np.arctanh(min(threshold, LARGEST)))), float(pairs))
+    tail = _Tail.fit(candidates, _most_reach(copies))
+    false = min(tail.expected(float(np.arctanh(min(threshold, LARGEST)))), float(pairs))
     bare = Proposal(threshold, cosine, found, pairs, false, "")
     return Proposal(threshold, cosine, found, pairs, false, _explanation(bare, len(candidates)))
 
@@ -103,27 +113,32 @@ class _Tail:
     Where a large share of all pairs lies beyond, copies and look-alikes mix: then none of them is proof of a copy.
     """
 
-    start: float
-    beyond: int
+    below: np.ndarray
+    """float64 (b,), z of the candidates that are taken for look-alikes, rising."""
     scale: float
+    """Mean excess beyond the quantile."""
     mixed: int
-    """Pairs that may all be chance."""
+    """Pairs above them that may all be chance."""
 
     @classmethod
     def fit(cls, candidates: np.ndarray, copies_from: float) -> "_Tail":
         """Fit to the highest of the candidates below the similarity that copies begin at."""
-        z = np.arctanh(np.clip(candidates[candidates < copies_from], 0, LARGEST))
+        z = np.sort(np.arctanh(np.clip(candidates[candidates < copies_from], 0, LARGEST)))
         above = len(candidates) - len(z)
         mixed = above if above > MIXED * len(candidates) and above >= FEW else 0
-        if len(z) < FEW:
-            return cls(0.0, 0, 1.0, mixed)
-        start = float(np.quantile(z, 1 - TAIL))
-        excess = z[z > start] - start
-        return cls(start, len(excess), max(float(excess.mean()), 1e-6) if len(excess) else 1e-6, mixed)
+        last = z[-cls._length(len(z)) :]
+        return cls(z, max(float((last - last[0]).mean()), 1e-6) if len(last) else 1e-6, mixed)
+
+    @staticmethod
+    def _length(count: int) -> int:
+        return max(int(TAIL * count), min(FEW, count), 1)
 
     def expected(self, z: float) -> float:
-        """How many look-alikes to expect at or above z."""
-        return self.mixed + self.beyond * float(np.exp(-max(z - self.start, 0.0) / self.scale))
+        """How many look-alikes to expect at or above z: counted, and in the tail as it falls."""
+        length = self._length(len(self.below))
+        if not len(self.below) or z <= self.below[-length]:
+            return self.mixed + float(len(self.below) - np.searchsorted(self.below, z))
+        return self.mixed + length * float(np.exp(-(z - self.below[-length]) / self.scale))
 
 
 def _explanation(proposal: Proposal, compared: int) -> str:
@@ -137,6 +152,6 @@ def _explanation(proposal: Proposal, compared: int) -> str:
     if proposal.holds:
         return text
     return (
-        f"{text} No threshold both finds {FOUND:.0%} of each kind and keeps false pairs below {FALSE:.0%} here: "
-        "look at the pairs before you drop anything."
+        f"{text} This does not both find {FOUND:.0%} of each kind and keep false pairs below {FALSE:.0%}, nor does any "
+        "other threshold with more found and fewer false: look at the pairs before you drop anything."
     )
