@@ -20,16 +20,15 @@ from outfold.audit.outcome import constant_predictions, fold_scales, never_predi
 from outfold.audit.splits import splits_of
 from outfold.audit.telling import telling
 from outfold.audit.unnamed import GroupLike, group_like_columns, unnamed_groups
-from outfold.data.columns import cell_texts, value_like
+from outfold.data.columns import cell_texts
 from outfold.data.dataset import Dataset
-from outfold.data.findings import Finding
+from outfold.data.findings import LEVELS, Finding
 from outfold.data.folds import link_groups
+from outfold.data.folds.make import rows_of_rule
 from outfold.data.predictions import Predictions
 from outfold.data.rows import SOURCE, SOURCE_ROW
 from outfold.data.table import Samples
 from outfold.settings.recipe import Recipe
-
-LEVELS = ("error", "warning", "note")
 
 
 def audit_dataset(
@@ -168,13 +167,8 @@ def _out_of_fold(dataset: Dataset, oof: Predictions) -> list[Finding]:
 
 def cut_rows(recipe: Recipe, samples: Samples) -> np.ndarray | None:
     """Bool (n,): rows whose groups the recipe cuts into virtual ones; None where it cuts none."""
-    if not recipe.folds.cut:
-        return None
-    cut = np.zeros(len(samples), dtype=bool)
-    for rule in recipe.folds.cut:
-        columns = [(samples.frame[name], value) for name, value in rule.where.items()]
-        cut |= np.all([(column == value_like(value, column)).to_numpy(dtype=bool) for column, value in columns], axis=0)
-    return cut
+    rules = [rows_of_rule(samples.frame, rule) for rule in recipe.folds.cut]
+    return np.logical_or.reduce(rules) if rules else None
 
 
 def _with_a_role(recipe: Recipe, samples: Samples) -> set[str]:

@@ -109,7 +109,7 @@ class Task(Spec):
 class Cut(Spec):
     """One rule that cuts groups which are too large for even folds into virtual groups."""
 
-    where: dict[str, str | int | float | bool]
+    where: dict[str, str | int | float | bool] = Field(min_length=1)
     """The rows whose groups are cut: a column and its value, e.g. `{State: WA}`."""
     parts: int = Field(ge=2)
     """How many virtual groups these rows become, of about equal size."""

@@ -169,3 +169,40 @@ def test_a_file_of_folds_is_for_exactly_these_ids(tmp_path):
     path.write_text("id,part\nr002,1\n")
     with pytest.raises(DataError, match="fold"):
         make_folds(Folds(file=str(path)), table)
+
+
+def test_a_state_of_three_dates_is_cut_into_virtual_groups(shared_data):
+    frame = pd.read_csv(shared_data("csiro") / "train_with_published_folds.csv").rename(columns={"ID": "id"})
+    table = samples_from_frame(frame, Data(train="t.csv", id="id"), Path())
+    rule = {"where": {"State": "WA"}, "parts": 7, "by": "Sampling_Date"}
+    plain = make_folds(Folds(group="Sampling_Date", stratify="State", search=500), table)
+    cut = make_folds(Folds(group="Sampling_Date", stratify="State", search=500, cut=rule), table)
+    wa = (frame["State"] == "WA").to_numpy()
+    assert len(set(plain.groups[wa])) == 3
+    assert len(set(cut.groups[wa])) == 7
+    assert_array_equal(pd.factorize(cut.groups[~wa])[0], pd.factorize(plain.groups[~wa])[0])
+    assert np.bincount(cut.fold[wa], minlength=5).max() < np.bincount(plain.fold[wa], minlength=5).max()
+
+
+def test_a_rule_that_finds_no_rows_is_refused():
+    table = samples(site=["a", "a", "b", "c"], state=["x", "x", "y", "y"])
+    with pytest.raises(DataError, match="finds no rows"):
+        make_folds(Folds(k=2, group="site", cut={"where": {"state": "z"}, "parts": 2, "by": "id"}), table)
+
+
+def test_searched_folds_are_remembered_and_at_least_as_even_as_any_seed():
+    from outfold.data.cache import default_cache_folder
+    from outfold.data.folds.objective import imbalance
+
+    rng = np.random.default_rng(0)
+    site = rng.integers(0, 25, 300)
+    table = samples(site=site, label=rng.integers(0, 3, 25)[site], size=rng.normal(size=300))
+    settings = Folds(k=4, group="site", stratify=("label", "size"), search=2000)
+    made = make_folds(settings, table)
+    assert (pd.Series(made.fold).groupby(site).nunique() == 1).all()
+    strata = table.frame[["label", "size"]]
+    others = [make_folds(Folds(k=4, group="site", stratify="label", seed=seed), table).fold for seed in range(20)]
+    assert imbalance(made.fold, strata).total <= min(imbalance(fold, strata).total for fold in others)
+    before = set((default_cache_folder() / "folds").iterdir())
+    assert_array_equal(make_folds(settings, table).fold, made.fold)
+    assert set((default_cache_folder() / "folds").iterdir()) == before

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from outfold.data.columns import require_columns
+from outfold.data.columns import require_columns, value_like
+from outfold.data.folds.cut import cut_groups, order_of
 from outfold.data.folds.grouping import link_groups, strata_of
 from outfold.data.folds.searched import Progress, searched_folds
 from outfold.data.folds.splits import group_kfold, kfold, leave_one_group_out, stratified_group_kfold, stratified_kfold
@@ -14,7 +15,7 @@ from outfold.data.folds.table import FoldTable, first_few, read_folds, whole_num
 from outfold.data.folds.time import moments_of, time_blocks
 from outfold.data.table import Samples
 from outfold.errors import DataError
-from outfold.settings.data import Folds
+from outfold.settings.data import Cut, Folds
 
 
 def make_folds(
@@ -75,9 +76,37 @@ def _groups(
 ) -> np.ndarray | None:
     """Rows linked by the group columns, as far as no rule cuts them, and by equal or nearly equal files."""
     columns: list[Sequence[object] | pd.Series | np.ndarray] = [samples.frame[name] for name in folds.group]
+    if folds.cut:
+        columns = [cut_by_rules(link_groups(*columns), samples.frame, folds.cut)]
     if folds.duplicates == "group":
         columns += [cells for cells in (_linking(content_keys, ""), _linking(copies, -1)) if cells is not None]
     return link_groups(*columns) if columns else None
+
+
+def cut_by_rules(groups: np.ndarray, frame: pd.DataFrame, rules: Sequence[Cut]) -> np.ndarray:
+    """Groups after every rule has cut the rows that it names.
+
+    Args:
+        groups: int64 (n,).
+        frame: the table, n rows.
+        rules: in the order that they are applied.
+
+    Returns:
+        int64 (n,).
+
+    Raises:
+        DataError: a column is missing or cannot be put in order, or a rule finds no rows.
+    """
+    for rule in rules:
+        groups = cut_groups(groups, rows_of_rule(frame, rule), rule.parts, order_of(frame, rule.by)).groups
+    return groups
+
+
+def rows_of_rule(frame: pd.DataFrame, rule: Cut) -> np.ndarray:
+    """Bool (n,): the rows whose groups a rule cuts."""
+    require_columns(frame, (*rule.where, rule.by), role="folds.cut", table="training table")
+    cells = [(frame[name] == value_like(value, frame[name])).to_numpy(bool) for name, value in rule.where.items()]
+    return np.logical_and.reduce(cells)
 
 
 def _linking(cells: Sequence[object] | np.ndarray | None, nothing: object) -> list[object] | None:
