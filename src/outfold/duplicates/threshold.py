@@ -46,7 +46,7 @@ class Proposal:
     pairs: int
     """Pairs of the user's photos at or above the threshold."""
     false: float
-    """How many of them are expected to be chance."""
+    """How many of them are expected to be chance; rather too many than too few."""
     explanation: str
     """All this in words."""
 
@@ -68,8 +68,9 @@ def propose_cosine(copies: Mapping[str, np.ndarray]) -> float:
 def propose_threshold(copies: Mapping[str, np.ndarray], candidates: np.ndarray, cosine: float) -> Proposal:
     """The threshold between look-alikes and copies.
 
-    Of those that find `FOUND` of each kind with no more than `FALSE` expected, or of all where none does, the one with the largest difference between the share of copies found, mean of all kinds, and the expected share of
-    false pairs among those found (Youden's index, with precision in the place of specificity).
+    Of those that find `FOUND` of each kind with no more than `FALSE` expected, or of all where none does, the one with
+    the largest difference between the share of copies found, mean of all kinds, and the expected share of false pairs
+    among those found (Youden's index, with precision in the place of specificity).
 
     Args:
         copies: by kind, the similarities of test copies with their originals, float (c,); 0 where the cosine was low.
@@ -116,7 +117,7 @@ class _Tail:
     below: np.ndarray
     """float64 (b,), z of the candidates that are taken for look-alikes, rising."""
     scale: float
-    """Mean excess beyond the quantile."""
+    """Mean excess of an exponential tail."""
     mixed: int
     """Pairs above them that may all be chance."""
 
@@ -127,6 +128,7 @@ class _Tail:
         above = len(candidates) - len(z)
         mixed = above if above > MIXED * len(candidates) and above >= FEW else 0
         last = z[-cls._length(len(z)) :]
+        # Copies below the limit are among them, so the tail is rather too heavy than too light.
         return cls(z, max(float((last - last[0]).mean()), 1e-6) if len(last) else 1e-6, mixed)
 
     @staticmethod
@@ -146,8 +148,8 @@ def _explanation(proposal: Proposal, compared: int) -> str:
     text = (
         f"Of copies made from a sample of your photos, a similarity of {proposal.threshold:.3f} finds: {kinds}. "
         f"{compared:,} pairs of your photos look alike (cosine {proposal.cosine:.2f} or more) and were compared; "
-        f"{proposal.pairs:,} reach it, of which about {proposal.false:.1f} by chance, if look-alikes thin out beyond "
-        "it as they do before."
+        f"{proposal.pairs:,} reach it, of which some {proposal.false:.1f} or fewer by chance, if look-alikes thin out "
+        "beyond it as they do before."
     )
     if proposal.holds:
         return text
