@@ -12,7 +12,7 @@ from outfold.data.folds import stratified_group_kfold
 from outfold.data.folds.objective import imbalance
 from outfold.data.folds.scan import scan
 from outfold.data.folds.search import search
-from outfold.data.folds.strata import read_strata, sizes_of_groups
+from outfold.data.folds.strata import read_strata
 from outfold.data.folds.swaps import swaps_kernel
 from outfold.data.folds.tally import tally_rows
 from outfold.errors import DataError
@@ -110,9 +110,17 @@ def test_group_sizes_are_spread_evenly():
     """Four large and sixteen small groups: sizes of folds alone would not part the large from the small."""
     groups = np.concatenate([np.repeat(np.arange(4), 8), np.repeat(np.arange(4, 20), 2)])
     found = search(groups, None, 2, seeds=20, group_sizes=True)
-    assert found.imbalance.total == 0
+    assert found.imbalance.total == imbalance(found.fold, groups=groups).total == 0
     assert [len(set(groups[(found.fold == fold) & (groups < 4)])) for fold in (0, 1)] == [2, 2]
-    assert sizes_of_groups(groups).tolist() == [8] * 32 + [2] * 32
+
+
+def test_group_sizes_are_cut_so_that_every_part_can_be_in_every_fold():
+    groups = np.repeat(np.arange(12), np.arange(1, 13))
+    strata = read_strata(None, len(groups), k=4, groups=groups)
+    assert strata.columns == ("group_size",)
+    assert set(strata.labels[0]) == {"1 to 4 rows", "5 to 8 rows", "9 to 12 rows"}
+    alike = read_strata(None, 12, k=4, groups=np.repeat(np.arange(6), 2))
+    assert alike.labels == (("2 rows",),)
 
 
 def test_forms_of_strata_and_groups():

@@ -57,11 +57,21 @@ def cut_groups(
     after = before.copy()
     values = chosen if order is None else np.asarray(order)[chosen]
     after[chosen] = before.max() + 1 + _parts_of(values, parts)
-    pieces = pd.Series(after).groupby(before).nunique()
-    first_row = np.unique(before, return_index=True)[1]
-    labels = pd.Series(groups).iloc[first_row].tolist()
-    torn = {str(labels[group]): int(count) for group, count in enumerate(pieces.tolist()) if count > 1}
-    return VirtualGroups(pd.factorize(after)[0].astype(np.int64), torn)
+    after = pd.factorize(after)[0].astype(np.int64)
+    return VirtualGroups(after, torn_groups(before, after, pd.Series(groups).tolist()))
+
+
+def torn_groups(before: np.ndarray, after: np.ndarray, labels: Sequence[Any]) -> dict[str, int]:
+    """The groups whose rows are in more than one group after a cut, and in how many.
+
+    Args:
+        before: int64 (n,).
+        after: int64 (n,).
+        labels: (n,) what the group of each row is called.
+    """
+    pieces = pd.DataFrame({"after": after, "row": np.arange(len(after))}).groupby(before, sort=False)
+    counted = zip(pieces["after"].nunique().tolist(), pieces["row"].first().tolist(), strict=True)
+    return {str(labels[row]): count for count, row in counted if count > 1}
 
 
 def order_of(frame: pd.DataFrame, name: str) -> np.ndarray:

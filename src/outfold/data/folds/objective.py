@@ -27,7 +27,11 @@ class Imbalance:
 
 
 def imbalance(
-    fold: Sequence[int] | np.ndarray, strata: StrataLike | None = None, *, weights: Mapping[str, float] | None = None
+    fold: Sequence[int] | np.ndarray,
+    strata: StrataLike | None = None,
+    *,
+    groups: Sequence[Any] | np.ndarray | None = None,
+    weights: Mapping[str, float] | None = None,
 ) -> Imbalance:
     """The imbalance of any folds, e.g. of published ones.
 
@@ -43,13 +47,15 @@ def imbalance(
     Args:
         fold: integers (n,).
         strata: columns of n rows, see `read_strata`.
+        groups: (n,) labels, to measure how evenly large and small groups are spread as well (column `group_size`).
         weights: by column, and by `rows` for the fold sizes; 1 where not given. `{"rows": 0}` measures strata alone.
 
     Raises:
         DataError: lengths differ, or a weight is for no column or no number from 0 on.
     """
     numbers, fold = np.unique(np.asarray(fold), return_inverse=True)
-    return measure(fold, len(numbers), read_strata(strata, len(fold), k=len(numbers)), weights)
+    labels = None if groups is None else np.asarray(groups)
+    return measure(fold, len(numbers), read_strata(strata, len(fold), k=len(numbers), groups=labels), weights)
 
 
 def measure(fold: np.ndarray, k: int, strata: Strata, weights: Mapping[str, float] | None = None) -> Imbalance:

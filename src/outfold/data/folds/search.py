@@ -11,7 +11,7 @@ import pandas as pd
 from outfold.data.folds.grouping import link_groups
 from outfold.data.folds.objective import Imbalance, measure
 from outfold.data.folds.splits import group_kfold, stratified_group_kfold
-from outfold.data.folds.strata import Strata, StrataLike, read_strata, sizes_of_groups
+from outfold.data.folds.strata import Strata, StrataLike, read_strata
 from outfold.data.folds.tally import Tally, tally_rows
 from outfold.errors import DataError
 
@@ -37,11 +37,14 @@ class FoldSearch:
     """int64 (n,), the fold 0..k-1 of each row."""
     seed: int
     """The seed that gives them; `search(.., first_seed=seed, seeds=1)` gives them again."""
+    strata: Strata
+    """What was spread evenly, as it was read: quantities in parts, group sizes with them."""
     imbalance: Imbalance
     reference: Mapping[str, Imbalance]
     """`scikit-learn`: its rule at the first seed. `scikit-learn, median seed` (method `greedy` only). `dealt out
     blindly, median seed`: shuffled groups given to the folds in turn."""
     method: Method
+    first_seed: int
     seeds_tried: int
     """From the first seed on without gaps."""
     seconds: float
@@ -101,7 +104,7 @@ def search(
     started = time.perf_counter()
     _check_settings(first_seed, seeds, method, patience)
     labels = _labels(groups, strata)
-    columns = read_strata(strata, len(labels), k=k, group_sizes=sizes_of_groups(labels) if group_sizes else None)
+    columns = read_strata(strata, len(labels), k=k, groups=labels if group_sizes else None)
     tally = tally_rows(labels, columns, k, weights)
 
     from outfold.data.folds.scan import scan
@@ -124,8 +127,18 @@ def search(
     seconds = time.perf_counter() - started
     fold = fold_of_group[tally.group_of_row]
     reference = _references(tally, columns, weights, first_seed, kernel if method == "greedy" else None)
-    found = measure(fold, k, columns, weights)
-    return FoldSearch(fold, scanned.seed, found, reference, method, scanned.tried, seconds, scanned.ending)
+    return FoldSearch(
+        fold=fold,
+        seed=scanned.seed,
+        strata=columns,
+        imbalance=measure(fold, k, columns, weights),
+        reference=reference,
+        method=method,
+        first_seed=first_seed,
+        seeds_tried=scanned.tried,
+        seconds=seconds,
+        ending=scanned.ending,
+    )
 
 
 def _check_settings(first_seed: int, seeds: int, method: str, patience: int | None) -> None:

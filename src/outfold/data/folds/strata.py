@@ -41,38 +41,32 @@ class Strata:
         return np.cumsum([0, *map(len, self.labels)])
 
 
-def read_strata(strata: StrataLike | None, n: int, *, k: int, group_sizes: np.ndarray | None = None) -> Strata:
+def read_strata(strata: StrataLike | None, n: int, *, k: int, groups: np.ndarray | None = None) -> Strata:
     """Columns in any form as strata.
 
-    Quantities (see `is_quantity`) are cut into at most MAX_BINS parts with equally many rows, so is the groups' size;
-    missing values are a stratum of their own. A 0/1 column for each label of a multilabel task gives each label its
-    own column.
+    Quantities (see `is_quantity`) are cut into at most MAX_BINS parts with equally many rows; missing values are a
+    stratum of their own. Of a multilabel task, every label is a 0/1 column and so has strata of its own.
 
     Args:
         strata: a table of n rows; a mapping of names to columns; one column (n,); an array (n, B); None for none.
         n: rows.
         k: folds.
-        group_sizes: int64 (n,), rows of each row's group, where they should be spread evenly too.
+        groups: (n,) labels, where large and small groups should be spread evenly too: the column GROUP_SIZE then has
+            the rows of each row's group, in at most MAX_BINS parts with equally many groups.
 
     Raises:
         DataError: lengths differ, or a name is taken.
     """
     frame = _frame(strata, n)
-    if group_sizes is not None:
+    if groups is not None:
         _refuse_taken(frame, GROUP_SIZE)
-        frame = frame.assign(**{GROUP_SIZE: _sizes(group_sizes)})
+        frame = frame.assign(**{GROUP_SIZE: _group_sizes(groups, k)})
     _refuse_taken(frame, FOLD_SIZE)
     texts = {str(name): _texts(frame[name], k) for name in frame.columns}
     coded = [np.unique(column, return_inverse=True) for column in texts.values()]
     codes = np.stack([codes for _, codes in coded], axis=1) if coded else np.zeros((n, 0), dtype=np.int64)
     labels = tuple(tuple(map(str, names)) for names, _ in coded)
     return Strata(tuple(texts), labels, codes.astype(np.int64), _product(strata, list(texts.values()), n))
-
-
-def sizes_of_groups(groups: np.ndarray) -> np.ndarray:
-    """How many rows each row's group has, int64 (n,)."""
-    _, inverse, counts = np.unique(groups, return_inverse=True, return_counts=True)
-    return counts[inverse].astype(np.int64)
 
 
 def _frame(strata: StrataLike | None, n: int) -> pd.DataFrame:
@@ -96,18 +90,23 @@ def _texts(column: pd.Series, k: int) -> np.ndarray:
     """Object (n,) of str: the class of each row."""
     if is_quantity(column, k):
         values = pd.Series(pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan))
-        column = _quantiles(values, int(np.clip(values.notna().sum() // k, 1, MAX_BINS)))
+        column = pd.qcut(values, _bins(int(values.notna().sum()), k), duplicates="drop")
     return np.array([MISSING if pd.isna(value) else str(value) for value in column.tolist()], dtype=object)
 
 
-def _sizes(sizes: np.ndarray) -> pd.Series:
-    """Few different sizes are classes as they are; many are cut into parts."""
-    column = pd.Series(sizes)
-    return column if column.nunique() <= MAX_BINS else _quantiles(column, MAX_BINS).astype(str)
+def _group_sizes(groups: np.ndarray, k: int) -> np.ndarray:
+    """Object (n,) of str, e.g. `4 to 9 rows`."""
+    _, group_of_row, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    edges = np.unique(np.quantile(sizes, np.linspace(0, 1, _bins(len(sizes), k) + 1)[1:], method="inverted_cdf"))
+    part = np.searchsorted(edges, sizes)
+    spans = [(sizes[part == number].min(), sizes[part == number].max()) for number in range(len(edges))]
+    names = [f"{low} to {high} rows" if low < high else f"{low} rows" for low, high in spans]
+    return np.array(names, dtype=object)[part][group_of_row]
 
 
-def _quantiles(values: pd.Series, bins: int) -> pd.Series:
-    return pd.qcut(values, bins, duplicates="drop")
+def _bins(count: int, k: int) -> int:
+    """As many parts as may each be in every fold."""
+    return int(np.clip(count // k, 1, MAX_BINS))
 
 
 def _product(strata: StrataLike | None, texts: list[np.ndarray], n: int) -> np.ndarray:
