@@ -8,6 +8,7 @@ from outfold.cli.audit import audit
 from outfold.cli.check import check
 from outfold.cli.compare import compare
 from outfold.cli.demo import demo
+from outfold.cli.duplicates import duplicates
 from outfold.cli.init import init
 from outfold.cli.predict import predict
 from outfold.cli.recipes import recipes_app
@@ -26,6 +27,7 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(init)
 app.command()(check)
+app.command()(duplicates)
 app.command()(audit)
 app.command()(run)
 app.command()(predict)

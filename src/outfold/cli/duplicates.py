@@ -27,8 +27,10 @@ def duplicates(
     test: Annotated[str | None, typer.Option(help="Test table to look across.")] = None,
     label: Annotated[list[str] | None, typer.Option(help="Label column, to tell conflicts; repeatable.")] = None,
     data: Annotated[Path | None, typer.Option(help="Data root [default: the table's folder].")] = None,
-    action: Annotated[Action, typer.Option(help="What becomes of linked rows.")] = "group",
-    threshold: Annotated[str, typer.Option(help="Similarity from which photos are one picture, or auto.")] = "auto",
+    action: Annotated[Action | None, typer.Option(help="What becomes of linked rows; group when not given.")] = None,
+    threshold: Annotated[
+        str | None, typer.Option(help="Similarity from which photos are one picture; auto when not given.")
+    ] = None,
     backbone: Annotated[str | None, typer.Option(help="timm model that finds look-alikes.")] = None,
     weights: Annotated[str | None, typer.Option(help="hub, file:PATH or package:NAME/PATH.")] = None,
     prefer: Annotated[str | None, typer.Option(help="drop: the source whose photo stays.")] = None,
@@ -44,22 +46,27 @@ def duplicates(
     Proposes a threshold from copies of your own photos and says what it finds. Nothing in your tables changes.
     """
     root = _root(table, data)
-    described, targets = _data(table, root, id_column, image, test, label, overrides, profile)
+    described, targets, own = _data(table, root, id_column, image, test, label, overrides, profile)
     settings = _settings(
+        own,
         action=action,
         threshold=threshold,
         backbone=backbone,
         weights=weights,
         prefer=prefer,
-        test=described.test is not None,
+        decisions=None if decisions is None else str(decisions.resolve()),
     )
 
     from rich.console import Console
 
     console = Console()
     with _bars(console) as emit:
-        found = _find(described, targets, settings, root, decisions, device, workers, emit)
-    for path in _write(found, settings, out):
+        found = _find(described, targets, settings, root, device, workers, emit)
+    _print(found, settings)
+
+    from outfold.runs.duplicates import write_found
+
+    for path in write_found(out, found, settings):
         console.print(f"wrote {path}", markup=False, soft_wrap=True)
 
 
@@ -82,15 +89,15 @@ def _data(
     label: list[str] | None,
     overrides: list[str] | None,
     profile: str | None,
-) -> tuple["Data", tuple[str, ...]]:
-    """Tables and roles, from a recipe or from the options; and the columns that make up a label."""
+) -> tuple["Data", tuple[str, ...], "Settings | None"]:
+    """Tables and roles, from a recipe or from the options; the columns that make up a label; the recipe's settings."""
     if _is_recipe(table):
         if id_column or image or test:
             raise RecipeError("a recipe says where its rows and photos are", fix="leave out --id, --image and --test")
         from outfold.recipe.load import load_recipe
 
         recipe = load_recipe(table, overrides=overrides or [], profile=profile)
-        return recipe.data, tuple(label or recipe.task.target)
+        return recipe.data, tuple(label or recipe.task.target), recipe.duplicates
     if overrides or profile:
         raise RecipeError("--set and --profile are for recipes", got=table)
     if id_column is None or image is None:
@@ -99,7 +106,7 @@ def _data(
     from outfold.settings.data import Data
 
     tables = {"train": _inside(Path(table), root), "test": None if test is None else _inside(Path(test), root)}
-    return Data.model_validate({**tables, "id": id_column, "image": {"path": image}}), tuple(label or ())
+    return Data.model_validate({**tables, "id": id_column, "image": {"path": image}}), tuple(label or ()), None
 
 
 def _inside(table: Path, root: Path) -> str:
@@ -110,19 +117,19 @@ def _inside(table: Path, root: Path) -> str:
     return str(path.relative_to(root))
 
 
-def _settings(*, threshold: str, **values: Any) -> "Settings":
+def _settings(own: "Settings | None", **options: Any) -> "Settings":
+    """The recipe's settings, or the defaults, with the options that were given laid over them."""
     from pydantic import ValidationError
 
     from outfold.settings.duplicates import Duplicates
 
+    values = {} if own is None else own.model_dump(exclude_unset=True)
     try:
-        return Duplicates.model_validate(
-            {**values, "threshold": threshold if threshold == "auto" else float(threshold)}
-        )
-    except ValueError as error:
-        first = error.errors()[0] if isinstance(error, ValidationError) else None
-        name = "--threshold" if first is None else ".".join(map(str, first["loc"]))
-        raise RecipeError(f"{name} is not valid", got=threshold if first is None else first["msg"]) from error
+        return Duplicates.model_validate(values | {name: value for name, value in options.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        option = f"--{first['loc'][0]}"
+        raise RecipeError(f"{option} is not valid: {first['msg']}", got=first["input"]) from error
 
 
 def _find(
@@ -130,16 +137,14 @@ def _find(
     targets: tuple[str, ...],
     settings: "Settings",
     root: Path,
-    decisions: Path | None,
     device: str,
     workers: int | None,
     emit: "Emit",
 ) -> "Duplicates":
     from outfold.data.columns import require_columns
     from outfold.data.table import load_samples
-    from outfold.duplicates.decisions import read_decisions
-    from outfold.duplicates.find import find_duplicates, items_of
-    from outfold.duplicates.fingerprint import photo_fingerprint
+    from outfold.runs.duplicates import search
+    from outfold.stages.base import Compute
     from outfold.training.device import choose_device
     from outfold.work import default_workers
 
@@ -148,58 +153,25 @@ def _find(
         raise DataError("the rows have no photos", fix="set data.image in the recipe")
     require_columns(train.frame, targets, role="the label", table="training table")
     test = load_samples(described, root, test=True) if described.test is not None else None
-    items = items_of(train, test, targets)
-    decided = None if decisions is None else read_decisions(decisions, items.ids.tolist())
-    fingerprint = photo_fingerprint(
-        settings.backbone, settings.weights, settings.size, root=root, device=choose_device(device)
-    )
-    return find_duplicates(
-        items, settings, fingerprint, decisions=decided, workers=workers or default_workers(), emit=emit
-    )
+    compute = Compute(choose_device(device), workers or default_workers(), emit)
+    return search(settings, train, test, targets, root, compute)
 
 
-def _write(found: "Duplicates", settings: "Settings", out: Path) -> Iterator[Path]:
-    """Print what was found, and write the files that the action asks for."""
-    from outfold.duplicates.outcome import DROPPED, GROUPS, PAIRS, rows_to_drop, summary, write_dropped, write_groups
-    from outfold.duplicates.outcome import write_pairs as write
+def _print(found: "Duplicates", settings: "Settings") -> None:
+    from outfold.duplicates.outcome import summary
+    from outfold.runs.duplicates import dropped_rows
 
     for line in summary(found):
         typer.echo(line)
-    yield write(out / PAIRS, found)
-    yield write_groups(out / GROUPS, found)
     if settings.action == "drop":
-        dropped = rows_to_drop(found, settings.prefer)
-        _tell_dropped(found, dropped)
-        yield write_dropped(out / DROPPED, found, dropped)
-    if settings.action == "review":
-        yield _review(found, out)
+        _print_dropped(found, dropped_rows(found, settings))
 
 
-def _tell_dropped(found: "Duplicates", dropped: "list[Dropped]") -> None:
+def _print_dropped(found: "Duplicates", dropped: "list[Dropped]") -> None:
     lost = sum(one.conflict for one in dropped)
     typer.echo(f"{len(dropped):,} training rows can go, one of each group stays; {lost:,} have another label than it")
     for one in dropped[:5]:
         typer.echo(f"  {found.items.ids[one.row]} goes for {found.items.ids[one.kept]}")
-
-
-def _review(found: "Duplicates", out: Path) -> Path:
-    from outfold.duplicates.outcome import PAIR_COLUMNS, REVIEW
-    from outfold.report.review import write_review
-
-    items, pairs = found.items, found.pairs
-    media = {
-        (str(table), str(name)): path for table, name, path in zip(items.table, items.ids, items.paths, strict=True)
-    }
-    decided = pairs[pairs["decision"] != ""]
-    decisions = dict(zip(zip(decided["first"], decided["second"], strict=True), decided["decision"], strict=True))
-    return write_review(
-        out / REVIEW,
-        pairs[PAIR_COLUMNS],
-        media,
-        threshold=found.proposal.threshold,
-        decisions=decisions,
-        title="Near-duplicates",
-    )
 
 
 @contextmanager
