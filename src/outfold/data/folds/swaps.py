@@ -75,7 +75,6 @@ def search_seeds(
     """
     states, order = np.empty((WORDS, LANES), dtype=np.uint32), np.empty_like(fold_of_group)
     folds, in_strata = np.empty(k, dtype=FOLD), np.empty((k, len(strata)))
-    frozen = (1 - FROZEN) * steps
     for number in range(len(values)):
         lane = number % LANES
         if lane == 0:
@@ -84,26 +83,59 @@ def search_seeds(
         _deal_in_turn(order, fold_of_group, folds, in_strata, counts, rows)
         for fold in range(k):
             folds[fold].cost = unevenness(in_strata, fold, folds[fold].rows, strata, mean_rows, rows_weight)
-        threshold, fall = 0.0, (COLD / HOT) ** (1 / max(steps, 1))
-        for step in range(-TRIALS if steps else 0, steps):
-            threshold *= fall if step >= 0 else 1.0
-            group, other, target, drawn = _propose(states, lane, drawn, fold_of_group, k)
-            source = fold_of_group[group]
-            if target == source or (other == len(order) and folds[source].groups == 1):
-                continue
-            less, more = folds[source].rows + rows[other] - rows[group], folds[target].rows + rows[group] - rows[other]
-            there = unevenness_after(in_strata, source, less, counts, group, other, strata, mean_rows, rows_weight)
-            here = unevenness_after(in_strata, target, more, counts, other, group, strata, mean_rows, rows_weight)
-            rise = there + here - folds[source].cost - folds[target].cost
-            if step < 0:
-                threshold += HOT * abs(rise) / TRIALS
-            elif rise <= (threshold if step < frozen else 0.0):
-                _exchange(group, other, source, target, fold_of_group, folds, in_strata, counts)
-                folds[source].rows, folds[source].cost = less, there
-                folds[target].rows, folds[target].cost = more, here
+        if steps:
+            _try_steps(
+                states,
+                lane,
+                drawn,
+                steps,
+                fold_of_group,
+                folds,
+                in_strata,
+                counts,
+                rows,
+                strata,
+                mean_rows,
+                rows_weight,
+            )
         values[number] = 0
         for fold in range(k):
             values[number] += folds[fold].cost / k
+
+
+@inlined
+def _try_steps(
+    states: np.ndarray,
+    lane: int,
+    drawn: int,
+    steps: int,
+    fold_of_group: np.ndarray,
+    folds: np.ndarray,
+    in_strata: np.ndarray,
+    counts: np.ndarray,
+    rows: np.ndarray,
+    strata: np.ndarray,
+    mean_rows: float,
+    rows_weight: float,
+) -> None:
+    """Take steps that cost less than the threshold, which falls by the same factor each time and then is nought."""
+    threshold, fall, frozen = 0.0, (COLD / HOT) ** (1 / steps), (1 - FROZEN) * steps
+    for step in range(-TRIALS, steps):
+        threshold *= fall if step >= 0 else 1.0
+        group, other, target, drawn = _propose(states, lane, drawn, fold_of_group, len(folds))
+        source = fold_of_group[group]
+        if target == source or (other == len(fold_of_group) and folds[source].groups == 1):
+            continue
+        less, more = folds[source].rows + rows[other] - rows[group], folds[target].rows + rows[group] - rows[other]
+        there = unevenness_after(in_strata, source, less, counts, group, other, strata, mean_rows, rows_weight)
+        here = unevenness_after(in_strata, target, more, counts, other, group, strata, mean_rows, rows_weight)
+        rise = there + here - folds[source].cost - folds[target].cost
+        if step < 0:
+            threshold += HOT * abs(rise) / TRIALS
+        elif rise <= (threshold if step < frozen else 0.0):
+            _exchange(group, other, source, target, fold_of_group, folds, in_strata, counts)
+            folds[source].rows, folds[source].cost = less, there
+            folds[target].rows, folds[target].cost = more, here
 
 
 @inlined
