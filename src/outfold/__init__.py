@@ -10,7 +10,9 @@ from importlib import import_module
 from typing import Any
 
 PARTS = {
+    "audit": "outfold.audit",
     "augment": "outfold.views.augment",
+    "duplicates": "outfold.duplicates",
     "errors": "outfold.errors",
     "folds": "outfold.data.folds",
     "losses": "outfold.training.losses",

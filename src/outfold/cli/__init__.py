@@ -9,6 +9,7 @@ from outfold.cli.check import check
 from outfold.cli.compare import compare
 from outfold.cli.demo import demo
 from outfold.cli.duplicates import duplicates
+from outfold.cli.folds import folds
 from outfold.cli.init import init
 from outfold.cli.predict import predict
 from outfold.cli.recipes import recipes_app
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.command()(demo)
 app.command()(init)
 app.command()(check)
+app.command()(folds)
 app.command()(duplicates)
 app.command()(audit)
 app.command()(run)

@@ -31,6 +31,8 @@ def print_findings(
     """
     from rich.text import Text
 
+    from outfold.data.findings import count
+
     for level, title in (("error", "Errors"), ("warning", "Warnings"), ("note", "Notes")):
         chosen = [finding for finding in findings if finding.level == level]
         if chosen:
@@ -38,7 +40,8 @@ def print_findings(
         for finding in chosen:
             _print_finding(finding, console, limit)
     counts = {level: sum(finding.level == level for finding in findings) for level in STYLES}
-    console.print(Text(f"{verdict}. {counts['error']} errors, {counts['warning']} warnings."), soft_wrap=True)
+    said = ", ".join(count(counts[level], level) for level in ("error", "warning"))
+    console.print(Text(f"{verdict}. {said}."), soft_wrap=True)
 
 
 def _print_finding(finding: "Finding", console: "Console", limit: int | None) -> None:
