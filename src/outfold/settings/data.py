@@ -135,7 +135,7 @@ class Folds(Spec):
     method: Literal["greedy", "balanced"] = "balanced"
     """How a search deals groups out: scikit-learn's greedy rule, or local search from many starts."""
     weights: dict[str, float] = {}
-    """Weights of the columns in a search's objective; `fold_size` and `group_size` can be weighted too."""
+    """Weights of the columns in a search's objective; `rows` (fold sizes) and `group_size` can be weighted too."""
     time: str | None = None
     """Column of dates or numbers: rows are cut into k + 1 blocks by time, and each block is predicted by models that
     trained on earlier ones only. The first block is never predicted."""
