@@ -1,7 +1,7 @@
 """`outfold audit`: what would make a score better than the truth, in a recipe's data or in a finished run."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,6 +23,9 @@ def audit(
     overrides: Overrides = None,
     profile: Profile = None,
     workers: Workers = None,
+    embed: Annotated[
+        bool, typer.Option("--embed", help="Also compare embeddings of the photos; takes minutes the first time.")
+    ] = False,
     json: Annotated[Path | None, typer.Option("--json", help="Also write the findings to this JSON file.")] = None,
     everything: Everything = False,
 ) -> None:
@@ -42,18 +45,21 @@ def audit(
 
     from rich.console import Console
 
+    from outfold.cli.progress import live
     from outfold.files import write_json
     from outfold.runs.audit import audit_recipe, audit_run
     from outfold.work import default_workers
 
-    threads = workers or default_workers()
-    if recipe is None:
-        name, findings = str(folder), audit_run(folder, root=data, workers=threads)
-    else:
-        name, findings = recipe.name, audit_recipe(recipe, (data or Path()).resolve(), workers=threads)
+    console = Console()
+    with live(console) as emit:
+        options: dict[str, Any] = {"embed": embed, "workers": workers or default_workers(), "emit": emit}
+        if recipe is None:
+            name, findings = str(folder), audit_run(folder, root=data, **options)
+        else:
+            name, findings = recipe.name, audit_recipe(recipe, (data or Path()).resolve(), **options)
     stop = any(finding.level == "error" for finding in findings)
     verdict = "scores are not to be trusted" if stop else "nothing that spoils a score for certain"
-    print_findings(findings, f"{name}: {verdict}", Console(), limit=None if everything else SHOWN)
+    print_findings(findings, f"{name}: {verdict}", console, limit=None if everything else SHOWN)
     if json is not None:
         write_json(json, {"subject": name, "findings": [finding.to_dict() for finding in findings]})
     if stop:

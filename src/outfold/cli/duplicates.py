@@ -1,7 +1,5 @@
 """`outfold duplicates`: photos that show the same picture, across all tables."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -59,8 +57,10 @@ def duplicates(
 
     from rich.console import Console
 
+    from outfold.cli.progress import live
+
     console = Console()
-    with _bars(console) as emit:
+    with live(console) as emit:
         found = _find(described, targets, settings, root, device, workers, emit)
     _print(found, settings)
 
@@ -172,22 +172,3 @@ def _print_dropped(found: "Duplicates", dropped: "list[Dropped]") -> None:
     typer.echo(f"{len(dropped):,} training rows can go, one of each group stays; {lost:,} have another label than it")
     for one in dropped[:5]:
         typer.echo(f"  {found.items.ids[one.row]} goes for {found.items.ids[one.kept]}")
-
-
-@contextmanager
-def _bars(console: Any) -> "Iterator[Emit]":
-    """A bar for each step."""
-    from rich.progress import MofNCompleteColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    columns = (*Bars.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    with Bars(*columns, console=console, transient=True) as bars:
-        tasks = {}
-
-        def emit(event: dict[str, Any]) -> None:
-            what = event["what"]
-            if what not in tasks:
-                tasks[what] = bars.add_task(what, total=event["total"])
-            bars.update(tasks[what], completed=event["done"])
-
-        yield emit

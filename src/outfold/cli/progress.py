@@ -28,11 +28,13 @@ def live(console: Console | None = None) -> Iterator[Emit]:
         speed_estimate_period=300,
         transient=True,
     )
+    display = Display(progress)
     try:
         with progress:
-            yield Display(progress)
+            yield display
     except KeyboardInterrupt as interruption:
-        progress.console.print("interrupted: the same command goes on from the last finished epoch")
+        trains = ": the same command goes on from the last finished epoch" if display.all is not None else ""
+        progress.console.print(f"interrupted{trains}")
         raise typer.Exit(130) from interruption
 
 

@@ -23,40 +23,52 @@ from outfold.inference.predict import CPU
 from outfold.recipe.load import load_recipe
 from outfold.run_folder import FOLDS, OOF, PREDICTIONS, RECIPE, TARGET, read_summary
 from outfold.runs.duplicates import Sifted, sift_copies
+from outfold.runs.embeddings import embeddings
 from outfold.runs.lineage import lineage
+from outfold.settings.duplicates import Duplicates as Look
 from outfold.settings.recipe import Recipe
 from outfold.stages.base import Compute, Context, Emit, Result
 
 
-def audit_recipe(recipe: Recipe, root: Path, *, workers: int = 1, emit: Emit = lambda event: None) -> list[Finding]:
+def audit_recipe(
+    recipe: Recipe, root: Path, *, embed: bool = False, workers: int = 1, emit: Emit = lambda event: None
+) -> list[Finding]:
     """Audit the data and the choices of a recipe.
 
     Args:
         recipe: the effective recipe; near-duplicates are looked for where it asks for them.
         root: data root, absolute.
+        embed: also compare embeddings of the photos, as is done where the recipe looks for near-duplicates.
         workers: threads that read files.
         emit: is told how far long steps are, as in a run.
 
     Raises:
         DataError, MediaError: the tables, labels or folds are not usable at all; see `outfold check`.
     """
+    compute, look = Compute(CPU, workers, emit), _look(recipe, embed)
     train, test, gone = _tables(recipe, root, load_samples(recipe.data, root), workers)
-    sifted = sift_copies(recipe, train, test, root, Compute(CPU, workers, emit))
+    sifted = sift_copies(recipe, train, test, root, compute)
     out = [place.id for finding in gone for place in finding.places] + [name for name, _ in sifted.dropped]
     codec = TargetCodec.fit(recipe.task, sifted.train.samples.frame)
     folds = _folds(recipe, sifted, root, out)
     dataset = _dataset(root, sifted, test, codec, folds)
-    return by_level([*gone, *_before(recipe, dataset, workers)])
+    return by_level([*gone, *_before(recipe, dataset, look, compute)])
 
 
 def audit_run(
-    folder: Path, *, root: Path | None = None, workers: int = 1, emit: Emit = lambda event: None
+    folder: Path,
+    *,
+    root: Path | None = None,
+    embed: bool = False,
+    workers: int = 1,
+    emit: Emit = lambda event: None,
 ) -> list[Finding]:
     """Audit a run: its data as it is now, its folds, its models, and its predictions where there are any.
 
     Args:
         folder: the run folder.
         root: data root; the one the run used when not given.
+        embed: also compare embeddings of the photos, as is done where the recipe looks for near-duplicates.
         workers: threads that read files.
         emit: is told how far long steps are, as in a run.
 
@@ -65,6 +77,7 @@ def audit_run(
         DataError, MediaError: the tables are not usable, or are not those of the run.
     """
     summary, recipe = read_summary(folder), load_recipe(folder / RECIPE)
+    compute, look = Compute(CPU, workers, emit), _look(recipe, embed)
     root = (root or Path(summary.get("data", {}).get("root", "."))).resolve()
     samples, kept = load_samples(recipe.data, root), pd.read_csv(folder / FOLDS, dtype={"id": str})["id"]
     samples = samples.take(np.isin(samples.ids, kept.to_numpy(object)))
@@ -72,11 +85,11 @@ def audit_run(
     # The rows are those that the run kept; what it dropped as copies is gone already.
     linked = recipe.duplicates and recipe.duplicates.model_copy(update={"action": "group"})
     searched = recipe.model_copy(update={"duplicates": linked})
-    sifted = sift_copies(searched, train, test, root, Compute(CPU, workers, emit))
+    sifted = sift_copies(searched, train, test, root, compute)
     codec = TargetCodec.from_dict(read_json(folder / TARGET))
     own = read_folds(folder / FOLDS, train.samples.ids, dropped=[place.id for one in gone for place in one.places])
     dataset = _dataset(root, sifted, test, codec, replace(own, ordered=recipe.folds.time is not None))
-    return by_level([*gone, *_before(recipe, dataset, workers, folder), *_outcome(folder, dataset)])
+    return by_level([*gone, *_before(recipe, dataset, look, compute, folder), *_outcome(folder, dataset)])
 
 
 def audit_finished(context: Context, result: Result) -> list[Finding]:
@@ -86,15 +99,28 @@ def audit_finished(context: Context, result: Result) -> list[Finding]:
         context: the run's.
         result: of its final stage.
     """
-    dataset = context.dataset
-    findings = _before(context.recipe, dataset, context.compute.workers, context.folder)
+    recipe, dataset = context.recipe, context.dataset
+    findings = _before(recipe, dataset, _look(recipe), context.compute, context.folder)
     return by_level([*findings, *audit_outcome(dataset, result.oof, result.test)])
 
 
-def _before(recipe: Recipe, dataset: Dataset, workers: int, folder: Path | None = None) -> list[Finding]:
+def _look(recipe: Recipe, embed: bool = False) -> Look | None:
+    """How photos become embeddings; None where nobody asks for them."""
+    return recipe.duplicates or (Look() if embed else None)
+
+
+def _before(
+    recipe: Recipe, dataset: Dataset, look: Look | None, compute: Compute, folder: Path | None = None
+) -> list[Finding]:
     """What data, folds and choices show, and the weights in a run folder, whatever they predicted."""
-    train = _known(dataset.train, dataset.copies, workers)
-    test = None if dataset.test is None else _known(dataset.test, dataset.test_copies, workers)
+
+    def known(rows: Rows, copies: np.ndarray | None, table: str) -> Known:
+        seen = None if look is None else embeddings(rows, look, dataset.root, compute, table)
+        media = rows.samples.media
+        return Known(copies, seen, None if media is None else read_file_facts(media, workers=compute.workers))
+
+    train = known(dataset.train, dataset.copies, "train")
+    test = None if dataset.test is None else known(dataset.test, dataset.test_copies, "test")
     return [*audit_dataset(recipe, dataset, train=train, test=test), *_lineage_findings(recipe, dataset, folder)]
 
 
@@ -146,11 +172,6 @@ def _dataset(root: Path, sifted: Sifted, test: Rows | None, codec: TargetCodec, 
         copies=sifted.copies,
         test_copies=sifted.test_copies,
     )
-
-
-def _known(rows: Rows, copies: np.ndarray | None, workers: int) -> Known:
-    media = rows.samples.media
-    return Known(copies, facts=None if media is None else read_file_facts(media, workers=workers))
 
 
 def _read(samples: Samples, recipe: Recipe, workers: int) -> tuple[Rows, list[Finding]]:
