@@ -17,8 +17,11 @@ GRID = 500
 LEAST_COPIES = 0.5
 """Copies that agree less than this do not show where copies begin."""
 
-TAIL = 0.01
-"""Share of the look-alikes that show how their number falls, and `FEW` at least."""
+TAIL = 0.1
+"""Share of the look-alikes that may show how their number falls, the most similar ones."""
+
+ENOUGH = 100
+"""Look-alikes that show it well enough to say so."""
 
 MIXED = 0.3
 """Share of the compared pairs beyond a threshold above which they cannot all be copies by that alone."""
@@ -109,38 +112,48 @@ def judge(threshold: float, copies: Mapping[str, np.ndarray], candidates: np.nda
 class _Tail:
     """How fast the number of look-alikes falls with their similarity.
 
-    Similarities are correlations, so they are taken as z = artanh(r) (Fisher 1915). Beyond a high quantile the number
-    above z falls about exponentially (peaks over threshold, Pickands 1975), and is drawn on beyond where copies begin.
-    Where a large share of all pairs lies beyond, copies and look-alikes mix: then none of them is proof of a copy.
+    Similarities are correlations, so they are taken as z = artanh(r), which is about normal where photos have nothing to
+    do with each other (Fisher 1915): the number above z falls as exp(-z^2 / s), also beyond where copies begin. Copies
+    among the highest look-alikes only make the fall seem slower, so of several tails the one that falls fastest counts,
+    each by its median, which a few copies hardly move. Where a large share of all pairs lies beyond, copies and
+    look-alikes mix: then none of them is proof of a copy.
     """
 
     below: np.ndarray
-    """float64 (b,), z of the candidates that are taken for look-alikes, rising."""
+    """float64 (b,), z^2 of the candidates that are taken for look-alikes, rising."""
+    length: int
+    """The highest of them that show the fall."""
     scale: float
-    """Mean excess of an exponential tail."""
+    """s."""
     mixed: int
     """Pairs above them that may all be chance."""
 
     @classmethod
     def fit(cls, candidates: np.ndarray, copies_from: float) -> "_Tail":
         """Fit to the highest of the candidates below the similarity that copies begin at."""
-        z = np.sort(np.arctanh(np.clip(candidates[candidates < copies_from], 0, LARGEST)))
-        above = len(candidates) - len(z)
+        below = np.sort(np.arctanh(np.clip(candidates[candidates < copies_from], 0, LARGEST)) ** 2)
+        above = len(candidates) - len(below)
         mixed = above if above > MIXED * len(candidates) and above >= FEW else 0
-        last = z[-cls._length(len(z)) :]
-        # Copies below the limit are among them, so the tail is rather too heavy than too light.
-        return cls(z, max(float((last - last[0]).mean()), 1e-6) if len(last) else 1e-6, mixed)
+        scales = {length: cls._scale(below[-length:]) for length in cls._lengths(len(below))}
+        length = min(scales, key=lambda length: scales[length], default=0)
+        return cls(below, length, scales.get(length, 1e-6), mixed)
 
     @staticmethod
-    def _length(count: int) -> int:
-        return max(int(TAIL * count), min(FEW, count), 1)
+    def _lengths(count: int) -> list[int]:
+        """Tails that are tried: TAIL of all, and its halves, with ENOUGH at least; or all where there are fewer."""
+        lengths = [int(TAIL * count) >> halvings for halvings in range(20)]
+        return [length for length in lengths if length >= ENOUGH] or ([min(ENOUGH, count)] if count else [])
+
+    @staticmethod
+    def _scale(tail: np.ndarray) -> float:
+        """The scale of an exponential excess with the tail's median."""
+        return max(float(np.median(tail) - tail[0]) / np.log(2), 1e-6)
 
     def expected(self, z: float) -> float:
         """How many look-alikes to expect at or above z: counted, and in the tail as it falls."""
-        length = self._length(len(self.below))
-        if not len(self.below) or z <= self.below[-length]:
-            return self.mixed + float(len(self.below) - np.searchsorted(self.below, z))
-        return self.mixed + length * float(np.exp(-(z - self.below[-length]) / self.scale))
+        if not self.length or z**2 <= self.below[-self.length]:
+            return self.mixed + float(len(self.below) - np.searchsorted(self.below, z**2))
+        return self.mixed + self.length * float(np.exp(-(z**2 - self.below[-self.length]) / self.scale))
 
 
 def _explanation(proposal: Proposal, compared: int) -> str:
