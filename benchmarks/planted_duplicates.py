@@ -1,12 +1,14 @@
 """Recall and precision of the search for near-duplicates, with copies planted among real photos.
 
-    uv run python benchmarks/planted_duplicates.py [--ham FOLDER] [--photos 0] [--copies 100] [--sheet FOLDER]
+    uv run python benchmarks/planted_duplicates.py [--ham FOLDER | --table FOLDER --group COL [--split NAME]]
+        [--photos 0] [--copies 100] [--sheet FILE]
 
 Of each kind of copy 100 are planted, each from another photo, among the 2,624 solar-cell photos of the demo, or with
-`--ham` among the photos of a folder with HAM10000's labels.csv (file, image_id, lesion_id). The threshold is the
-proposed one. A found pair is right when one is the planted copy of the other; pairs of one lesion are neither right nor
-wrong. For HAM10000 it also says how many pairs of one lesion lie above lower thresholds, and how many lesions with
-several photos folds tear that keep these together. `--sheet` writes pictures of the false pairs.
+`--ham` among the photos of a folder with HAM10000's labels.csv (file, image_id, lesion_id), or with `--table` among
+those of a folder with a labels.csv (file, and the column of `--group`). The threshold is the proposed one. A found pair
+is right when one is the planted copy of the other; pairs of one lesion or group are neither right nor wrong. For
+HAM10000 it also says how many pairs of one lesion lie above lower thresholds, and how many lesions with several photos
+folds tear that keep these together. `--sheet` writes pictures of the false pairs.
 """
 
 import argparse
@@ -34,12 +36,17 @@ LOWER = (0.98, 0.95, 0.9, 0.85, 0.8)
 """Thresholds at which pairs of one lesion are counted; copies need a higher one."""
 
 
-def photos_of(ham: Path | None) -> tuple[list[Path], np.ndarray]:
-    """The photos and the group of each: the lesion, or the photo itself."""
-    if ham is None:
+def photos_of(folder: Path | None, group: str, split: str | None) -> tuple[list[Path], np.ndarray]:
+    """The photos of a folder's labels.csv, or its rows of one split, and the group of each.
+
+    Without a folder, the solar cells, each a group of its own.
+    """
+    if folder is None:
         return list(load_cells()["file"]), np.arange(len(load_cells()))
-    table = pd.read_csv(ham / "labels.csv")
-    return [ham / name for name in table["file"]], pd.factorize(table["lesion_id"])[0]
+    table = pd.read_csv(folder / "labels.csv")
+    if split is not None:
+        table = table[table["split"] == split]
+    return [folder / name for name in table["file"]], pd.factorize(table[group])[0]
 
 
 def plant(paths: list[Path], each: int, folder: Path, seed: int = 0) -> tuple[list[Path], np.ndarray, np.ndarray]:
@@ -74,6 +81,7 @@ def report(found: Duplicates, n: int, originals: np.ndarray, kinds: np.ndarray, 
     akin = groups[origin[first]] == groups[origin[second]]
     false = ~planted & ~akin
     print(f"  all kinds     recall {there.mean():.3f}")
+    print(f"  {akin.sum() - (planted & akin).sum()} other pairs of one group")
     print(f"  precision {planted.sum() / max(planted.sum() + false.sum(), 1):.4f}: {false.sum()} false pairs")
     return pairs[false]
 
@@ -123,12 +131,17 @@ def write_sheet(false: pd.DataFrame, paths: tuple[Path, ...], place: Path, most:
 def main() -> None:
     """Plant, search, report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--ham", type=Path, help="folder of HAM10000")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--ham", type=Path, help="folder of HAM10000")
+    source.add_argument("--table", type=Path, help="folder of other photos, with a labels.csv")
+    parser.add_argument("--group", default="label", help="column of --table; pairs within a group are not judged")
+    parser.add_argument("--split", help="only rows with this in column split of --table")
     parser.add_argument("--photos", type=int, default=0, help="only this many photos, drawn at random")
     parser.add_argument("--copies", type=int, default=100, help="copies of each kind")
     parser.add_argument("--sheet", type=Path, help="picture file for the false pairs")
     arguments = parser.parse_args()
-    paths, groups = photos_of(arguments.ham)
+    ham = arguments.ham
+    paths, groups = photos_of(ham or arguments.table, "lesion_id" if ham else arguments.group, arguments.split)
     if arguments.photos:
         kept = np.sort(np.random.default_rng(1).choice(len(paths), arguments.photos, replace=False))
         paths, groups = [paths[row] for row in kept], groups[kept]
@@ -148,8 +161,9 @@ def main() -> None:
         print("  finished after: " + ", ".join(f"{what} {seconds:.0f} s" for what, seconds in steps.items()))
         for line in summary(found):
             print(f"  {line}")
+        print(f"  threshold {found.proposal.threshold:.4f}, expected false pairs {found.proposal.false:.1f}")
         false = report(found, len(paths), originals, kinds, groups)
-        if arguments.ham is not None:
+        if ham is not None:
             lower = settings.model_copy(update={"threshold": min(LOWER)})
             lesions(find_duplicates(items, lower, fingerprint, workers=2), len(paths), groups)
         if arguments.sheet is not None:

@@ -25,7 +25,7 @@ SIDES = (16, 32, 128)
 STARTS = np.array([[1, 0], [0.85, 0], [0.92, -0.08], [0.92, 0.08], [0.8, -0.2], [0.8, 0], [0.8, 0.2]])
 """Parts of the first photo, along one axis, that the other may show: their share of the side, and their middle."""
 
-TRIED = (24, 6)
+TRIED = (48, 10)
 """Starts that are fitted to the coarse thumbnails, and those of them that are fitted to the middle ones."""
 
 DARKEST, BRIGHTEST = 2, 252

@@ -18,10 +18,16 @@ LEAST_COPIES = 0.5
 """Copies that agree less than this do not show where copies begin."""
 
 TAIL = 0.1
-"""Share of the look-alikes that may show how their number falls, the most similar ones."""
+"""Share of the look-alikes, the most similar ones, that may show how their number falls, and `FEW` at least."""
 
-ENOUGH = 100
-"""Look-alikes that show it well enough to say so."""
+ENOUGH = 500
+"""Look-alikes that show it where copies are not counted."""
+
+CLEAR = 3
+"""Look-alikes for each copy among them for the fall to be theirs."""
+
+EDGE = 0.15
+"""Width in artanh(r), just below where copies begin, in which pairs are taken for copies."""
 
 MIXED = 0.3
 """Share of the compared pairs beyond a threshold above which they cannot all be copies by that alone."""
@@ -49,7 +55,7 @@ class Proposal:
     pairs: int
     """Pairs of the user's photos at or above the threshold."""
     false: float
-    """How many of them are expected to be chance; rather too many than too few."""
+    """How many of them are expected to be chance."""
     explanation: str
     """All this in words."""
 
@@ -112,17 +118,19 @@ def judge(threshold: float, copies: Mapping[str, np.ndarray], candidates: np.nda
 class _Tail:
     """How fast the number of look-alikes falls with their similarity.
 
-    Similarities are correlations, so they are taken as z = artanh(r), which is about normal where photos have nothing to
-    do with each other (Fisher 1915): the number above z falls as exp(-z^2 / s), also beyond where copies begin. Copies
-    among the highest look-alikes only make the fall seem slower, so of several tails the one that falls fastest counts,
-    each by its median, which a few copies hardly move. Where a large share of all pairs lies beyond, copies and
-    look-alikes mix: then none of them is proof of a copy.
+    Similarities are correlations, so they are taken as z = artanh(r), which is about normal where photos have nothing
+    to do with each other (Fisher 1915): the number above z falls as exp(-z^2 / s), and is drawn on so beyond where
+    copies begin. Some copies lie below that too; they are taken to be as many, per step of z, as there are pairs just
+    below it, and are not counted, if a tail has enough look-alikes besides. Where a large share of all pairs lies
+    beyond, copies and look-alikes mix: then none of them is proof of a copy.
     """
 
     below: np.ndarray
-    """float64 (b,), z^2 of the candidates that are taken for look-alikes, rising."""
-    length: int
-    """The highest of them that show the fall."""
+    """float64 (b,), z of the candidates below where copies begin, falling."""
+    number: np.ndarray
+    """float64 (b,), how many look-alikes are at or above each."""
+    start: int
+    """Position in both from which the tail is drawn on."""
     scale: float
     """s."""
     mixed: int
@@ -131,29 +139,34 @@ class _Tail:
     @classmethod
     def fit(cls, candidates: np.ndarray, copies_from: float) -> "_Tail":
         """Fit to the highest of the candidates below the similarity that copies begin at."""
-        below = np.sort(np.arctanh(np.clip(candidates[candidates < copies_from], 0, LARGEST)) ** 2)
-        above = len(candidates) - len(below)
+        z = np.sort(np.arctanh(np.clip(candidates[candidates < copies_from], 0, LARGEST)))[::-1]
+        above = len(candidates) - len(z)
         mixed = above if above > MIXED * len(candidates) and above >= FEW else 0
-        scales = {length: cls._scale(below[-length:]) for length in cls._lengths(len(below))}
-        length = min(scales, key=lambda length: scales[length], default=0)
-        return cls(below, length, scales.get(length, 1e-6), mixed)
+        number, start = cls._counted(z, float(np.arctanh(copies_from)))
+        half = int(np.searchsorted(number, number[start] / 2)) if len(z) else 0
+        scale = float(z[half] ** 2 - z[start] ** 2) / np.log(2) if len(z) else 0.0
+        return cls(z, number, start, max(scale, 1e-6), mixed)
 
     @staticmethod
-    def _lengths(count: int) -> list[int]:
-        """Tails that are tried: TAIL of all, and its halves, with ENOUGH at least; or all where there are fewer."""
-        lengths = [int(TAIL * count) >> halvings for halvings in range(20)]
-        return [length for length in lengths if length >= ENOUGH] or ([min(ENOUGH, count)] if count else [])
-
-    @staticmethod
-    def _scale(tail: np.ndarray) -> float:
-        """The scale of an exponential excess with the tail's median."""
-        return max(float(np.median(tail) - tail[0]) / np.log(2), 1e-6)
+    def _counted(z: np.ndarray, end: float) -> tuple[np.ndarray, int]:
+        """The number of look-alikes down to each of the falling z, and the position that the tail is fitted from."""
+        pairs = np.arange(1.0, len(z) + 1)
+        copies = (z > end - EDGE).sum() / EDGE * (end - z)
+        number = np.maximum.accumulate(np.maximum(pairs - copies, 0))
+        longest = max(min(max(int(TAIL * len(z)), FEW), len(z)) - 1, 0)
+        clear = np.flatnonzero((number >= ENOUGH) & (number >= CLEAR * copies))
+        if len(clear) and clear[0] <= longest:
+            return number, int(clear[0])
+        return pairs, longest  # what is a copy cannot be told, so all count
 
     def expected(self, z: float) -> float:
         """How many look-alikes to expect at or above z: counted, and in the tail as it falls."""
-        if not self.length or z**2 <= self.below[-self.length]:
-            return self.mixed + float(len(self.below) - np.searchsorted(self.below, z**2))
-        return self.mixed + self.length * float(np.exp(-(z**2 - self.below[-self.length]) / self.scale))
+        if not len(self.below):
+            return float(self.mixed)
+        if z <= self.below[self.start]:
+            return self.mixed + float(self.number[np.searchsorted(-self.below, -z, side="right") - 1])
+        fall = float(np.exp((self.below[self.start] ** 2 - z**2) / self.scale))
+        return self.mixed + float(self.number[self.start]) * fall
 
 
 def _explanation(proposal: Proposal, compared: int) -> str:
@@ -161,8 +174,8 @@ def _explanation(proposal: Proposal, compared: int) -> str:
     text = (
         f"Of copies made from a sample of your photos, a similarity of {proposal.threshold:.3f} finds: {kinds}. "
         f"{compared:,} pairs of your photos look alike (cosine {proposal.cosine:.2f} or more) and were compared; "
-        f"{proposal.pairs:,} reach it, of which some {proposal.false:.1f} or fewer by chance, if look-alikes thin out "
-        "beyond it as they do before."
+        f"{proposal.pairs:,} reach it, of which some {proposal.false:.1f} by chance, if look-alikes thin out beyond it "
+        "as they do before."
     )
     if proposal.holds:
         return text
