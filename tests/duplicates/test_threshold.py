@@ -66,3 +66,13 @@ def test_a_cosine_that_all_kinds_reach():
 
 def test_no_copies_and_no_pairs():
     assert judge(0.97, {}, np.empty(0), 0.5).holds
+
+
+def test_copies_among_the_lookalikes_are_mostly_not_counted():
+    """Photos of one thing lie at all similarities; what is expected is far fewer than these, and on the safe side."""
+    rng = np.random.default_rng(2)
+    alike, akin = lookalikes(20_000, rng), np.tanh(rng.uniform(1.5, 3.5, 800))
+    copies = {"turned": np.tanh(rng.uniform(2.6, 4, 200))}
+    threshold = float(np.tanh(1.9))
+    expected = judge(threshold, copies, np.concatenate([alike, akin]), 0.5).false
+    assert (alike >= threshold).sum() <= expected <= (akin >= threshold).sum() / 3
