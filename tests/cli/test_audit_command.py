@@ -59,7 +59,7 @@ def tear(folder):
 def test_clean_folds_exit_with_0(folder, call):
     result = call(folder / "recipe.yaml", "--data", folder)
     assert result.exit_code == 0, result.output
-    assert result.output.strip() == "trial: nothing that spoils a score for certain. 0 errors, 0 warnings."
+    assert result.output.strip() == "trial: nothing that spoils a score. 0 errors, 0 warnings."
 
 
 def test_a_torn_group_exits_with_1_and_goes_into_json(folder, call):

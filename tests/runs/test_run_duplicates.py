@@ -1,5 +1,6 @@
 """Near-duplicates in a run: linked to one fold, dropped, or written to a page whose decisions the next run reads."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,11 @@ import pandas as pd
 import pytest
 import timm
 import torch
+from rich.console import Console
 from safetensors.torch import save_file
 
 import outfold
+from outfold.cli.progress import live
 from outfold.errors import DataError
 from outfold.settings.recipe import Recipe
 
@@ -52,7 +55,8 @@ def recipe(tiny_recipe: dict[str, Any]) -> dict[str, Any]:
 
 
 def run(recipe: dict[str, Any], out: Path, data: Path) -> outfold.Run:
-    return outfold.run(Recipe.model_validate(recipe), out, data=data, device="cpu")
+    with live(Console(file=io.StringIO())) as emit:  # as the command runs it
+        return outfold.run(Recipe.model_validate(recipe), out, data=data, device="cpu", emit=emit)
 
 
 def pairs_of(folder: Path) -> set[tuple[str, str]]:
@@ -112,4 +116,11 @@ def test_own_folds_that_tear_near_copies_apart_are_refused(
 def test_looking_for_copies_must_have_an_effect(recipe: dict[str, Any]) -> None:
     recipe["folds"]["duplicates"] = "ignore"
     with pytest.raises(ValueError, match="leaves nothing for `duplicates` to do"):
+        Recipe.model_validate(recipe)
+
+
+@pytest.mark.parametrize("threshold", [0, 1.5, float("nan"), "most"])
+def test_a_similarity_that_cannot_be_is_refused(recipe: dict[str, Any], threshold: object) -> None:
+    recipe["duplicates"]["threshold"] = threshold
+    with pytest.raises(ValueError, match="threshold"):
         Recipe.model_validate(recipe)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from outfold.audit.features import Feature
 from outfold.audit.splits import splits_by
@@ -51,10 +52,12 @@ def adversarial(values: np.ndarray, is_test: np.ndarray, units: np.ndarray, *, l
     if fewest < 2:
         return Drift(float("nan"), float("nan"), float("nan"))
     chance = np.empty(len(rows))
-    for train, valid in splits_by(_folds(is_test, units, min(FOLDS, fewest), seed)):
-        model = _linear(values.shape[1], len(train), seed) if linear else _trees(seed)
-        model.fit(values[train], is_test[train])
-        chance[valid] = model.predict_proba(values[valid])[:, 1]
+    # Fits this small take longer on several threads than on one, and far longer beside another busy process.
+    with threadpool_limits(1):
+        for train, valid in splits_by(_folds(is_test, units, min(FOLDS, fewest), seed)):
+            model = _linear(values.shape[1], len(train), seed) if linear else _trees(seed)
+            model.fit(values[train], is_test[train])
+            chance[valid] = model.predict_proba(values[valid])[:, 1]
     truth = is_test[:, None].astype(np.float64)
     metric = get_metric("roc_auc", "binary")
     low, high = interval(metric, truth, chance[:, None], units, n_resamples=RESAMPLES, seed=seed)

@@ -58,7 +58,9 @@ def audit(
         else:
             name, findings = recipe.name, audit_recipe(recipe, (data or Path()).resolve(), **options)
     stop = any(finding.level == "error" for finding in findings)
-    verdict = "scores are not to be trusted" if stop else "nothing that spoils a score for certain"
+    worst = {finding.level for finding in findings}
+    verdict = "nothing that spoils a score" if not worst & {"error", "warning"} else "look at the warnings first"
+    verdict = "scores are not to be trusted" if stop else verdict
     print_findings(findings, f"{name}: {verdict}", console, limit=None if everything else SHOWN)
     if json is not None:
         write_json(json, {"subject": name, "findings": [finding.to_dict() for finding in findings]})

@@ -83,6 +83,7 @@ class Display:
     def _planned(self, event: dict[str, Any]) -> None:
         for task in self.before.values():
             self.progress.remove_task(task)
+        self.before.clear()  # the audit at the end brings bars of its own
         done = f", {event['done']} of them done before" if event["done"] else ""
         self.line(f"{event['jobs']} jobs{done}")
         self.all = self.progress.add_task("all", total=max(event["megapixels"], 1e-9))

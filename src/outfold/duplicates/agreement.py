@@ -81,14 +81,14 @@ def agreements(
     typical = [typical_photo(level) for level in levels[1:]]
     pairs = np.stack([first, second], axis=1).astype(np.int64)
     parts = [pairs[start : start + AT_ONCE] for start in range(0, len(pairs), AT_ONCE)]
-    found: list[np.ndarray] = []
+    compare: Callable[[np.ndarray], np.ndarray] = partial(_agreements, *levels, *typical)
+    found = [compare(pairs[:0])]  # compiled here, once, not by all threads at the same time
     with ThreadPoolExecutor(threads) as pool:
-        compare: Callable[[np.ndarray], np.ndarray] = partial(_agreements, *levels, *typical)
         for part in pool.map(compare, parts):
             found.append(part)
             if progress is not None:
-                progress(min(len(found) * AT_ONCE, len(pairs)), len(pairs))
-    return np.concatenate(found) if found else np.empty(0, np.float32)
+                progress(min((len(found) - 1) * AT_ONCE, len(pairs)), len(pairs))
+    return np.concatenate(found)
 
 
 @numba.njit(nogil=True, cache=True)

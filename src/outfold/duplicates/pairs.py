@@ -156,7 +156,8 @@ class _Search:
         blocks = list(_blocks(len(self.left), None if self.right is None else len(self.right)))
         total, done, count = sum(block.pairs for block in blocks), 0, 0
         room = torch.empty(BLOCK * BLOCK, dtype=self.sieve.left.dtype)
-        found: list[Found] = [(np.empty((0, 2), np.int64), np.empty(0, np.float64))]
+        nothing = _Block(0, 0, 0, 0, diagonal=False)
+        found = [self._reached(nothing, self._products(nothing, room), 0, 0)]  # compiles, before threads ask for it
         with ThreadPoolExecutor(threads) as pool:
             for block in blocks:
                 signs = self._products(block, room)

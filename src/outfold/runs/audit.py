@@ -204,7 +204,7 @@ def _folds(recipe: Recipe, sifted: Sifted, root: Path, gone: Sequence[str]) -> F
     train, keys = sifted.train, sifted.train.content or None
     if recipe.folds.column is None and recipe.folds.file is None:
         return make_folds(recipe.folds, train.samples, content_keys=keys, copies=sifted.copies, root=root)
-    alone = recipe.folds.model_copy(update={"group": (), "duplicates": "ignore"})
+    alone = recipe.folds.model_copy(update={"group": (), "cut": (), "duplicates": "ignore"})
     table = make_folds(alone, train.samples, root=root, dropped=gone)
     columns = [train.samples.frame[name] for name in recipe.folds.group]
     return replace(table, groups=link_groups(*columns)) if columns else table

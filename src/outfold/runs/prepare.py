@@ -84,8 +84,10 @@ def load_dataset(
 
 
 def _quick(folds: Folds) -> Folds:
-    """The same folds without a long search, to see whether they can be made at all."""
-    return folds if folds.search is None else folds.model_copy(update={"search": 1})
+    """Folds of the same groups without a search, to see whether they can be made at all."""
+    if folds.search is None:
+        return folds
+    return folds.model_copy(update={"search": None, "stratify": (), "group_size": False, "weights": {}})
 
 
 def data_warnings(recipe: Recipe, dataset: Dataset) -> list[str]:

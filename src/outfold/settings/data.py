@@ -170,6 +170,8 @@ class Folds(Spec):
         chosen = [name for name in ways if getattr(self, name)]
         if len(chosen) > 1:
             raise ValueError(f"folds come from one origin: give one of {', '.join(chosen)}")
+        if self.stratify and chosen not in ([], ["search"]):
+            raise ValueError(f"folds.stratify has no effect on folds.{chosen[0]}; remove one of the two")
         if self.repeats > 1 and chosen not in ([], ["search"]):
             raise ValueError(f"folds.repeats deals rows out at random and does not go with folds.{chosen[0]}")
         return self

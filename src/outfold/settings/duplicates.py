@@ -1,11 +1,13 @@
 """The part of a recipe that says how near-duplicates are found and what becomes of them."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from outfold.settings.base import Spec
 from outfold.settings.train import Weights
+
+Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 
 
 class Duplicates(Spec):
@@ -19,9 +21,9 @@ class Duplicates(Spec):
     """As in a train stage; those that an installed package ships, else the hub's, when not given."""
     size: int = Field(96, ge=32, le=512)
     """Side in pixels at which the backbone sees photos."""
-    threshold: float | Literal["auto"] = "auto"
+    threshold: Share | Literal["auto"] = "auto"
     """Similarity from which two photos are one picture, 0 to 1; proposed from copies of the user's photos by `auto`."""
-    cosine: float | Literal["auto"] = "auto"
+    cosine: Share | Literal["auto"] = "auto"
     """Cosine of features from which two photos are compared pixel by pixel; proposed in the same way."""
     test: bool = True
     """Look across the test table too."""

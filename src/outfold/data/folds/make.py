@@ -76,7 +76,7 @@ def _groups(
 ) -> np.ndarray | None:
     """Rows linked by the group columns, as far as no rule cuts them, and by equal or nearly equal files."""
     columns: list[Sequence[object] | pd.Series | np.ndarray] = [samples.frame[name] for name in folds.group]
-    if folds.cut:
+    if folds.cut and columns:
         columns = [cut_by_rules(link_groups(*columns), samples.frame, folds.cut)]
     if folds.duplicates == "group":
         columns += [cells for cells in (_linking(content_keys, ""), _linking(copies, -1)) if cells is not None]

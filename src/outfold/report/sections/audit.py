@@ -31,7 +31,8 @@ def audit_section(found: Sequence[Mapping[str, Any]]) -> Section:
     levels = Counter(str(values["level"]) for values in found)
     calm = "Nothing was found that would make the scores better than the truth."
     said = ", ".join(counted(levels[level], level) for level in TITLES if levels[level])
-    verdict = "the scores are not to be trusted" if levels["error"] else "nothing spoils the scores for certain"
+    warned = "look at the warnings first" if levels["warning"] else "nothing spoils the scores"
+    verdict = "the scores are not to be trusted" if levels["error"] else warned
     body = [part for level in TITLES for part in _level(level, [one for one in found if one["level"] == level])]
     return Section("audit", "Audit", f"{said}: {verdict}." if found else calm, body)
 
