@@ -124,3 +124,20 @@ def test_a_similarity_that_cannot_be_is_refused(recipe: dict[str, Any], threshol
     recipe["duplicates"]["threshold"] = threshold
     with pytest.raises(ValueError, match="threshold"):
         Recipe.model_validate(recipe)
+
+
+def test_the_audit_gets_the_fingerprints_that_the_search_made(
+    recipe: dict[str, Any], copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from outfold.runs import audit
+
+    seen: list[Any] = []
+    own = audit.audit_dataset
+    monkeypatch.setattr(audit, "audit_dataset", lambda *a, **known: seen.append(known) or own(*a, **known))
+    monkeypatch.setattr(audit, "embeddings", lambda *a: pytest.fail("the fingerprints were made a second time"))
+    recipe["duplicates"]["action"] = "drop"
+    run(recipe, tmp_path / "run", copied)
+    train, test = seen[0]["train"].embeddings, seen[0]["test"].embeddings
+    assert (len(train), len(test)) == (72, 18)
+    assert np.isfinite(train).all()
+    assert len(np.unique(train, axis=0)) == 72

@@ -72,6 +72,8 @@ class Dataset:
         copies: int64 (n,), training rows that are copies of one photo share a number, also with test rows; None where
             near-duplicates were not looked for.
         test_copies: int64 (m,), the same of the test rows.
+        embeddings: float32 (n, f), how the training rows' photos look; None where nobody looked.
+        test_embeddings: float32 (m, f), the same of the test rows.
     """
 
     root: Path
@@ -86,6 +88,8 @@ class Dataset:
     warnings: Sequence[str] = ()
     copies: np.ndarray | None = None
     test_copies: np.ndarray | None = None
+    embeddings: np.ndarray | None = None
+    test_embeddings: np.ndarray | None = None
 
     @property
     def scored_rows(self) -> np.ndarray:

@@ -1,23 +1,23 @@
 """Near-duplicates of a user's photos: found by fingerprints, confirmed pixel by pixel, decided, and linked."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from outfold.data.cache import ImageCache, build_cache, default_cache_folder
+from outfold.data.cache import ImageCache
 from outfold.data.columns import cell_texts
 from outfold.data.rows import SOURCE, name_rows
 from outfold.data.table import Samples
-from outfold.duplicates.agreement import SIDES, agreements, thumbnails
+from outfold.duplicates.agreement import agreements, thumbnails
 from outfold.duplicates.calibration import Copies, make_copies
 from outfold.duplicates.decisions import Decisions, pair_key
-from outfold.duplicates.fingerprint import Fingerprint, kept_vectors, small_photo, small_photo_key
+from outfold.duplicates.fingerprint import Fingerprint, kept_vectors
 from outfold.duplicates.link import link_pairs
 from outfold.duplicates.pairs import Pairs, pairs_over
+from outfold.duplicates.photos import Emit, first_of_each_content, of_all_rows, small_photos, telling
 from outfold.duplicates.threshold import Proposal, judge, propose_cosine, propose_threshold
 from outfold.duplicates.whitening import Whitening, fit_whitening
 from outfold.settings.duplicates import Duplicates as Settings
@@ -31,9 +31,6 @@ FEWEST = 20
 DEFAULT_THRESHOLD, DEFAULT_COSINE = 0.97, 0.5
 
 ROWS = ["first_row", "second_row"]
-
-Emit = Callable[[dict[str, Any]], None]
-"""Is told {"event": "duplicates", "what", "done", "total"}."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +91,8 @@ class Duplicates:
     """Rows whose photo cannot be read, and why."""
     left_out: int
     """Look-alike pairs that were not compared, because each photo had `NEAREST` nearer ones."""
+    vectors: np.ndarray | None
+    """float32 (n, f), fingerprints of all rows, the mean where a photo cannot be read; None of less than two photos."""
 
 
 def find_duplicates(
@@ -122,33 +121,14 @@ def find_duplicates(
         DataError: far too many photos look alike.
     """
     tell = emit or (lambda event: None)
-    side = max(SIDES[-1], settings.size)
-    cache = build_cache(
-        items.paths,
-        small_photo_key(side),
-        lambda path: small_photo(path, side),
-        default_cache_folder() / "photos",
-        workers=workers,
-        on_bad="drop",
-        progress=_telling(tell, "photos read"),
-    )
-    rows = _first_of_each_content(cache)
-    near, proposal, left_out = _near(items, settings, fingerprint, cache, rows, seed, workers, tell)
+    cache = small_photos(items.paths, settings.size, workers=workers, emit=tell)
+    rows = first_of_each_content(cache)
+    near, proposal, left_out, vectors = _near(items, settings, fingerprint, cache, rows, seed, workers, tell)
     frame = _frame(items, _exact(cache), near, decisions or {}, proposal.threshold)
     linking = frame[frame["decision"] != "different"]
     groups = link_pairs(len(items), linking["first_row"].to_numpy(), linking["second_row"].to_numpy())
-    return Duplicates(items, frame, groups, proposal, cache.bad, left_out)
-
-
-def _telling(emit: Emit, what: str) -> Callable[[int, int], None]:
-    return lambda done, total: emit({"event": "duplicates", "what": what, "done": done, "total": total})
-
-
-def _first_of_each_content(cache: ImageCache) -> np.ndarray:
-    """int64 (d,): of the rows with equal files the first, for all files that can be read."""
-    first = ~pd.Series(cache.content_keys).duplicated().to_numpy()
-    first[list(cache.bad)] = False
-    return np.flatnonzero(first)
+    everything = None if vectors is None else of_all_rows(vectors, rows, cache)
+    return Duplicates(items, frame, groups, proposal, cache.bad, left_out, everything)
 
 
 def _exact(cache: ImageCache) -> pd.DataFrame:
@@ -170,17 +150,17 @@ def _near(
     seed: int,
     workers: int,
     tell: Emit,
-) -> tuple[pd.DataFrame, Proposal, int]:
-    """Compared pairs of rows with their similarity, the thresholds, and how many pairs were not compared."""
+) -> tuple[pd.DataFrame, Proposal, int, np.ndarray | None]:
+    """Compared pairs of rows with their similarity, the thresholds, how many pairs were not compared, fingerprints."""
     content = [cache.content_keys[row] for row in rows]
     photos = [cache[int(row)] for row in rows]
     if len(rows) < 2:
         nothing = judge(DEFAULT_THRESHOLD, {}, np.empty(0), DEFAULT_COSINE)
         none = np.empty(0, np.int64)
-        return _compared(rows, Pairs(none, none, np.empty(0, np.float32)), np.empty(0)), nothing, 0
-    vectors = kept_vectors(fingerprint, photos, content, _telling(tell, "fingerprints"))
+        return _compared(rows, Pairs(none, none, np.empty(0, np.float32)), np.empty(0)), nothing, 0, None
+    vectors = kept_vectors(fingerprint, photos, content, telling(tell, "fingerprints"))
     copies = make_copies([items.paths[row] for row in rows], content, photos[0].shape[0], seed=seed, workers=workers)
-    copied = kept_vectors(fingerprint, copies.photos, copies.content, _telling(tell, "fingerprints of copies"))
+    copied = kept_vectors(fingerprint, copies.photos, copies.content, telling(tell, "fingerprints of copies"))
     whitening = _whitening(vectors, copied, copies)
     cosines = _cosines(whitening(vectors)[copies.original], whitening(copied))
     few = len(rows) < FEWEST
@@ -188,10 +168,10 @@ def _near(
     if cosine == "auto":
         cosine = DEFAULT_COSINE if few else propose_cosine(_by_kind(cosines, copies))
     pairs, left_out = nearest(
-        pairs_over(whitening(vectors), cosine, progress=_telling(tell, "all pairs")), len(rows), NEAREST
+        pairs_over(whitening(vectors), cosine, progress=telling(tell, "all pairs")), len(rows), NEAREST
     )
     levels = [np.concatenate(parts) for parts in zip(thumbnails(photos), thumbnails(copies.photos), strict=True)]
-    compare = _telling(tell, "look-alikes compared")
+    compare = telling(tell, "look-alikes compared")
     alike = agreements(levels, pairs.first, pairs.second, threads=workers, progress=compare)
     test = np.flatnonzero(_tested(copies))
     made = np.zeros(len(cosines), dtype=np.float32)
@@ -202,7 +182,7 @@ def _near(
         proposal = judge(chosen, tested, alike, cosine)
     else:
         proposal = propose_threshold(tested, alike, cosine)
-    return _compared(rows, pairs, alike), proposal, left_out
+    return _compared(rows, pairs, alike), proposal, left_out, vectors
 
 
 def _whitening(vectors: np.ndarray, copied: np.ndarray, copies: Copies) -> Whitening:

@@ -45,14 +45,14 @@ def audit_recipe(
     Raises:
         DataError, MediaError: the tables, labels or folds are not usable at all; see `outfold check`.
     """
-    compute, look = Compute(CPU, workers, emit), _look(recipe, embed)
+    compute = Compute(CPU, workers, emit)
     train, test, gone = _tables(recipe, root, load_samples(recipe.data, root), workers)
     sifted = sift_copies(recipe, train, test, root, compute)
     out = [place.id for finding in gone for place in finding.places] + [name for name, _ in sifted.dropped]
     codec = TargetCodec.fit(recipe.task, sifted.train.samples.frame)
     folds = _folds(recipe, sifted, root, out)
     dataset = _dataset(root, sifted, test, codec, folds)
-    return by_level([*gone, *_before(recipe, dataset, look, compute)])
+    return by_level([*gone, *_before(recipe, dataset, embed, compute)])
 
 
 def audit_run(
@@ -77,7 +77,7 @@ def audit_run(
         DataError, MediaError: the tables are not usable, or are not those of the run.
     """
     summary, recipe = read_summary(folder), load_recipe(folder / RECIPE)
-    compute, look = Compute(CPU, workers, emit), _look(recipe, embed)
+    compute = Compute(CPU, workers, emit)
     root = (root or Path(summary.get("data", {}).get("root", "."))).resolve()
     samples, kept = load_samples(recipe.data, root), pd.read_csv(folder / FOLDS, dtype={"id": str})["id"]
     samples = samples.take(np.isin(samples.ids, kept.to_numpy(object)))
@@ -89,7 +89,7 @@ def audit_run(
     codec = TargetCodec.from_dict(read_json(folder / TARGET))
     own = read_folds(folder / FOLDS, train.samples.ids, dropped=[place.id for one in gone for place in one.places])
     dataset = _dataset(root, sifted, test, codec, replace(own, ordered=recipe.folds.time is not None))
-    return by_level([*gone, *_before(recipe, dataset, look, compute, folder), *_outcome(folder, dataset)])
+    return by_level([*gone, *_before(recipe, dataset, embed, compute, folder), *_outcome(folder, dataset)])
 
 
 def audit_finished(context: Context, result: Result) -> list[Finding]:
@@ -100,27 +100,24 @@ def audit_finished(context: Context, result: Result) -> list[Finding]:
         result: of its final stage.
     """
     recipe, dataset = context.recipe, context.dataset
-    findings = _before(recipe, dataset, _look(recipe), context.compute, context.folder)
+    findings = _before(recipe, dataset, False, context.compute, context.folder)
     return by_level([*findings, *audit_outcome(dataset, result.oof, result.test)])
 
 
-def _look(recipe: Recipe, embed: bool = False) -> Look | None:
-    """How photos become embeddings; None where nobody asks for them."""
-    return recipe.duplicates or (Look() if embed else None)
-
-
 def _before(
-    recipe: Recipe, dataset: Dataset, look: Look | None, compute: Compute, folder: Path | None = None
+    recipe: Recipe, dataset: Dataset, embed: bool, compute: Compute, folder: Path | None = None
 ) -> list[Finding]:
     """What data, folds and choices show, and the weights in a run folder, whatever they predicted."""
 
-    def known(rows: Rows, copies: np.ndarray | None, table: str) -> Known:
-        seen = None if look is None else embeddings(rows, look, dataset.root, compute, table)
+    def known(rows: Rows, copies: np.ndarray | None, seen: np.ndarray | None, table: str) -> Known:
+        if seen is None and embed:
+            seen = embeddings(rows, recipe.duplicates or Look(), dataset.root, compute, table)
         media = rows.samples.media
         return Known(copies, seen, None if media is None else read_file_facts(media, workers=compute.workers))
 
-    train = known(dataset.train, dataset.copies, "train")
-    test = None if dataset.test is None else known(dataset.test, dataset.test_copies, "test")
+    train, test = known(dataset.train, dataset.copies, dataset.embeddings, "train"), None
+    if dataset.test is not None:
+        test = known(dataset.test, dataset.test_copies, dataset.test_embeddings, "test")
     return [*audit_dataset(recipe, dataset, train=train, test=test), *_lineage_findings(recipe, dataset, folder)]
 
 
@@ -171,6 +168,8 @@ def _dataset(root: Path, sifted: Sifted, test: Rows | None, codec: TargetCodec, 
         sifted.dropped,
         copies=sifted.copies,
         test_copies=sifted.test_copies,
+        embeddings=sifted.embeddings,
+        test_embeddings=sifted.test_embeddings,
     )
 
 

@@ -40,12 +40,16 @@ class Sifted:
         train: the training rows that stay.
         copies: int64 (n,), copies of one photo share a number, also with test rows; None where nobody looked.
         test_copies: int64 (m,), the same of the test rows; None where nobody looked.
+        embeddings: float32 (n, f), fingerprints of the rows that stay; None where nobody looked.
+        test_embeddings: float32 (m, f), the same of the test rows.
         dropped: (id, reason) of the training rows that went.
     """
 
     train: Rows
     copies: np.ndarray | None = None
     test_copies: np.ndarray | None = None
+    embeddings: np.ndarray | None = None
+    test_embeddings: np.ndarray | None = None
     dropped: Sequence[tuple[str, str]] = ()
 
 
@@ -79,7 +83,15 @@ def sift_copies(
         compute.emit({"event": "dropped", "table": "train", "rows": len(gone), "why": why})
     stay = np.setdiff1d(np.arange(n), list(gone)).astype(np.int64)
     dropped = [(str(ids[row]), reason) for row, reason in gone.items()]
-    return Sifted(train.take(stay), groups[:n][stay], groups[n:] if len(groups) > n else None, dropped)
+    own, other = _sides(found.vectors, stay, n)
+    return Sifted(train.take(stay), *_sides(groups, stay, n), own, other, dropped)
+
+
+def _sides(values: np.ndarray | None, stay: np.ndarray, n: int) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Of what is known of n training rows and the test rows below them: of those that stay, and of the test rows."""
+    if values is None:
+        return None, None
+    return values[:n][stay], values[n:] if len(values) > n else None
 
 
 def search(

@@ -1,18 +1,18 @@
-"""How photos look, as vectors, for an audit: to tell train from test by them, and to find series of look-alikes."""
+"""How photos look, as vectors, for an audit that is asked to compare them; a search for near-duplicates has its own."""
 
 from pathlib import Path
 
 import numpy as np
 
-from outfold.data.cache import build_cache, default_cache_folder
 from outfold.data.dataset import Rows
-from outfold.duplicates.fingerprint import kept_vectors, photo_fingerprint, small_photo, small_photo_key
+from outfold.duplicates.fingerprint import kept_vectors, photo_fingerprint
+from outfold.duplicates.photos import first_of_each_content, of_all_rows, small_photos, telling
 from outfold.settings.duplicates import Duplicates as Settings
 from outfold.stages.base import Compute
 
 
 def embeddings(rows: Rows, settings: Settings, root: Path, compute: Compute, table: str) -> np.ndarray | None:
-    """Fingerprints of photos, kept on disk; the same as a search for near-duplicates uses.
+    """Fingerprints of photos, kept on disk, as a search for near-duplicates makes them.
 
     Args:
         rows: n rows.
@@ -29,27 +29,11 @@ def embeddings(rows: Rows, settings: Settings, root: Path, compute: Compute, tab
     """
     if rows.samples.media is None:
         return None
-    cache = build_cache(
-        rows.samples.media,
-        small_photo_key(settings.size),
-        lambda path: small_photo(path, settings.size),
-        default_cache_folder() / "photos",
-        workers=compute.workers,
-        on_bad="drop",
-        progress=lambda done, total: compute.emit({"event": "photos", "table": table, "done": done, "total": total}),
-    )
-    readable = np.setdiff1d(np.arange(len(rows)), list(cache.bad)).astype(np.int64)
+    cache = small_photos(rows.samples.media, settings.size, workers=compute.workers, emit=compute.emit)
+    first = first_of_each_content(cache)
     fingerprint = photo_fingerprint(
         settings.backbone, settings.weights, settings.size, root=root, device=compute.device
     )
-    vectors = kept_vectors(
-        fingerprint,
-        [cache[int(row)] for row in readable],
-        [cache.content_keys[row] for row in readable],
-        lambda done, total: compute.emit(
-            {"event": "duplicates", "what": f"embeddings of the {table} table", "done": done, "total": total}
-        ),
-    )
-    everything = np.tile(vectors.mean(axis=0), (len(rows), 1))
-    everything[readable] = vectors
-    return everything
+    photos, content = [cache[int(row)] for row in first], [cache.content_keys[row] for row in first]
+    tell = telling(compute.emit, f"embeddings of the {table} table")
+    return of_all_rows(kept_vectors(fingerprint, photos, content, tell), first, cache)

@@ -79,6 +79,8 @@ def load_dataset(
         dropped,
         copies=sifted.copies,
         test_copies=sifted.test_copies,
+        embeddings=sifted.embeddings,
+        test_embeddings=sifted.test_embeddings,
     )
     return replace(dataset, warnings=data_warnings(recipe, dataset))
 
