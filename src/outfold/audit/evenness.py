@@ -42,14 +42,13 @@ def _unevenness(fold: np.ndarray, strata: StrataLike) -> float:
 
 
 def _random_folds(units: np.ndarray, k: int, seed: int) -> Iterator[np.ndarray]:
-    """Groups in random order, each to the fold with the fewest rows: sizes are even, strata fall as they may."""
-    rng = np.random.default_rng(seed)
-    sizes = np.bincount(units)
+    """Groups in random order, cut into k parts of about as many rows: sizes are even, strata fall as they may."""
+    rng, sizes = np.random.default_rng(seed), np.bincount(units)
+    fold_of_group = np.empty(len(sizes), dtype=np.int64)
     for _ in range(DRAWS):
-        fold_of_group, rows = np.empty(len(sizes), dtype=np.int64), np.zeros(k)
-        for group in rng.permutation(len(sizes)):
-            fold_of_group[group] = rows.argmin()
-            rows[rows.argmin()] += sizes[group]
+        order = rng.permutation(len(sizes))
+        middles = np.cumsum(sizes[order]) - sizes[order] / 2
+        fold_of_group[order] = middles * k // len(units)
         yield fold_of_group[units]
 
 

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import rankdata
 
 from outfold.audit.features import Feature
 from outfold.audit.splits import Split, judged_rows
 from outfold.data.findings import Finding, Level, count, listed
-from outfold.metrics import get_metric, interval
+from outfold.metrics import Metric, get_metric, interval
 from outfold.settings.data import TaskKind
 
 PRIOR_ROWS = 5.0
@@ -84,21 +83,18 @@ def predict_alone(bins: np.ndarray, target: np.ndarray, splits: Sequence[Split])
 
 
 def auc_by_column(target: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """ROC-AUC of each column, float64 (k,), from average ranks (Mann-Whitney); NaN for columns of one class."""
-    positive = target >= 0.5
-    ones = positive.sum(axis=0).astype(np.float64)
-    zeros = len(target) - ones
-    ranks = rankdata(scores, axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return ((ranks * positive).sum(axis=0) - ones * (ones + 1) / 2) / (ones * zeros)
+    """ROC-AUC of each column, float64 (k,); NaN for columns of one class."""
+    return _by_column(get_metric("roc_auc", "binary"), target, scores)
 
 
 def r2_by_column(target: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     """R² of each column, float64 (k,); NaN for constant targets."""
-    error = ((target - prediction) ** 2).sum(axis=0, dtype=np.float64)
-    spread = ((target - target.mean(axis=0, dtype=np.float64)) ** 2).sum(axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(spread > 0, 1 - error / spread, np.nan)
+    return np.where(np.ptp(target, axis=0) > 0, _by_column(get_metric("r2", "regression"), target, prediction), np.nan)
+
+
+def _by_column(metric: Metric, target: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    columns = [slice(place, place + 1) for place in range(target.shape[1])]
+    return np.array([metric.function(target[:, column], prediction[:, column]) for column in columns])
 
 
 def told_by(
