@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from outfold.cli.options import names_in, weights_in
+from outfold.cli.printing import say
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -65,8 +68,8 @@ def compare(
 
     reading = Reading(
         metric=metric,
-        columns=tuple(_names(column)),
-        target_weights=_weights(target_weights),
+        columns=tuple(names_in([column or ""])),
+        target_weights=weights_in(names_in([target_weights or ""]), "--target-weights", "COL=W, e.g. Dry_Total_g=0.5"),
         group=group,
         id=id_column,
         prefixes=(prefix_a, prefix_b),
@@ -93,15 +96,9 @@ def print_compared(compared: "Compared", names: tuple[str, str], console: "Conso
         names: what the user calls A and B.
         console: where to print.
     """
-    from rich.text import Text
-
-    def say(*lines: str) -> None:
-        for line in lines:
-            console.print(Text(line), soft_wrap=True)
-
-    say(*(f"{side} = {name}" for side, name in zip("AB", names, strict=True)), *_notes(compared), "")
+    say(console, *(f"{side} = {name}" for side, name in zip("AB", names, strict=True)), *_notes(compared), "")
     _print_scores(compared, console)
-    say(verdict(compared.comparison), "")
+    say(console, verdict(compared.comparison), "")
     _print_boards(compared, console)
 
 
@@ -159,7 +156,6 @@ def _print_scores(compared: "Compared", console: "Console") -> None:
 
 
 def _print_boards(compared: "Compared", console: "Console") -> None:
-    from rich.text import Text
 
     from outfold.metrics import disagreement
 
@@ -168,9 +164,9 @@ def _print_boards(compared: "Compared", console: "Console") -> None:
     rows = [(name, *_board_ranges(scores)) for name, scores in zip("AB", compared.boards, strict=True)]
     _print_table(title, ("", "public", "private", "public - private"), rows, console)
     share = disagreement(*compared.boards)
-    console.print(Text(f"Public and private part put A and B in different order in {share:.0%} of them."))
+    say(console, f"Public and private part put A and B in different order in {share:.0%} of them.")
     if board.undefined:
-        console.print(Text(f"note: {board.undefined:,} of them are left out, the metric is not defined there"))
+        say(console, f"note: {board.undefined:,} of them are left out, the metric is not defined there")
     if compared.ranks is not None:
         console.print()
         _print_ranks(compared.ranks, console)
@@ -184,7 +180,6 @@ def _board_ranges(board: "Leaderboard") -> list[str]:
 
 
 def _print_ranks(ranks: "tuple[Ranks, Ranks]", console: "Console") -> None:
-    from rich.text import Text
 
     from outfold.metrics import middle
 
@@ -199,14 +194,13 @@ def _print_ranks(ranks: "tuple[Ranks, Ranks]", console: "Console") -> None:
         "A test set each: an upper bound on luck. "
         "One test set: all teams share it and differ from each other as B does from A."
     )
-    console.print(Text(explanation), soft_wrap=True)
+    say(console, explanation)
 
 
 def _print_table(title: str, columns: "Sequence[str]", rows: "Iterable[Sequence[str]]", console: "Console") -> None:
     from rich.table import Table
-    from rich.text import Text
 
-    console.print(Text(title, style="bold"), soft_wrap=True)
+    say(console, title, style="bold")
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for column in columns:
         table.add_column(column, justify="right" if column else "left", no_wrap=True)
@@ -222,24 +216,6 @@ def _number(value: float, sign: str = "") -> str:
 
 def _range(low: float, high: float, sign: str = "") -> str:
     return "-" if isnan(low) else f"{_number(low, sign)} to {_number(high, sign)}"
-
-
-def _names(text: str | None) -> list[str]:
-    return [name.strip() for name in text.split(",")] if text else []
-
-
-def _weights(text: str | None) -> dict[str, float]:
-    """`Green=0.1,Total=0.5` as a mapping."""
-    weights: dict[str, float] = {}
-    for part in _names(text):
-        name, _, number = part.rpartition("=")
-        try:
-            weights[name] = float(number)
-        except ValueError:
-            name = ""
-        if not name:
-            raise typer.BadParameter(f"{part!r} is not COL=W, e.g. Dry_Total_g=0.5", param_hint="--target-weights")
-    return weights
 
 
 def _title(path: Path, prefix: str | None) -> str:

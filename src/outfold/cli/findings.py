@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from outfold.cli.printing import say
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -41,7 +43,7 @@ def print_findings(
             _print_finding(finding, console, limit)
     counts = {level: sum(finding.level == level for finding in findings) for level in STYLES}
     said = ", ".join(count(counts[level], level) for level in ("error", "warning"))
-    console.print(Text(f"{verdict}. {said}."), soft_wrap=True)
+    say(console, f"{verdict}. {said}.")
 
 
 def _print_finding(finding: "Finding", console: "Console", limit: int | None) -> None:
@@ -49,9 +51,9 @@ def _print_finding(finding: "Finding", console: "Console", limit: int | None) ->
     from rich.text import Text
 
     # Everything goes through Text: brackets in a user's file names are no markup.
-    console.print(Text(f"  {finding.what}"), soft_wrap=True)
+    say(console, f"  {finding.what}")
     if finding.impact:
-        console.print(Text(f"      how bad: {finding.impact}"), soft_wrap=True)
+        say(console, f"      how bad: {finding.impact}")
     shown = finding.places[:limit]
     if shown:
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
@@ -67,4 +69,4 @@ def _print_finding(finding: "Finding", console: "Console", limit: int | None) ->
     if more:
         console.print(Text(f"      and {more:,} more (--all lists them)"))
     if finding.fix:
-        console.print(Text(f"      do: {finding.fix}", style="dim"), soft_wrap=True)
+        say(console, f"      do: {finding.fix}", style="dim")

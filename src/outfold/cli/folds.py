@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from outfold.cli.options import names_in, weights_in
+from outfold.cli.printing import say
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
@@ -83,11 +86,17 @@ def folds(
 
     if out.exists() and not overwrite:
         raise DataError(f"{out} is there already", fix="choose another --out, or say --overwrite")
-    console, weights, cuts = Console(), _weights(weight or []), _cuts(cut or [], order)
+    console, weights, cuts = (
+        Console(),
+        weights_in(weight or [], "--weight", "NAME=W, e.g. rows=0.5"),
+        _cuts(cut or [], order),
+    )
     if id_column is None:
         id_column = _guess_id(table)
-        _say(console, f"samples are named by column {id_column!r}; --id chooses another")
-    units = read_units(table, id_column, _names(group), _names(stratify), unknown=unknown or [], cuts=cuts)
+        say(console, f"samples are named by column {id_column!r}; --id chooses another")
+    units = read_units(
+        table, id_column, names_in(group or []), names_in(stratify or []), unknown=unknown or [], cuts=cuts
+    )
     _print_units(units, console)
     with _interruptible(console) as should_stop, _bar(console, seeds if method == "greedy" else None) as progress:
         found = search(
@@ -105,7 +114,7 @@ def folds(
         )
     print_found(found, units, console, limit=None if everything else SHOWN)
     write_folds(out, units.table(found))
-    _say(console, f"wrote {out}; a recipe in the same data folder reads it with  folds: {{file: {out.name}}}")
+    say(console, f"wrote {out}; a recipe in the same data folder reads it with  folds: {{file: {out.name}}}")
 
 
 def print_found(found: "FoldSearch", units: "Units", console: "Console", *, limit: int | None = SHOWN) -> None:
@@ -117,12 +126,12 @@ def print_found(found: "FoldSearch", units: "Units", console: "Console", *, limi
         console: where to print.
         limit: strata listed; None lists all.
     """
-    _say(console, f"{_ending(found)}\n")
+    say(console, f"{_ending(found)}\n")
     shown = _least_even(found.imbalance, limit)
     _print_imbalance(found, shown, console)
     hidden = sum(map(len, found.imbalance.strata.values())) - len(shown)
     if hidden:
-        _say(console, f"and {hidden:,} more strata, none of them less even (--all lists them)")
+        say(console, f"and {hidden:,} more strata, none of them less even (--all lists them)")
     console.print()
     _print_folds(found, units, shown, console)
     console.print()
@@ -144,13 +153,13 @@ def _print_units(units: "Units", console: "Console") -> None:
     """What the table holds, and what a reader must know of its groups."""
     rows = f"{units.n_rows:,} rows of " if units.n_rows > len(units) else ""
     groups = "" if units.groups is None else f" in {len(set(units.groups.tolist())):,} groups"
-    _say(console, f"{rows}{len(units):,} samples{groups}")
+    say(console, f"{rows}{len(units):,} samples{groups}")
     if units.n_unknown:
-        _say(console, f"note: the group of {units.n_unknown:,} samples is not known; each is a group of its own")
+        say(console, f"note: the group of {units.n_unknown:,} samples is not known; each is a group of its own")
     if units.torn:
         torn = [f"{name} ({parts} parts)" for name, parts in list(units.torn.items())[:NAMED]]
         more = ", .." if len(units.torn) > NAMED else ""
-        _say(console, f"note: the cut tears {len(units.torn):,} groups apart, which may leak: {', '.join(torn)}{more}")
+        say(console, f"note: the cut tears {len(units.torn):,} groups apart, which may leak: {', '.join(torn)}{more}")
 
 
 def _print_imbalance(found: "FoldSearch", shown: "Collection[Stratum]", console: "Console") -> None:
@@ -234,7 +243,7 @@ def _interruptible(console: "Console") -> "Iterator[Callable[[], bool]]":
     def ask(*_: object) -> None:
         asked.set()
         signal.signal(signal.SIGINT, before)
-        _say(console, "stopping with the best so far; Ctrl-C again ends at once")
+        say(console, "stopping with the best so far; Ctrl-C again ends at once")
 
     before = signal.signal(signal.SIGINT, ask)
     try:
@@ -272,30 +281,8 @@ def _cuts(texts: "Sequence[str]", order: str | None) -> "list[Cut]":
     return rules
 
 
-def _weights(texts: "Sequence[str]") -> dict[str, float]:
-    """`rows=0.5` as a mapping."""
-    weights = {}
-    for text in texts:
-        name, _, number = text.rpartition("=")
-        try:
-            weights[name.strip()] = float(number)
-        except ValueError:
-            name = ""
-        if not name:
-            raise typer.BadParameter(f"{text!r} is not NAME=W, e.g. rows=0.5", param_hint="--weight")
-    return weights
-
-
-def _names(texts: "Sequence[str] | None") -> list[str]:
-    return [name.strip() for text in texts or [] for name in text.split(",") if name.strip()]
-
-
 def _text(text: str) -> "Text":
     """Brackets in a user's names are no markup."""
     from rich.text import Text
 
     return Text(text)
-
-
-def _say(console: "Console", line: str) -> None:
-    console.print(_text(line), soft_wrap=True)

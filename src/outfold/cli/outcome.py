@@ -5,8 +5,8 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
+from outfold.cli.printing import say
 from outfold.run_folder import OOF, REPORT
 from outfold.work import WAIT_WORTH_SAYING
 
@@ -25,8 +25,7 @@ def print_outcome(folder: Path, summary: dict[str, Any], console: Console | None
         table.add_row(name, number(entry["value"]), f"{number(entry['low'])} to {number(entry['high'])}", by_fold)
     console.print()
     console.print(table)
-    for line in (*_cautions(summary), *_files(folder, summary)):
-        console.print(Text(line), soft_wrap=True)
+    say(console, *_cautions(summary), *_files(folder, summary))
 
 
 def number(value: float | None, digits: int = 4) -> str:

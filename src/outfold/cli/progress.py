@@ -7,8 +7,8 @@ from typing import Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.text import Text
 
+from outfold.cli.printing import say
 from outfold.stages.base import Emit
 
 HIDDEN = ("phase", "epoch", "train_loss", "valid_loss", "lr", "seconds", "images_per_second", "wait_share")
@@ -55,7 +55,7 @@ class Display:
 
     def line(self, text: str) -> None:
         """Print one line above the bars, as it is: brackets in names are no markup."""
-        self.progress.console.print(Text(text), soft_wrap=True)
+        say(self.progress.console, text)
 
     def _photos(self, event: dict[str, Any]) -> None:
         self._bar(f"photos of the {event['table']} table", event)
