@@ -28,7 +28,9 @@ def test_the_examples_run(
     assert [kind for kind, _ in blocks].count("console") == 2
     for kind, text in blocks:
         if kind == "console":
-            command = re.match(r"\$ (?:.*\\\n)*.*\n", text).group()  # type: ignore[union-attr]
+            found = re.match(r"\$ (?:.*\\\n)*.*\n", text)
+            assert found is not None
+            command = found.group()
             assert printed(command.removeprefix("$ ")) == text.removeprefix(command)
         else:
             exec(compile(text, str(PAGE), "exec"), names)

@@ -29,6 +29,7 @@ from outfold.data.predictions import Predictions
 from outfold.data.rows import SOURCE, SOURCE_ROW
 from outfold.data.table import Samples
 from outfold.settings.recipe import Recipe
+from outfold.settings.train import Balance
 
 
 def audit_dataset(
@@ -126,12 +127,12 @@ def _choices(recipe: Recipe, dataset: Dataset) -> Iterator[Finding]:
         target, names = dataset.target, dataset.codec.outputs
         if dataset.codec.kind == "binary":
             target, names = np.concatenate([1 - target, target], axis=1), tuple(map(str, dataset.codec.classes))
-        chosen: dict[str, list[str]] = {}
+        chosen: dict[Balance, list[str]] = {}
         for stage, member, settings in recipe.members():
             chosen.setdefault(settings.balance, []).append(f"{stage}/{member}")
         for balance, members in chosen.items():
             where = members[0] + (f" and {len(members) - 1} more" if members[1:] else "")
-            yield from balance_findings(balance, names, target, where)  # type: ignore[arg-type]
+            yield from balance_findings(balance, names, target, where)
     if dataset.folds.groups is not None:
         yield from few_groups(dataset.folds.groups, dataset.folds.fold)
     if recipe.folds.column is not None or recipe.folds.file is not None:

@@ -1,12 +1,12 @@
 """Choices of a recipe that do too much, or nothing at all, on this table."""
 
 from collections.abc import Mapping
-from typing import Literal
 
 import numpy as np
 
 from outfold.data.balance import class_weights, sample_weights
 from outfold.data.findings import Finding, count, listed
+from outfold.settings.train import Balance
 
 EVEN = 1.1
 """Classes are balanced already where the largest has no more than so many times the rows of the smallest."""
@@ -15,9 +15,7 @@ UNEVEN = 0.2
 """Folds whose imbalance is below this are even enough: a tenth of a fold's rows would have to change their stratum."""
 
 
-def balance_findings(
-    balance: Literal["none", "class_weight", "sampler", "both"], names: tuple[str, ...], target: np.ndarray, where: str
-) -> list[Finding]:
+def balance_findings(balance: Balance, names: tuple[str, ...], target: np.ndarray, where: str) -> list[Finding]:
     """What balancing classes does to this table.
 
     Args:

@@ -8,6 +8,7 @@ square photo does not change it at all, and mirroring hardly, for the networks l
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -190,7 +191,7 @@ def kept_vectors(
         if not path.exists():
             some = [samples[row] for row in range(start, stop)]
             vectors = fingerprint(some, _shifted(progress, start, len(samples)))
-            write_atomically(path, lambda part, vectors=vectors: np.save(part, vectors))  # type: ignore[misc]
+            write_atomically(path, partial(np.save, arr=vectors))
         parts.append(np.load(path, allow_pickle=False))
         if progress is not None:
             progress(stop, len(samples))

@@ -11,10 +11,10 @@ import pandas as pd
 from outfold.audit import Known, audit_dataset, audit_outcome, by_level, leaks, read_file_facts, splits_of
 from outfold.audit.crossings import exposed_rows
 from outfold.data.dataset import Dataset, Rows
-from outfold.data.findings import Finding, count, places_of
+from outfold.data.findings import Finding, Level, count, places_of
 from outfold.data.folds import FoldTable, link_groups, make_folds, read_folds
 from outfold.data.media import content_key
-from outfold.data.predictions import Predictions
+from outfold.data.predictions import Predictions, Space
 from outfold.data.table import Samples, load_samples
 from outfold.data.targets import TargetCodec
 from outfold.errors import DataError, MediaError
@@ -186,9 +186,10 @@ def _read(samples: Samples, recipe: Recipe, workers: int) -> tuple[Rows, list[Fi
     gone = np.flatnonzero(~kept)
     if not kept.any():
         raise DataError("no file of the table can be read", got=str(samples.media[0]), fix="give the data root: --data")
-    level, fix = ("note", None) if recipe.data.on_bad_media == "drop" else ("error", "see `outfold check`")
+    level: Level = "note" if recipe.data.on_bad_media == "drop" else "error"
+    fix = None if level == "note" else "see `outfold check`"
     what = f"{count(len(gone), 'row')} left out of the audit, for the file cannot be read"
-    return rows, [Finding(level, what, places_of(samples, gone), fix, "file-unreadable")]  # type: ignore[arg-type]
+    return rows, [Finding(level, what, places_of(samples, gone), fix, "file-unreadable")]
 
 
 def _key(path: Path) -> str:
@@ -213,5 +214,6 @@ def _predictions(path: Path, codec: TargetCodec) -> Predictions | None:
     if not path.exists():
         return None
     regression = codec.kind == "regression"
-    space, prefix = ("value", "pred_") if regression else ("probability", "prob_")
-    return Predictions.from_frame(pd.read_parquet(path), codec.outputs, space, prefix=prefix)  # type: ignore[arg-type]
+    space: Space = "value" if regression else "probability"
+    prefix = "pred_" if regression else "prob_"
+    return Predictions.from_frame(pd.read_parquet(path), codec.outputs, space, prefix=prefix)

@@ -10,6 +10,7 @@ Pixels = Annotated[int, Field(ge=1)]
 Size = Pixels | tuple[Pixels, Pixels]
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")]
 """Name of a stage or a member; it becomes a folder of the run."""
+Balance = Literal["none", "class_weight", "sampler", "both"]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
@@ -198,7 +199,7 @@ class TrainSettings(Spec):
     augment: tuple[str | dict[str, Any], ...] = ()
     """Named transforms in order: `hflip`, `{rotate: 15}`, `{color_jitter: {brightness: 0.2}}` ..; training only."""
     mix: Mix | None = None
-    balance: Literal["none", "class_weight", "sampler", "both"] = "none"
+    balance: Balance = "none"
     """`class_weight`: weighted loss; `sampler`: rare classes drawn more often; `both` corrects the prior twice."""
     loss: Loss | None = None
     """cross_entropy for multiclass, bce for binary and multilabel, smooth_l1 for regression when not given."""
