@@ -129,3 +129,25 @@ def test_the_folds_of_a_run_are_the_ones_it_used(folder, call):
 def test_a_run_takes_no_overrides(folder, call):
     run = made_run(folder, np.linspace(0, 1, 60))
     assert "whose recipe is settled" in str(call(run, "--set", "folds.k=3").exception)
+
+
+PASTURE = """
+name: pasture
+data: {train: train_with_published_folds.csv, id: ID}
+task: {kind: regression, target: Dry_Total_g, metric: r2}
+folds: {column: fold, group: Sampling_Date, stratify: State}
+stages:
+  fit:
+    kind: train
+    members: {a: {backbone: test_resnet}}
+    phases: [{name: a, epochs: 1}]
+"""
+
+
+def test_published_folds_are_judged_by_the_strata_that_the_recipe_names(shared_data, tmp_path):
+    (tmp_path / "recipe.yaml").write_text(PASTURE)
+    app = typer.Typer()
+    app.command()(audit)
+    result = CliRunner().invoke(app, [str(tmp_path / "recipe.yaml"), "--data", str(shared_data("csiro"))])
+    assert "no more even than random ones" in result.output
+    assert "imbalance of strata 0.508" in result.output

@@ -65,6 +65,7 @@ def test_every_site_is_left_out_once(quick_recipe: dict[str, Any], shapes: Path,
         ({"leave_one_group_out": True}, "name their columns in folds.group"),
         ({"time": "amount", "repeats": 2}, "does not go with folds.time"),
         ({"group": "site", "group_size": True}, "guide a search"),
+        ({"time": "amount", "stratify": "colour"}, "no effect on folds.time"),
     ],
 )
 def test_folds_that_contradict_themselves_are_refused(

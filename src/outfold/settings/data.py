@@ -125,7 +125,8 @@ class Folds(Spec):
     group: Names = ()
     """Columns whose equal values must share a fold (patient, site, recording ..)."""
     stratify: Names = ()
-    """Columns whose distribution should be the same in all folds; numeric targets are binned by quantile."""
+    """Columns whose distribution should be the same in all folds; numeric targets are binned by quantile. The audit
+    judges the user's own folds by them."""
     group_size: bool = False
     """Spread large and small groups evenly too: the number of a group's rows is one more thing to stratify by."""
     cut: tuple[Cut, ...] = ()
@@ -170,7 +171,7 @@ class Folds(Spec):
         chosen = [name for name in ways if getattr(self, name)]
         if len(chosen) > 1:
             raise ValueError(f"folds come from one origin: give one of {', '.join(chosen)}")
-        if self.stratify and chosen not in ([], ["search"]):
+        if self.stratify and (self.time or self.leave_one_group_out):
             raise ValueError(f"folds.stratify has no effect on folds.{chosen[0]}; remove one of the two")
         if self.repeats > 1 and chosen not in ([], ["search"]):
             raise ValueError(f"folds.repeats deals rows out at random and does not go with folds.{chosen[0]}")
