@@ -1,12 +1,16 @@
 """The parts of a recipe that say what the data is: tables, roles of columns, the task and the folds."""
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from outfold.settings.base import Spec
+from outfold.settings.base import Name, Spec
 
 TaskKind = Literal["multiclass", "binary", "multilabel", "regression"]
+Label = str | int | float | bool
+Where = dict[str, Label | list[Label]]
+"""Conditions on rows: a column has this value, or one of these; all must hold."""
 Names = Annotated[tuple[str, ...], Field(description="One column name or a list of them.")]
 
 
@@ -24,12 +28,27 @@ class Source(Spec):
     """CSV or parquet file, relative to the data root."""
     name: str | None = None
     """Value of the `source` column for its rows; the table's file name when not given."""
-    where: dict[str, str | int | float | bool | list[str | int | float | bool]] = {}
+    where: Where = {}
     """Keep only rows whose column has this value or one of these values, e.g. `{split: train}`."""
     rename: dict[str, str] = {}
     """Columns to rename: this table's name -> the recipe's name."""
+    map: dict[str, Label | dict[str, Label]] = {}
+    """This table's labels in the recipe's words, e.g. `{MEL: melanoma}`, or values of another column, by the recipe's
+    name of it: `{sex: {m: male, f: female}}`. Values that are not listed stay."""
     image: Media | None = None
     """Media of this source, when it differs from `data.image`."""
+
+
+class Prepare(Spec):
+    """Photos brought once to stored sizes and kept as JPEG files, which members of any training size share."""
+
+    crop: Literal["square", "none"] = "square"
+    """`square`: the largest square in the middle of the photo; `none`: its own shape."""
+    sizes: tuple[Annotated[int, Field(ge=16)], ...] = Field((512, 768, 1024), min_length=1)
+    """Shorter sides in pixels that are stored; a member reads the smallest that is not smaller than it needs, else the
+    largest. Photos smaller than a stored size are never enlarged."""
+    quality: int = Field(95, ge=1, le=100)
+    """Of the JPEG files."""
 
 
 class Data(Spec):
@@ -39,10 +58,14 @@ class Data(Spec):
     """Training rows: a file name, one source, or a list of sources."""
     test: Source | None = None
     """Rows to predict at the end of a run."""
+    unlabelled: tuple[Source, ...] = ()
+    """Rows without labels, for stages that label them: a file name, one source, or a list of sources."""
     id: str
     """Column that identifies a sample; unique."""
     image: Media | None = None
     """The sample's photo."""
+    prepare: Prepare | None = None
+    """Bring photos to stored sizes once; without, each way of viewing photos keeps its own pixels in the cache."""
     weight: str | None = None
     """Column of non-negative sample weights."""
     on_bad_media: Literal["stop", "drop"] = "stop"
@@ -54,14 +77,46 @@ class Data(Spec):
         if not isinstance(values, dict):
             return values
         values = dict(values)
-        train = values.get("train")
-        if isinstance(train, str | dict):
-            train = [train]
-        if isinstance(train, list | tuple):
-            values["train"] = [{"table": source} if isinstance(source, str) else source for source in train]
+        for name in ("train", "unlabelled"):
+            sources = values.get(name)
+            if isinstance(sources, str | dict):
+                sources = [sources]
+            if isinstance(sources, list | tuple):
+                values[name] = [{"table": source} if isinstance(source, str) else source for source in sources]
         if isinstance(values.get("test"), str):
             values["test"] = {"table": values["test"]}
         return values
+
+
+class Score(Spec):
+    """One more score to report: a metric over some of the rows, or over ranks."""
+
+    metric: str | None = None
+    """The task's own when not given."""
+    where: Where = {}
+    """Only these training rows, e.g. `{source: "2020"}`; `source == '2020'` is read as the same."""
+    fold_ranks: bool = False
+    """Replace predictions by their ranks within each fold, 0 to 1, before folds are pooled: a score that does not
+    depend on how the folds' models are calibrated against each other."""
+
+    @field_validator("where", mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        found = EQUATION.fullmatch(value)
+        if found is None:
+            raise ValueError(f"expected `column == value`, got {value!r}")
+        column, quoted, bare = found["column"], found["quoted"], found["bare"]
+        return {column: quoted if quoted is not None else bare}
+
+
+EQUATION = re.compile(
+    r"""\s*(?P<column>\w+)\s*==\s*(?:(?P<quote>['"])(?P<quoted>.*)(?P=quote)|(?P<bare>[^'"\s]+))\s*"""
+)
+    r"""\s*(?P<column>\w+)\s*==\s*(?:(?P<quote>['"])(?P<quoted>.*)(?P=quote)|(?P<bare>[^'"\s]+))\s*"""
+)
+"""`column == value`, the value with or without quotes."""
 
 
 class Task(Spec):
@@ -74,11 +129,16 @@ class Task(Spec):
     """The metric the run is judged by; see `outfold.metrics.METRICS`."""
     metrics: tuple[str, ...] = ()
     """Further metrics to report beside it."""
+    scores: dict[str, Score] = {}
+    """Further scores by name, each over some of the rows or over ranks within folds."""
+    score_class: Label | None = None
+    """Multiclass, with `classes`: judge and answer with this class's probability alone. Members learn all classes; the
+    metric is one of a binary task."""
     target_weights: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = {}
     """Regression: how much each target counts in `weighted_r2`, by column name; all alike when not given."""
-    classes: tuple[str | int | float | bool, ...] | None = None
+    classes: tuple[Label, ...] | None = None
     """The allowed labels in output order; those found in the training table, sorted, when not given."""
-    positive: str | int | float | bool | None = None
+    positive: Label | None = None
     """Binary only: the label that counts as 1; the larger of the two when not given."""
 
     @model_validator(mode="before")
@@ -105,6 +165,25 @@ class Task(Spec):
             )
         return self
 
+    @property
+    def answer(self) -> "Task":
+        """The task that predictions are judged by: this one, or the binary task of `score_class` against the rest."""
+        if self.score_class is None:
+            return self
+        changed = {"kind": "binary", "positive": self.score_class, "score_class": None, "classes": None}
+        return self.model_copy(update=changed)
+
+    @model_validator(mode="after")
+    def _a_class_to_score(self) -> "Task":
+        if self.score_class is not None and self.kind != "multiclass":
+            raise ValueError(f"score_class picks one of several classes, this is a {self.kind} task")
+        if self.score_class is not None and self.score_class not in (self.classes or ()):
+            raise ValueError(f"score_class must be one of `classes`, got {self.score_class!r} and {self.classes}")
+        taken = {self.metric, *self.metrics} & set(self.scores)
+        if taken:
+            raise ValueError(f"scores need names of their own, but {sorted(taken)} are metrics of the task")
+        return self
+
 
 class Cut(Spec):
     """One rule that cuts groups which are too large for even folds into virtual groups."""
@@ -124,6 +203,9 @@ class Folds(Spec):
     seed: int = Field(0, ge=0, lt=2**32)
     group: Names = ()
     """Columns whose equal values must share a fold (patient, site, recording ..)."""
+    unknown_group: tuple[Label | None, ...] = ()
+    """Values of group columns that mean that the group is not known, e.g. `[-1]`, with `null` for empty cells: such a
+    row is a group of its own."""
     stratify: Names = ()
     """Columns whose distribution should be the same in all folds; numeric targets are binned by quantile. The audit
     judges the user's own folds by them."""
@@ -148,6 +230,9 @@ class Folds(Spec):
     """A column of the training table that already holds the folds."""
     file: str | None = None
     """A CSV of id and fold, relative to the data root, e.g. an edited folds.csv of an earlier run."""
+    variants: dict[Name, dict[str, Any]] = {}
+    """Further assignments that members may name in their `folds`: what differs from these settings, e.g.
+    `{new: {seed: 1}}`."""
     only: tuple[int, ...] | None = Field(None, min_length=1)
     """Train and score only these folds, e.g. [0] for a quick look or a single hold-out; all when not given."""
     duplicates: Literal["group", "ignore"] = "group"
@@ -176,6 +261,24 @@ class Folds(Spec):
         if self.repeats > 1 and chosen not in ([], ["search"]):
             raise ValueError(f"folds.repeats deals rows out at random and does not go with folds.{chosen[0]}")
         return self
+
+    @model_validator(mode="after")
+    def _variants_can_be_made(self) -> "Folds":
+        if self.variants and self.only is not None:
+            raise ValueError("folds.only holds out other rows in each of folds.variants; use one of the two")
+        for name in self.variants:
+            self.variant(name)
+        return self
+
+    def variant(self, name: str | None) -> "Folds":
+        """The settings of one of the variants; these settings themselves when not named."""
+        if name is None:
+            return self
+        fixed = {"variants", "k", "group", "unknown_group", "only", "duplicates", "cut"} & set(self.variants[name])
+        if fixed:
+            raise ValueError(f"folds.variants.{name} cannot change {sorted(fixed)[0]!r}: all variants share it")
+        own = self.model_dump(exclude={"variants"}, exclude_unset=True)
+        return Folds.model_validate({**own, **self.variants[name]})
 
     @model_validator(mode="after")
     def _groups_where_they_are_needed(self) -> "Folds":

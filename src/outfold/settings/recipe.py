@@ -5,10 +5,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from outfold.settings.base import Spec
+from outfold.settings.base import Name, Spec
+from outfold.settings.blend import BlendStage
 from outfold.settings.data import Data, Folds, Task
 from outfold.settings.duplicates import Duplicates
-from outfold.settings.train import Name, TrainSettings, TrainStage
+from outfold.settings.label import LabelStage, NoisyStudent, rounds_of
+from outfold.settings.track import Track
+from outfold.settings.train import TrainSettings, TrainStage
 
 
 class SubmitStage(Spec):
@@ -24,8 +27,14 @@ class SubmitStage(Spec):
     columns: dict[str, str] = {}
     """Columns to rename: outfold's name -> the submission's name."""
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The stages it reads from."""
+        return (self.source,)
 
-Stage = Annotated[TrainStage | SubmitStage, Field(discriminator="kind")]
+
+Stage = Annotated[TrainStage | BlendStage | LabelStage | NoisyStudent | SubmitStage, Field(discriminator="kind")]
+"""A validated recipe holds no `noisy_student`: its rounds stand in its place."""
 
 
 class Recipe(Spec):
@@ -39,16 +48,29 @@ class Recipe(Spec):
     duplicates: Duplicates | None = None
     """Look for near-duplicates before the folds are made; only byte-identical files are known without."""
     stages: dict[Name, Stage] = Field(min_length=1)
+    track: Track | None = None
+    """Where else a run's figures go: `tensorboard`, `mlflow` or `wandb`, or one of them with its settings."""
     profiles: dict[str, dict[str, Any]] = {}
     """Named sets of overrides, e.g. `small: {stages.fit.view.size: 160}`; chosen by `--profile`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rounds_as_stages(cls, values: object) -> object:
+        if not isinstance(values, dict) or not isinstance(values.get("stages"), dict):
+            return values
+        stages: dict[str, Any] = {}
+        for name, stage in values["stages"].items():
+            rounds = isinstance(stage, dict) and stage.get("kind") == "noisy_student"
+            stages |= rounds_of(name, NoisyStudent.model_validate(stage), stages) if rounds else {name: stage}
+        return {**values, "stages": stages}
 
     @model_validator(mode="after")
     def _stages_refer_backwards(self) -> "Recipe":
         seen: list[str] = []
         for name, stage in self.stages.items():
-            source = getattr(stage, "source", None)
-            if source is not None and source not in seen:
-                raise ValueError(f"stage {name!r} reads from {source!r}, but the stages before it are {seen}")
+            for source in stage.reads:
+                if source not in seen:
+                    raise ValueError(f"stage {name!r} reads from {source!r}, but the stages before it are {seen}")
             seen.append(name)
         files = [stage.file for stage in self.stages.values() if isinstance(stage, SubmitStage)]
         if len(set(files)) < len(files) or "folds.csv" in files:
@@ -64,6 +86,47 @@ class Recipe(Spec):
             if self.data.weight is not None and settings.mix is not None:
                 raise ValueError(f"{place}: mixed samples have no weight of their own; use `mix` or `data.weight`")
         return self
+
+    @model_validator(mode="after")
+    def _stages_read_what_is_there(self) -> "Recipe":
+        for name, stage in self.stages.items():
+            if isinstance(stage, LabelStage) and not isinstance(self.stages[stage.source], TrainStage):
+                raise ValueError(f"stage {name!r}: the teacher must be a train stage, {stage.source!r} is none")
+            if isinstance(stage, TrainStage) and stage.labels and not isinstance(self.stages[stage.labels], LabelStage):
+                raise ValueError(f"stage {name!r}: `labels` names a label stage, {stage.labels!r} is none")
+            for source in stage.sources if isinstance(stage, BlendStage) else ():
+                place, _, member = source.partition("/")
+                upstream = self.stages[place]
+                if not isinstance(upstream, TrainStage | BlendStage):
+                    raise ValueError(f"stage {name!r}: {place!r} makes no predictions to blend")
+                known = upstream.members if isinstance(upstream, TrainStage) else {}
+                if member and member not in known:
+                    raise ValueError(f"stage {name!r}: {place!r} has no member {member!r}, only {list(known)}")
+        return self
+
+    @model_validator(mode="after")
+    def _members_have_their_folds_and_classes(self) -> "Recipe":
+        for name, member, settings in self.members():
+            place = f"stage {name!r}, member {member!r}"
+            if settings.folds is not None and settings.folds not in self.folds.variants:
+                known = list(self.folds.variants)
+                raise ValueError(f"{place}: folds.variants has no {settings.folds!r}, only {known}")
+            if settings.merge_classes:
+                self._refuse_wrong_merges(place, settings.merge_classes)
+        return self
+
+    def _refuse_wrong_merges(self, place: str, merges: dict[str, str]) -> None:
+        if self.task.score_class is None:
+            raise ValueError(f"{place}: merge_classes needs task.score_class, which members with other classes share")
+        classes = list(map(str, self.task.classes or ()))
+        for label, into in merges.items():
+            unknown = [name for name in (label, into) if name not in classes]
+            if unknown:
+                raise ValueError(f"{place}: merge_classes names {unknown[0]!r}, which is not among task.classes")
+            if into in merges or label == into:
+                raise ValueError(f"{place}: merge_classes maps {label!r} to {into!r}, which is itself merged")
+            if str(self.task.score_class) in (label, into):
+                raise ValueError(f"{place}: merge_classes must leave the scored class {into!r} alone")
 
     @model_validator(mode="after")
     def _duplicates_have_photos_and_an_effect(self) -> "Recipe":
@@ -87,3 +150,11 @@ class Recipe(Spec):
         name = list(self.stages)[-1]
         stage = self.stages[name]
         return stage.source if isinstance(stage, SubmitStage) else name
+
+    def ancestors(self, name: str) -> list[str]:
+        """The stages that a stage needs, itself last, in the order of the recipe."""
+        needed = {name}
+        for other in reversed(self.stages):
+            if other in needed:
+                needed.update(self.stages[other].reads)
+        return [other for other in self.stages if other in needed]

@@ -2,14 +2,13 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
-from outfold.settings.base import Spec
+from outfold.settings.base import Name, Spec, overlay
+from outfold.settings.table_inputs import TableInputs
 
 Pixels = Annotated[int, Field(ge=1)]
 Size = Pixels | tuple[Pixels, Pixels]
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")]
-"""Name of a stage or a member; it becomes a folder of the run."""
 Balance = Literal["none", "class_weight", "sampler", "both"]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
@@ -196,6 +195,12 @@ class TrainSettings(Spec):
     """Stochastic depth of the backbone."""
     head: Head = Head()
     view: ImageView = ImageView()
+    table: TableInputs | None = None
+    """Columns of the table that the network reads beside the photo."""
+    merge_classes: dict[str, str] = {}
+    """Multiclass: labels that this member learns as another one, e.g. `{BCC: unknown}`; needs `task.score_class`."""
+    folds: Name | None = None
+    """One of `folds.variants`; the recipe's folds themselves when not given."""
     augment: tuple[str | dict[str, Any], ...] = ()
     """Named transforms in order: `hflip`, `{rotate: 15}`, `{color_jitter: {brightness: 0.2}}` ..; training only."""
     mix: Mix | None = None
@@ -228,8 +233,15 @@ class TrainStage(TrainSettings):
     """Trains every member once per fold and seed, and predicts out of fold and on the test table."""
 
     kind: Literal["train"]
+    labels: Name | None = None
+    """A label stage whose rows train too: pseudo-labels of rows without labels."""
     members: dict[Name, Member] = Field(min_length=1)
     seeds: tuple[Seed, ...] = Field((0,), min_length=1)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The stages it reads from."""
+        return () if self.labels is None else (self.labels,)
 
     def member_settings(self, name: str) -> TrainSettings:
         """The effective settings of one member: the stage's, overlaid with the member's own."""
@@ -250,12 +262,3 @@ class TrainStage(TrainSettings):
             if len(set(names)) < len(names):
                 raise ValueError(f"member {name!r} has two phases of one name: {names}")
         return self
-
-
-def overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Merge two nested dictionaries; `above` wins, lists are replaced whole."""
-    merged = dict(below)
-    for key, value in above.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = overlay(merged[key], value) if both else value
-    return merged

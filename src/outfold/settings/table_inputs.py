@@ -1,0 +1,67 @@
+"""The part of a member that says which columns of the table its network reads, and how."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from outfold.settings.base import Spec
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Derived = Literal["log_group_rows", "log_file_bytes"]
+"""`log_group_rows`: log(1 + rows of the same group in the same table); `log_file_bytes`: log of the file's size."""
+
+
+class Numeric(Spec):
+    """A column of numbers as one input, and one more that says where it is missing."""
+
+    column: str
+    divide: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """Divide by this instead of standardising by the training rows' mean and deviation."""
+    missing: Finite | None = None
+    """What stands for a missing number, in the input's own scale, instead of the mean and a second input."""
+
+
+class Categorical(Spec):
+    """A column of names as one input a name, and one more for missing cells and names that training never saw."""
+
+    column: str
+    codes: dict[str, Finite] = {}
+    """Instead: one input with a number for each of these names, e.g. `{male: 1, female: 0}`."""
+    missing: Finite = -1.0
+    """With `codes`: the number for missing cells and other names."""
+
+
+class TableInputs(Spec):
+    """Columns that a small network of their own brings to the head, beside the photo's features."""
+
+    numeric: tuple[Numeric, ...] = ()
+    categorical: tuple[Categorical, ...] = ()
+    derived: tuple[Derived, ...] = ()
+    group: str | None = None
+    """Column of the groups that `log_group_rows` counts."""
+    widths: tuple[Annotated[int, Field(ge=1)], ...] = Field((512, 128), min_length=1)
+    """Units of each linear layer; batch norm and SiLU (Swish) follow each."""
+    dropout: float = Field(0.3, ge=0, lt=1)
+    """Before each layer but the first."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _columns_from_names(cls, values: object) -> object:
+        if not isinstance(values, dict):
+            return values
+        values = dict(values)
+        for role in ("numeric", "categorical"):
+            if isinstance(values.get(role), list | tuple):
+                values[role] = [{"column": item} if isinstance(item, str) else item for item in values[role]]
+        return values
+
+    @model_validator(mode="after")
+    def _something_to_read(self) -> "TableInputs":
+        names = [one.column for one in self.numeric] + [one.column for one in self.categorical] + list(self.derived)
+        if not names:
+            raise ValueError("a table input needs columns: give `numeric`, `categorical` or `derived`")
+        if len(set(names)) < len(names):
+            raise ValueError(f"table inputs name a column twice: {names}")
+        if ("log_group_rows" in self.derived) != (self.group is not None):
+            raise ValueError("`log_group_rows` counts the rows of a `group`; give both or neither")
+        return self
