@@ -114,8 +114,6 @@ class Score(Spec):
 EQUATION = re.compile(
     r"""\s*(?P<column>\w+)\s*==\s*(?:(?P<quote>['"])(?P<quoted>.*)(?P=quote)|(?P<bare>[^'"\s]+))\s*"""
 )
-    r"""\s*(?P<column>\w+)\s*==\s*(?:(?P<quote>['"])(?P<quoted>.*)(?P=quote)|(?P<bare>[^'"\s]+))\s*"""
-)
 """`column == value`, the value with or without quotes."""
 
 
