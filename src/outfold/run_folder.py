@@ -25,6 +25,11 @@ SUMMARY, RECIPE, FOLDS, OOF, PREDICTIONS, TARGET, REPORT, LOG, AUDIT = (
 )
 
 
+def variant_file(name: str) -> str:
+    """The file of a further assignment of folds."""
+    return f"folds-{name}.csv"
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold a run folder, making it when missing; the system lets go of it when the process ends, however it ends.

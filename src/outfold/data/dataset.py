@@ -1,7 +1,8 @@
 """A user's data, loaded: rows with their photos, targets, weights and folds, all in one order."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from outfold.data.cache import ImageCache
 from outfold.data.folds import FoldTable
 from outfold.data.table import Samples
 from outfold.data.targets import TargetCodec
+from outfold.settings.data import Label
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Dataset:
         root: folder that the tables and media lie in.
         train: labelled rows.
         test: rows to predict, or None.
-        codec: between the user's labels and numbers.
+        codec: between the user's labels and numbers, as models learn them.
         target: float32 (n, k) of the training rows, as `codec.encode` gives it.
         weight: float32 (n, 1) sample weights, or None.
         folds: the fold of each training row.
@@ -74,6 +76,9 @@ class Dataset:
         test_copies: int64 (m,), the same of the test rows.
         embeddings: float32 (n, f), how the training rows' photos look; None where nobody looked.
         test_embeddings: float32 (m, f), the same of the test rows.
+        score_class: the class whose probability is judged, where it is one of several.
+        variants: further assignments of folds, by the names that members use.
+        unlabelled: rows without labels, or None.
     """
 
     root: Path
@@ -90,6 +95,35 @@ class Dataset:
     test_copies: np.ndarray | None = None
     embeddings: np.ndarray | None = None
     test_embeddings: np.ndarray | None = None
+    score_class: Label | None = None
+    variants: Mapping[str, FoldTable] = field(default_factory=dict)
+    unlabelled: Rows | None = None
+
+    @cached_property
+    def answer(self) -> TargetCodec:
+        """Between the user's labels and what is judged: `codec`, or `score_class` against the rest."""
+        return self.codec if self.score_class is None else self.codec.against_rest(self.score_class)
+
+    @cached_property
+    def answer_target(self) -> np.ndarray:
+        """float32 (n, k): the truth that predictions are judged by, in the outputs of `answer`."""
+        if self.score_class is None:
+            return self.target
+        return self.target[:, [self.codec.outputs.index(name) for name in self.answer.outputs]]
+
+    def as_judged(self) -> "Dataset":
+        """The same data with `answer` as its codec, for those that look at predictions and truth alone."""
+        if self.score_class is None:
+            return self
+        return replace(self, codec=self.answer, target=self.answer_target, score_class=None)
+
+    def folds_of(self, variant: str | None) -> FoldTable:
+        """The folds of a member, by the name of its variant."""
+        return self.folds if variant is None else self.variants[variant]
+
+    def held_out_of(self, variant: str | None) -> tuple[int, ...]:
+        """The folds that such a member holds out in turn."""
+        return self.held_out if variant is None else self.variants[variant].numbers
 
     @property
     def scored_rows(self) -> np.ndarray:

@@ -76,6 +76,18 @@ class Predictions:
             )
         return self.take(own.get_indexer(wanted))
 
+    def only(self, outputs: Sequence[str]) -> "Predictions":
+        """The columns of some outputs, in the order given.
+
+        Raises:
+            DataError: there is no such output.
+        """
+        missing = [name for name in outputs if name not in self.outputs]
+        if missing:
+            raise DataError("predictions lack outputs", got=list(self.outputs), expected=_first(missing))
+        columns = [self.outputs.index(name) for name in outputs]
+        return Predictions(self.ids, self.values[:, columns], tuple(outputs), self.space)
+
     def to_probability(self, kind: TaskKind) -> "Predictions":
         """Logits as probabilities: softmax over the outputs for multiclass, sigmoid per output otherwise.
 

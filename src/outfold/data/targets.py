@@ -1,7 +1,7 @@
 """Targets: from the user's labels to float32 matrices and back in the user's own values; scaling for regression."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,8 @@ from pandas.api.types import pandas_dtype
 from outfold.data.columns import kind_of, require_columns, value_like
 from outfold.data.rows import name_rows
 from outfold.errors import DataError
-from outfold.settings.data import Task, TaskKind
+from outfold.settings.data import Label, Task, TaskKind
 
-Label = str | int | float | bool
 _DIGITS = re.compile(r"([0-9]+)")
 
 
@@ -30,6 +29,8 @@ class TargetCodec:
     """Names of the model's outputs: the classes, the positive class, or the columns."""
     dtypes: tuple[str, ...]
     """The pandas dtype of each target column, which `labels` gives back (regression: always float64)."""
+    rest: bool = False
+    """Binary: every label but the positive one is negative, whatever it is; see `against_rest`."""
 
     @classmethod
     def fit(cls, task: Task, frame: pd.DataFrame) -> "TargetCodec":
@@ -100,12 +101,44 @@ class TargetCodec:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, which keeps the difference between 1, 1.0, true and "1"."""
         lists = {name: list(getattr(self, name)) for name in ("columns", "classes", "outputs", "dtypes")}
-        return {"kind": self.kind, **lists}
+        return {"kind": self.kind, **lists, "rest": self.rest}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "TargetCodec":
         """The codec that `to_dict` described."""
-        return cls(values["kind"], *(tuple(values[name]) for name in ("columns", "classes", "outputs", "dtypes")))
+        lists = {name: tuple(values[name]) for name in ("columns", "classes", "outputs", "dtypes")}
+        return cls(values["kind"], **lists, rest=bool(values.get("rest", False)))
+
+    def against_rest(self, label: Label) -> "TargetCodec":
+        """The binary codec of one class of a multiclass target against all others together.
+
+        Args:
+            label: one of `classes`.
+
+        Returns:
+            A codec of one output, named like the class; what is not it is called `not <label>`.
+        """
+        place = list(map(str, self.classes)).index(str(label))
+        classes = (f"not {self.outputs[place]}", self.classes[place])
+        return TargetCodec("binary", self.columns, classes, (self.outputs[place],), ("object",), rest=True)
+
+    def merged(self, into: Mapping[str, str]) -> "tuple[TargetCodec, np.ndarray]":
+        """The codec of fewer classes, and how one comes to the other.
+
+        Args:
+            into: output name -> name of the output that stands for it from now on.
+
+        Returns:
+            The codec, its classes in the old order, and float32 (k, m): a row for each old class, a one in the column
+            of its new one, so that `target @ matrix` are the new targets.
+        """
+        kept = [place for place, name in enumerate(self.outputs) if name not in into]
+        outputs = tuple(self.outputs[place] for place in kept)
+        matrix = np.zeros((len(self.outputs), len(outputs)), dtype=np.float32)
+        for place, name in enumerate(self.outputs):
+            matrix[place, outputs.index(into.get(name, name))] = 1
+        classes = tuple(self.classes[place] for place in kept)
+        return TargetCodec("multiclass", self.columns, classes, outputs, self.dtypes), matrix
 
     def _codes(self, frame: pd.DataFrame) -> np.ndarray:
         """Position of each row's label in `classes`, int64 (n,)."""
@@ -113,7 +146,7 @@ class TargetCodec:
         texts = all(isinstance(label, str) for label in self.classes) and kind_of(column) != "text"
         position = {label: code for code, label in enumerate(self.classes)}
         cells = [str(cell) for cell in column.tolist()] if texts else column.tolist()
-        codes = np.array([position.get(cell, -1) for cell in cells], dtype=np.int64)
+        codes = np.array([position.get(cell, 0 if self.rest else -1) for cell in cells], dtype=np.int64)
         unknown = np.flatnonzero(codes < 0)
         if len(unknown):
             found = list(dict.fromkeys(cells[row] for row in unknown))

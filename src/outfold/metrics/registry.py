@@ -21,6 +21,7 @@ class Metric:
         name: what recipes call it.
         kernels: by task, how it is computed.
         greater_is_better: its direction.
+        by_order: whether only the order of the predictions counts, so that ranks score as they do.
         judges: what it looks at: labels, probabilities, or regression values.
         kind: the task it was asked for; see `get_metric`.
         reweighted: for a metric that weighs targets, its kernel for given weights, in the order of the targets.
@@ -32,6 +33,7 @@ class Metric:
     greater_is_better: bool = True
     kind: TaskKind | None = None
     reweighted: Callable[[Sequence[float]], Kernel] | None = None
+    by_order: bool = False
 
     @property
     def tasks(self) -> tuple[TaskKind, ...]:
@@ -161,10 +163,12 @@ _ALL = (
     Metric("macro_f1", _f1(labels.macro_present, labels.macro_all), "label"),
     Metric("micro_f1", _f1(labels.micro), "label"),
     Metric("weighted_f1", _f1(labels.weighted), "label"),
-    Metric("roc_auc", {"binary": _AUC}, "probability"),
-    Metric("macro_roc_auc", {"multiclass": _AUC, "multilabel": _AUC}, "probability"),
-    Metric("average_precision", {"binary": _PRECISION}, "probability"),
-    Metric("macro_average_precision", {"multiclass": _PRECISION, "multilabel": _PRECISION}, "probability"),
+    Metric("roc_auc", {"binary": _AUC}, "probability", by_order=True),
+    Metric("macro_roc_auc", {"multiclass": _AUC, "multilabel": _AUC}, "probability", by_order=True),
+    Metric("average_precision", {"binary": _PRECISION}, "probability", by_order=True),
+    Metric(
+        "macro_average_precision", {"multiclass": _PRECISION, "multilabel": _PRECISION}, "probability", by_order=True
+    ),
     Metric(
         "log_loss",
         {

@@ -18,13 +18,14 @@ from outfold.data.predictions import Predictions, Space
 from outfold.data.table import Samples, load_samples
 from outfold.data.targets import TargetCodec
 from outfold.errors import DataError, MediaError
-from outfold.files import read_json
 from outfold.inference.predict import CPU
 from outfold.recipe.load import load_recipe
-from outfold.run_folder import FOLDS, OOF, PREDICTIONS, RECIPE, TARGET, read_summary
+from outfold.run_folder import FOLDS, OOF, PREDICTIONS, RECIPE, read_summary, variant_file
 from outfold.runs.duplicates import Sifted, sift_copies
 from outfold.runs.embeddings import embeddings
 from outfold.runs.lineage import lineage
+from outfold.runs.summary import read_codecs
+from outfold.settings.data import Folds
 from outfold.settings.duplicates import Duplicates as Look
 from outfold.settings.recipe import Recipe
 from outfold.stages.base import Compute, Context, Emit, Result
@@ -46,12 +47,13 @@ def audit_recipe(
         DataError, MediaError: the tables, labels or folds are not usable at all; see `outfold check`.
     """
     compute = Compute(CPU, workers, emit)
-    train, test, gone = _tables(recipe, root, load_samples(recipe.data, root), workers)
+    train, test, gone = _tables(recipe, root, _training_samples(recipe, root), workers)
     sifted = sift_copies(recipe, train, test, root, compute)
     out = [place.id for finding in gone for place in finding.places] + [name for name, _ in sifted.dropped]
     codec = TargetCodec.fit(recipe.task, sifted.train.samples.frame)
     folds = _folds(recipe, sifted, root, out)
-    dataset = _dataset(root, sifted, test, codec, folds)
+    dataset = _dataset(recipe, root, sifted, test, codec, folds)
+    dataset = replace(dataset, variants=_planned_variants(recipe, sifted, root))
     return by_level([*gone, *_before(recipe, dataset, embed, compute)])
 
 
@@ -79,16 +81,17 @@ def audit_run(
     summary, recipe = read_summary(folder), load_recipe(folder / RECIPE)
     compute = Compute(CPU, workers, emit)
     root = (root or Path(summary.get("data", {}).get("root", "."))).resolve()
-    samples, kept = load_samples(recipe.data, root), pd.read_csv(folder / FOLDS, dtype={"id": str})["id"]
+    samples, kept = _training_samples(recipe, root), pd.read_csv(folder / FOLDS, dtype={"id": str})["id"]
     samples = samples.take(np.isin(samples.ids, kept.to_numpy(object)))
     train, test, gone = _tables(recipe, root, samples, workers)
     # The rows are those that the run kept; what it dropped as copies is gone already.
     linked = recipe.duplicates and recipe.duplicates.model_copy(update={"action": "group"})
     searched = recipe.model_copy(update={"duplicates": linked})
     sifted = sift_copies(searched, train, test, root, compute)
-    codec = TargetCodec.from_dict(read_json(folder / TARGET))
+    codec, _ = read_codecs(folder)
     own = read_folds(folder / FOLDS, train.samples.ids, dropped=[place.id for one in gone for place in one.places])
-    dataset = _dataset(root, sifted, test, codec, replace(own, ordered=recipe.folds.time is not None))
+    dataset = _dataset(recipe, root, sifted, test, codec, replace(own, ordered=recipe.folds.time is not None))
+    dataset = replace(dataset, variants=_variants(folder, recipe, dataset))
     return by_level([*gone, *_before(recipe, dataset, embed, compute, folder), *_outcome(folder, dataset)])
 
 
@@ -101,7 +104,7 @@ def audit_finished(context: Context, result: Result) -> list[Finding]:
     """
     recipe, dataset = context.recipe, context.dataset
     findings = _before(recipe, dataset, False, context.compute, context.folder)
-    return by_level([*findings, *audit_outcome(dataset, result.oof, result.test)])
+    return by_level([*findings, *audit_outcome(dataset.as_judged(), result.oof, result.test)])
 
 
 def _before(
@@ -118,7 +121,10 @@ def _before(
     train, test = known(dataset.train, dataset.copies, dataset.embeddings, "train"), None
     if dataset.test is not None:
         test = known(dataset.test, dataset.test_copies, dataset.test_embeddings, "test")
-    return [*audit_dataset(recipe, dataset, train=train, test=test), *_lineage_findings(recipe, dataset, folder)]
+    return [
+        *audit_dataset(recipe, dataset.as_judged(), train=train, test=test),
+        *_lineage_findings(recipe, dataset, folder),
+    ]
 
 
 def _lineage_findings(recipe: Recipe, dataset: Dataset, folder: Path | None) -> list[Finding]:
@@ -138,6 +144,7 @@ def _lineage_findings(recipe: Recipe, dataset: Dataset, folder: Path | None) -> 
 
 def _outcome(folder: Path, dataset: Dataset) -> list[Finding]:
     """What the predictions in a run folder show, of the rows that are still there."""
+    dataset = dataset.as_judged()
     oof, test = (_predictions(folder / name, dataset.codec) for name in (OOF, PREDICTIONS))
     if oof is not None:
         oof = oof.take(np.isin(oof.ids, dataset.train.samples.ids))
@@ -146,16 +153,40 @@ def _outcome(folder: Path, dataset: Dataset) -> list[Finding]:
     return audit_outcome(dataset, oof, test)
 
 
+def _training_samples(recipe: Recipe, root: Path) -> Samples:
+    return load_samples(recipe.data, root, targets=recipe.task.target)
+
+
 def _tables(recipe: Recipe, root: Path, samples: Samples, workers: int) -> tuple[Rows, Rows | None, list[Finding]]:
     """Training and test rows that can be read, and findings about those that cannot."""
     train, gone = _read(samples, recipe, workers)
     if recipe.data.test is None:
         return train, None, gone
-    test, gone_too = _read(load_samples(recipe.data, root, test=True), recipe, workers)
+    test, gone_too = _read(load_samples(recipe.data, root, "test", targets=recipe.task.target), recipe, workers)
     return train, test, [*gone, *gone_too]
 
 
-def _dataset(root: Path, sifted: Sifted, test: Rows | None, codec: TargetCodec, folds: FoldTable) -> Dataset:
+def _planned_variants(recipe: Recipe, sifted: Sifted, root: Path) -> dict[str, FoldTable]:
+    """Further assignments of folds as a run would make them."""
+    parts = {name: recipe.folds.variant(name) for name in recipe.folds.variants}
+    return {name: _made(folds, sifted, root) for name, folds in parts.items()}
+
+
+def _made(folds: Folds, sifted: Sifted, root: Path) -> FoldTable:
+    keys = sifted.train.content or None
+    return make_folds(folds, sifted.train.samples, content_keys=keys, copies=sifted.copies, root=root)
+
+
+def _variants(folder: Path, recipe: Recipe, dataset: Dataset) -> dict[str, FoldTable]:
+    """The run's further assignments of folds, of the rows that are still there."""
+    ids = dataset.train.samples.ids
+    gone = set(pd.read_csv(folder / FOLDS, dtype={"id": str})["id"]) - set(map(str, ids))
+    return {name: read_folds(folder / variant_file(name), ids, dropped=gone) for name in recipe.folds.variants}
+
+
+def _dataset(
+    recipe: Recipe, root: Path, sifted: Sifted, test: Rows | None, codec: TargetCodec, folds: FoldTable
+) -> Dataset:
     return Dataset(
         root,
         sifted.train,
@@ -170,6 +201,7 @@ def _dataset(root: Path, sifted: Sifted, test: Rows | None, codec: TargetCodec, 
         test_copies=sifted.test_copies,
         embeddings=sifted.embeddings,
         test_embeddings=sifted.test_embeddings,
+        score_class=recipe.task.score_class,
     )
 
 
@@ -201,9 +233,9 @@ def _key(path: Path) -> str:
 
 def _folds(recipe: Recipe, sifted: Sifted, root: Path, gone: Sequence[str]) -> FoldTable:
     """The recipe's folds; the user's own ones even where they tear groups apart, which the audit then says."""
-    train, keys = sifted.train, sifted.train.content or None
+    train = sifted.train
     if recipe.folds.column is None and recipe.folds.file is None:
-        return make_folds(recipe.folds, train.samples, content_keys=keys, copies=sifted.copies, root=root)
+        return _made(recipe.folds, sifted, root)
     alone = recipe.folds.model_copy(update={"group": (), "cut": (), "duplicates": "ignore"})
     table = make_folds(alone, train.samples, root=root, dropped=gone)
     columns = [train.samples.frame[name] for name in recipe.folds.group]

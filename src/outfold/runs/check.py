@@ -39,7 +39,7 @@ def _metric_findings(recipe: Recipe) -> list[Finding]:
     findings = []
     for name in (recipe.task.metric, *recipe.task.metrics):
         try:
-            metric_of(recipe.task, name)
+            metric_of(recipe.task.answer, name)
         except RecipeError as error:
             findings.append(finding_of(error))
     return findings

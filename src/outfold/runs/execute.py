@@ -17,13 +17,13 @@ from outfold.errors import OutfoldError
 from outfold.files import read_json, write_json, write_text
 from outfold.recipe.load import dump_recipe
 from outfold.report import write_report
-from outfold.run_folder import AUDIT, FOLDS, RECIPE, SUMMARY, TARGET, EventLog, locked
+from outfold.run_folder import AUDIT, FOLDS, RECIPE, SUMMARY, EventLog, locked, variant_file
 from outfold.runs.audit import audit_finished
 from outfold.runs.duplicates import FOLDER as DUPLICATES
 from outfold.runs.duplicates import write_found
 from outfold.runs.plan import plan
 from outfold.runs.prepare import load_dataset
-from outfold.runs.summary import data_summary, environment_summary, stage_summary, write_tables
+from outfold.runs.summary import data_summary, environment_summary, stage_summary, write_codecs, write_tables
 from outfold.runs.validate import validate
 from outfold.settings.recipe import Recipe
 from outfold.stages import STAGE_KINDS
@@ -100,7 +100,9 @@ def _run(todo: Sequence[Job], context: Context) -> dict[str, Any]:
     """Do the jobs, write the tables, and say what came out."""
     recipe, dataset, folder = context.recipe, context.dataset, context.folder
     write_folds(folder / FOLDS, dataset.folds)
-    write_json(folder / TARGET, dataset.codec.to_dict())
+    for name, table in dataset.variants.items():
+        write_folds(folder / variant_file(name), table)
+    write_codecs(folder, dataset)
     megapixels = sum(job.work for job in todo)
     done = len(context.jobs) - len(todo)
     context.compute.emit({"event": "planned", "jobs": len(context.jobs), "done": done, "megapixels": megapixels})

@@ -36,8 +36,9 @@ def lineage(recipe: Recipe, dataset: Dataset, folder: Path | None = None) -> lis
             start = _start(settings, dataset, marks)
             if start is not None:
                 found[start.name] = start
-            for model in models_of(name, stage, member, dataset.held_out):
-                found[str(model.place)] = _weights(model, start, dataset, marks, folder)
+            for model in models_of(name, stage, member, dataset):
+                split = dataset.folds_of(settings.folds).split(model.fold)
+                found[str(model.place)] = _weights(model, split, start, dataset, marks, folder)
     return list(found.values())
 
 
@@ -51,9 +52,14 @@ def _start(settings: TrainSettings, dataset: Dataset, marks: np.ndarray) -> Arte
 
 
 def _weights(
-    model: Model, start: Artefact | None, dataset: Dataset, marks: np.ndarray, folder: Path | None
+    model: Model,
+    split: tuple[np.ndarray, np.ndarray],
+    start: Artefact | None,
+    dataset: Dataset,
+    marks: np.ndarray,
+    folder: Path | None,
 ) -> Artefact:
-    train, valid = dataset.folds.split(model.fold)
+    train, valid = split
     planned = _ids(dataset, train)
     seen = _header(model, folder)
     fitted = planned if seen is None else _ids(dataset, np.isin(marks, seen))

@@ -6,22 +6,20 @@ from typing import Any
 
 import pandas as pd
 
+from outfold.data.dataset import Rows
 from outfold.data.paths import template_columns
 from outfold.data.reading import read_rows
 from outfold.data.table import Samples, samples_from_frame
-from outfold.data.targets import TargetCodec
 from outfold.errors import RunError
-from outfold.files import read_json
 from outfold.recipe.load import load_recipe
 from outfold.report import write_report
-from outfold.run_folder import OOF, PREDICTIONS, RECIPE, TARGET, read_summary
+from outfold.run_folder import OOF, PREDICTIONS, RECIPE, read_summary
 from outfold.runs.execute import prepare_process
 from outfold.runs.prepare import load_rows
-from outfold.runs.summary import prediction_columns
+from outfold.runs.summary import prediction_columns, read_codecs
 from outfold.settings.recipe import Recipe
-from outfold.settings.train import TrainStage
-from outfold.stages import train
-from outfold.stages.base import Compute, Emit
+from outfold.stages import STAGE_KINDS
+from outfold.stages.base import Compute, Emit, Inference, Model
 from outfold.training.device import choose_device, tiny_numbers_as_zero
 from outfold.work import default_workers
 
@@ -95,19 +93,29 @@ class Run:
         compute = Compute(choose_device(device), default_workers(), emit)
         samples = self._samples(table, root)
         rows, _ = load_rows(self.recipe, samples, "new", compute)
-        codec = TargetCodec.from_dict(read_json(self.path / TARGET))
-        name = self.recipe.final_stage()
-        stage = self.recipe.stages[name]
-        assert isinstance(stage, TrainStage)  # the only kind there is that makes predictions
-        folds = [entry["fold"] for entry in self.summary["stages"][name]["folds"]]
+        inference = self._inference(rows, compute)
+        final = self.recipe.final_stage()
         with tiny_numbers_as_zero():
-            predictions = train.predict(name, stage, folds, rows, codec, self.path, compute)
-        answer = pd.concat(
-            [pd.Series(predictions.ids, name=self.recipe.data.id), codec.labels(predictions.values)], axis=1
-        )
-        if codec.kind != "regression":
+            for name in self.recipe.ancestors(final):
+                stage = self.recipe.stages[name]
+                inference.results[name] = STAGE_KINDS[stage.kind].predict(name, stage, inference)
+        predictions = inference.results[final].test
+        assert predictions is not None  # every stage that can be the final one predicts
+        labels = inference.answer.labels(predictions.values)
+        answer = pd.concat([pd.Series(predictions.ids, name=self.recipe.data.id), labels], axis=1)
+        if inference.answer.kind != "regression":
             answer = pd.concat([answer, prediction_columns(predictions).drop(columns="id")], axis=1)
         return answer
+
+    def _inference(self, rows: Rows, compute: Compute) -> Inference:
+        """What the stages predict with: the codecs as the run wrote them, and the models that it lists."""
+        codec, answer = read_codecs(self.path)
+        models = {
+            (stage, member): [Model(stage, member, job["fold"], job["seed"]) for job in part["jobs"]]
+            for stage, entry in self.summary["stages"].items()
+            for member, part in entry.get("members", {}).items()
+        }
+        return Inference(self.recipe, self.path, rows, codec, answer, models, compute)
 
     def _samples(self, table: pd.DataFrame | Path | str, root: Path | str | None) -> Samples:
         data = self.recipe.data

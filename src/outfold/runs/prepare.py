@@ -1,6 +1,6 @@
 """From a recipe and a data root to a loaded dataset: tables, targets, photos in the cache, folds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from outfold.data.targets import TargetCodec
 from outfold.duplicates.find import Duplicates
 from outfold.errors import RecipeError
 from outfold.runs.duplicates import sift_copies
+from outfold.runs.scores import score_masks
 from outfold.settings.data import Folds
 from outfold.settings.recipe import Recipe
 from outfold.settings.train import TrainSettings
@@ -40,14 +41,15 @@ def load_dataset(
     Raises:
         DataError, MediaError: a table, label, fold or photo is not usable.
     """
-    samples = load_samples(recipe.data, root)
+    samples = load_samples(recipe.data, root, targets=recipe.task.target)
     TargetCodec.fit(recipe.task, samples.frame)  # a table that cannot work says so before any photo is read
     if recipe.folds.file is None:  # which may be for the rows that are left once bad photos are dropped
         make_folds(_quick(recipe.folds), samples, root=root)
     train, dropped = load_rows(recipe, samples, "train", compute)
     test = None
     if recipe.data.test is not None:
-        test, dropped_test = load_rows(recipe, load_samples(recipe.data, root, test=True), "test", compute)
+        there = load_samples(recipe.data, root, "test", targets=recipe.task.target)
+        test, dropped_test = load_rows(recipe, there, "test", compute)
         dropped += dropped_test
     sifted = sift_copies(recipe, train, test, root, compute, keep)
     train, dropped = sifted.train, [*dropped, *sifted.dropped]
@@ -56,16 +58,23 @@ def load_dataset(
     weight = None
     if recipe.data.weight is not None:
         weight = frame[recipe.data.weight].to_numpy(np.float32)[:, None]
-    gone = [name for name, _ in dropped]
-    folds = make_folds(
-        recipe.folds,
-        train.samples,
-        content_keys=train.content or None,
-        copies=sifted.copies,
-        root=root,
-        dropped=gone,
-        progress=lambda done, total, best: compute.emit({"event": "folds", "done": done, "total": total, "best": best}),
-    )
+
+    def make(folds: Folds) -> FoldTable:
+        return make_folds(
+            folds,
+            train.samples,
+            content_keys=train.content or None,
+            copies=sifted.copies,
+            root=root,
+            dropped=[name for name, _ in dropped],
+            progress=lambda done, total, best: compute.emit(
+                {"event": "folds", "done": done, "total": total, "best": best}
+            ),
+        )
+
+    folds = make(recipe.folds)
+    variants = {name: make(recipe.folds.variant(name)) for name in recipe.folds.variants}
+    _refuse_other_rows(folds, variants)
     target, held_out = codec.encode(frame), chosen_folds(recipe.folds, folds)
     dataset = Dataset(
         root,
@@ -81,8 +90,23 @@ def load_dataset(
         test_copies=sifted.test_copies,
         embeddings=sifted.embeddings,
         test_embeddings=sifted.test_embeddings,
+        score_class=recipe.task.score_class,
+        variants=variants,
     )
+    score_masks(recipe.task, dataset)  # a score that looks at no row is refused before anything is trained
     return replace(dataset, warnings=data_warnings(recipe, dataset))
+
+
+def _refuse_other_rows(folds: FoldTable, variants: Mapping[str, FoldTable]) -> None:
+    """All assignments must predict the same rows, or members could not be compared or blended."""
+    judged = folds.judged(folds.numbers)
+    for name, table in variants.items():
+        if not np.array_equal(table.judged(table.numbers), judged):
+            raise RecipeError(
+                f"folds.variants.{name} predicts other rows out of fold than the recipe's folds",
+                got=f"{len(table.judged(table.numbers))} and {len(judged)} rows",
+                fix="let variants differ in seed, strata or search alone",
+            )
 
 
 def _quick(folds: Folds) -> Folds:

@@ -1,9 +1,9 @@
 """What a run came to: scores with intervals, tables of predictions, and the summary that other tools read."""
 
-import math
 import platform
 from collections.abc import Mapping
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,14 +12,16 @@ import torch
 
 from outfold.data.dataset import Dataset
 from outfold.data.predictions import Predictions
-from outfold.files import read_json, write_atomically
-from outfold.metrics import interval, metric_of
-from outfold.run_folder import OOF, PREDICTIONS
+from outfold.data.targets import TargetCodec
+from outfold.files import read_json, write_atomically, write_json
+from outfold.metrics import metric_of
+from outfold.run_folder import OOF, PREDICTIONS, TARGET
+from outfold.runs.scores import Judged, fold_scores, judged_rows, known, scores_with_intervals
 from outfold.settings.recipe import SubmitStage
-from outfold.settings.train import TrainStage
-from outfold.stages.base import Context, Model, Result
+from outfold.settings.train import TrainSettings, TrainStage
+from outfold.stages.base import Context, Model, Result, answered
+from outfold.stages.outputs import member_codec
 from outfold.stages.predicting import read_predictions
-from outfold.stages.scoring import metric_names, scores_of
 
 PACKAGES = ("outfold", "torch", "timm", "lightning-fabric", "numpy", "pandas", "opencv-python-headless", "scikit-learn")
 
@@ -29,12 +31,24 @@ def prediction_columns(predictions: Predictions) -> pd.DataFrame:
     return predictions.to_frame("pred_" if predictions.space == "value" else "prob_")
 
 
+def write_codecs(folder: Path, dataset: Dataset) -> None:
+    """Write target.json: how to read oof.parquet, and beside it what models learned where that is more."""
+    learned = {} if dataset.score_class is None else {"learned": dataset.codec.to_dict()}
+    write_json(folder / TARGET, dataset.answer.to_dict() | learned)
+
+
+def read_codecs(folder: Path) -> tuple[TargetCodec, TargetCodec]:
+    """The codec of what models learned, and that of what is judged."""
+    stored = read_json(folder / TARGET)
+    return TargetCodec.from_dict(stored.get("learned", stored)), TargetCodec.from_dict(stored)
+
+
 def write_tables(context: Context, result: Result) -> None:
     """Write oof.parquet and, with a test table, predictions.parquet."""
     dataset = context.dataset
     if result.oof is not None:
         rows = dataset.scored_rows
-        truth = dataset.train.samples.frame[list(dataset.codec.columns)].iloc[rows].reset_index(drop=True)
+        truth = dataset.train.samples.frame[list(dataset.answer.columns)].iloc[rows].reset_index(drop=True)
         oof = prediction_columns(result.oof)
         oof.insert(1, "fold", dataset.folds.fold[rows])
         table = pd.concat([oof[["id", "fold"]], truth, oof.drop(columns=["id", "fold"])], axis=1)
@@ -44,75 +58,61 @@ def write_tables(context: Context, result: Result) -> None:
         write_atomically(context.folder / PREDICTIONS, lambda part: test.to_parquet(part, index=False))
 
 
-def scores_with_intervals(predictions: Predictions, context: Context) -> dict[str, dict[str, float | None]]:
-    """By metric, the score of all out-of-fold rows and its 95% interval, over groups where there are groups."""
-    task, dataset = context.recipe.task, context.dataset
-    rows = dataset.scored_rows
-    target, groups = dataset.target[rows], dataset.folds.groups
-    values = predictions.aligned_to(dataset.train.samples.ids[rows]).values
-    scores = {}
-    for name in metric_names(task):
-        metric = metric_of(task, name)
-        low, high = interval(metric, target, values, groups=None if groups is None else groups[rows])
-        scores[name] = {"value": known(metric.function(target, values)), "low": known(low), "high": known(high)}
-    return scores
-
-
-def known(value: float) -> float | None:
-    """The value, or None (null in JSON) where it is not a number: an AUC of one class, an interval of one group."""
-    return value if math.isfinite(value) else None
-
-
 def stage_summary(name: str, context: Context, result: Result) -> dict[str, Any]:
-    """Scores of one train stage: all, by fold, by member, and by job."""
+    """What a stage came to: its file, or its scores: all, by fold, by member, and by model."""
     stage = context.recipe.stages[name]
     entry: dict[str, Any] = {"kind": stage.kind}
     if isinstance(stage, SubmitStage):
-        entry["file"] = stage.file if result.test is not None else None
-    if not isinstance(stage, TrainStage) or result.oof is None:
+        return entry | {"file": stage.file if result.test is not None else None}
+    if result.oof is None:
         return entry
-    models = [job.model for job in context.jobs if job.stage == name and job.step == "fit" and job.model is not None]
-    records = {model: read_json(context.place(model) / "fit.json") for model in models}
-    entry |= _scores(result.oof, context)
-    entry["seconds"] = round(sum(record["seconds"] for record in records.values()), 2)
-    entry["wait_share"] = _mean_wait(records)
-    entry["folds"] = [_fold_summary(fold, result.oof, context) for fold in context.dataset.held_out]
-    entry["members"] = {
-        member: _scores(part.oof, context)
-        | {
-            "jobs": [
-                _model_summary(model, record, context) for model, record in records.items() if model.member == member
-            ]
-        }
-        for member, part in result.members.items()
-        if part.oof is not None
-    }
+    judged = judged_rows(result.oof, context.dataset)
+    entry |= _scores(judged, context)
+    entry["folds"] = [_fold_summary(fold, judged, context) for fold in context.dataset.held_out]
+    if isinstance(stage, TrainStage):
+        entry |= _train_summary(name, stage, context, result)
     return entry
 
 
-def _scores(predictions: Predictions, context: Context) -> dict[str, Any]:
-    scores = scores_with_intervals(predictions, context)
+def _train_summary(name: str, stage: TrainStage, context: Context, result: Result) -> dict[str, Any]:
+    """Time of all models, and each member's scores and models."""
+    models = [job.model for job in context.jobs if job.stage == name and job.step == "fit" and job.model is not None]
+    records = {model: read_json(context.place(model) / "fit.json") for model in models}
+    members = {}
+    for member, part in result.members.items():
+        settings = stage.member_settings(member)
+        own = {model: record for model, record in records.items() if model.member == member}
+        if part.oof is not None:
+            judged = judged_rows(part.oof, context.dataset, context.dataset.folds_of(settings.folds))
+            jobs = [_model_summary(model, settings, record, context) for model, record in own.items()]
+            members[member] = _scores(judged, context) | {"jobs": jobs}
+    seconds = round(sum(record["seconds"] for record in records.values()), 2)
+    return {"seconds": seconds, "wait_share": _mean_wait(records), "members": members}
+
+
+def _scores(judged: Judged, context: Context) -> dict[str, Any]:
+    scores = scores_with_intervals(judged, context.recipe.task, context.dataset)
     return {"score": scores[context.recipe.task.metric]["value"], "scores": scores}
 
 
-def _fold_summary(fold: int, oof: Predictions, context: Context) -> dict[str, Any]:
-    task, dataset = context.recipe.task, context.dataset
-    rows, scored = dataset.folds.split(fold)[1], dataset.scored_rows
-    values = oof.aligned_to(dataset.train.samples.ids[scored]).values[np.searchsorted(scored, rows)]
-    found = scores_of(metric_names(task), task, dataset.target[rows], values)
-    scores = {name: known(value) for name, value in found.items()}
-    return {"fold": fold, "rows": len(rows), "score": scores[task.metric], "scores": scores}
+def _fold_summary(fold: int, judged: Judged, context: Context) -> dict[str, Any]:
+    scores = fold_scores(judged, context.recipe.task, context.dataset, fold)
+    rows = len(context.dataset.folds.split(fold)[1])
+    return {"fold": fold, "rows": rows, "score": scores[context.recipe.task.metric], "scores": scores}
 
 
-def _model_summary(model: Model, record: Mapping[str, Any], context: Context) -> dict[str, Any]:
-    task, dataset = context.recipe.task, context.dataset
-    rows = dataset.folds.split(model.fold)[1]
-    predictions = read_predictions(context.place(model), "oof", dataset.codec).to_probability(task.kind)
+def _model_summary(
+    model: Model, settings: TrainSettings, record: Mapping[str, Any], context: Context
+) -> dict[str, Any]:
+    dataset, task = context.dataset, context.recipe.task.answer
+    rows = dataset.folds_of(settings.folds).split(model.fold)[1]
+    codec = member_codec(settings, dataset.codec)
+    predictions = answered(read_predictions(context.place(model), "oof", codec), codec.kind, dataset.answer)
     values = predictions.aligned_to(dataset.train.samples.ids[rows]).values
     return {
         "fold": model.fold,
         "seed": model.seed,
-        "score": known(metric_of(task).function(dataset.target[rows], values)),
+        "score": known(metric_of(task).function(dataset.answer_target[rows], values)),
         **{name: record[name] for name in ("epochs", "best_epoch", "seconds", "wait_share")},
     }
 

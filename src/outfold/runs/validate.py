@@ -7,6 +7,7 @@ from outfold.metrics import metric_of
 from outfold.models.freeze import set_trainable
 from outfold.models.network import build_network
 from outfold.models.weights import weights_identity
+from outfold.runs.scores import validate_scores
 from outfold.settings.recipe import Recipe
 from outfold.settings.train import TrainSettings
 from outfold.stages.inputs import sizes_of
@@ -25,7 +26,8 @@ def validate(recipe: Recipe, root: Path) -> None:
         OutfoldError: the first that cannot work; says which member asks for it.
     """
     for name in (recipe.task.metric, *recipe.task.metrics):
-        metric_of(recipe.task, name)
+        metric_of(recipe.task.answer, name)
+    validate_scores(recipe.task)
     for stage, member, settings in recipe.members():
         try:
             _validate_member(recipe, settings, root)
@@ -36,7 +38,7 @@ def validate(recipe: Recipe, root: Path) -> None:
 
 def _validate_member(recipe: Recipe, settings: TrainSettings, root: Path) -> None:
     if settings.keep.best not in (None, "last", "valid_loss"):
-        metric_of(recipe.task, settings.keep.best)
+        metric_of(recipe.task.answer, settings.keep.best)
     build_loss(settings.loss, recipe.task.kind, None)
     for size in sizes_of(settings):
         build_chain(settings.augment, size=size)

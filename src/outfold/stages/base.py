@@ -1,12 +1,12 @@
 """What all kinds of stages share: jobs, the context they run in, and the result they leave.
 
-A kind of stage is three functions (see `outfold.stages.STAGE_KINDS`): `plan` lists its jobs, `perform` does one of
-them, `collect` reads what they left and returns the stage's predictions.
+A kind of stage is four functions (see `outfold.stages.STAGE_KINDS`): `plan` lists its jobs, `perform` does one of
+them, `collect` reads what they left and returns the stage's predictions, `predict` predicts rows that come later.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from outfold.data.dataset import Dataset
+from outfold.data.dataset import Dataset, Rows
 from outfold.data.predictions import Predictions
+from outfold.data.targets import TargetCodec
 from outfold.files import read_json
+from outfold.settings.data import TaskKind
 from outfold.settings.recipe import Recipe
 
 Emit = Callable[[dict[str, Any]], None]
@@ -73,11 +75,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Result:
-    """What a finished stage offers to the stages after it.
+    """What a finished stage offers to the stages after it: probabilities or values of what is judged.
 
     Attributes:
         oof: predictions of the training rows, each by models that never saw it; None when all rows trained.
-        test: predictions of the test table; None when there is none.
+        test: predictions of the test table, or of rows that come later; None when there are none.
         members: the same for each member.
     """
 
@@ -129,6 +131,42 @@ class Context:
         """Whether the job was finished before, with this very key."""
         record = self.place(job) / f"{job.step}.json"
         return record.exists() and read_json(record)["key"] == job.key and (self.folder / job.output).exists()
+
+
+@dataclass(frozen=True)
+class Inference:
+    """What a stage may use to predict rows that were not part of the run.
+
+    Attributes:
+        recipe: the run's effective recipe.
+        folder: the run folder.
+        rows: rows that can be read.
+        codec: between labels and numbers, as the run's models learned them.
+        answer: the same for what is judged.
+        models: by stage and member, the models that the run trained.
+        compute: device, workers and who is told.
+        results: of the stages before, by name.
+    """
+
+    recipe: Recipe
+    folder: Path
+    rows: Rows
+    codec: TargetCodec
+    answer: TargetCodec
+    models: Mapping[tuple[str, str], Sequence[Model]]
+    compute: Compute
+    results: dict[str, Result] = field(default_factory=dict)
+
+
+def answered(predictions: Predictions, kind: TaskKind, answer: TargetCodec) -> Predictions:
+    """A member's predictions in its own outputs as probabilities (or values) of what is judged.
+
+    Args:
+        predictions: logits, probabilities or values.
+        kind: the task that the member learned.
+        answer: the codec of what is judged; its outputs are among the member's.
+    """
+    return predictions.to_probability(kind).only(answer.outputs)
 
 
 def digest(*parts: object) -> str:

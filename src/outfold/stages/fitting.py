@@ -18,6 +18,7 @@ from outfold.models.weights import weights_path
 from outfold.settings.train import TrainSettings
 from outfold.stages.base import Context, Job, Model
 from outfold.stages.inputs import image_input, photo_key
+from outfold.stages.outputs import member_codec, member_target
 from outfold.stages.scoring import greater_is_better, judged, metric_names, scores_of
 from outfold.training.checkpoints import save_weights
 from outfold.training.device import make_fabric
@@ -36,9 +37,10 @@ def fit_model(job: Job, model: Model, settings: TrainSettings, context: Context)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "fit.json").unlink(missing_ok=True)  # of an earlier recipe; must not vouch for the weights to come
     torch.manual_seed(model.seed)
-    network, stats = build_network(settings, len(dataset.codec.outputs), root=dataset.root, pretrained=True)
+    codec, target = member_codec(settings, dataset.codec), member_target(settings, dataset)
+    network, stats = build_network(settings, len(codec.outputs), root=dataset.root, pretrained=True)
     split = split_rows(model, settings, context)
-    scaler = TargetScaler.fit(dataset.target[split.train]) if dataset.codec.kind == "regression" else None
+    scaler = TargetScaler.fit(target[split.train]) if codec.kind == "regression" else None
     inputs = {"image": image_input(settings, stats, dataset.train)}
     fabric = make_fabric(context.compute.device, settings.precision)
     identity = f"{photo_key(settings)} mean {inputs['image'].mean} std {inputs['image'].std}"
@@ -47,7 +49,7 @@ def fit_model(job: Job, model: Model, settings: TrainSettings, context: Context)
         examples=Examples(
             ids=dataset.train.samples.ids,
             inputs=inputs,
-            target=dataset.target if scaler is None else scaler.transform(dataset.target),
+            target=target if scaler is None else scaler.transform(target),
             weight=dataset.weight,
         ),
         split=split,
@@ -96,8 +98,8 @@ def _seen(train: np.ndarray, settings: TrainSettings, dataset: Dataset) -> np.nd
 
 def split_rows(model: Model, settings: TrainSettings, context: Context) -> Split:
     """The rows of the model's fold judge, the others train; with a balanced sampler, their chances."""
-    train, valid = context.dataset.folds.split(model.fold)
-    chances = sample_weights(_onehot(context, train)) if settings.balance in ("sampler", "both") else None
+    train, valid = context.dataset.folds_of(settings.folds).split(model.fold)
+    chances = sample_weights(_onehot(settings, context, train)) if settings.balance in ("sampler", "both") else None
     return Split(train, valid, chances)
 
 
@@ -105,20 +107,22 @@ def objective_of(settings: TrainSettings, split: Split, context: Context) -> Los
     """The stage's loss, with class weights learned from the training rows where the recipe asks for them."""
     weight = None
     if settings.balance in ("class_weight", "both"):
-        weight = torch.from_numpy(class_weights(_onehot(context, split.train))).to(context.compute.device)
+        weight = torch.from_numpy(class_weights(_onehot(settings, context, split.train))).to(context.compute.device)
     return build_loss(settings.loss, context.dataset.codec.kind, weight)
 
 
 def judge_of(settings: TrainSettings, scaler: TargetScaler | None, context: Context) -> Judge:
     """Scores of a validation fold by the task's metrics, and which of them picks the epoch."""
-    task, target = context.recipe.task, context.dataset.target
+    task, target = context.recipe.task.answer, context.dataset.answer_target
     watched = None if settings.keep.best == "last" else settings.keep.best or task.metric
     names = metric_names(task, None if watched == "valid_loss" else watched)
-    return Judge(
-        scores=lambda logits, rows: scores_of(names, task, target[rows], judged(logits, task.kind, scaler)),
-        metric=watched,
-        greater_is_better=watched is None or greater_is_better(watched, task),
-    )
+    outputs = member_codec(settings, context.dataset.codec).outputs
+    asked = [outputs.index(name) for name in context.dataset.answer.outputs]
+
+    def scores(logits: np.ndarray, rows: np.ndarray) -> dict[str, float]:
+        return scores_of(names, task, target[rows], judged(logits, context.recipe.task.kind, scaler)[:, asked])
+
+    return Judge(scores, watched, watched is None or greater_is_better(watched, task))
 
 
 def clear_checkpoints(folder: Path, *, keep: bool) -> None:
@@ -131,6 +135,6 @@ def clear_checkpoints(folder: Path, *, keep: bool) -> None:
             path.unlink()
 
 
-def _onehot(context: Context, rows: np.ndarray) -> np.ndarray:
-    target = context.dataset.target[rows]
+def _onehot(settings: TrainSettings, context: Context, rows: np.ndarray) -> np.ndarray:
+    target = member_target(settings, context.dataset)[rows]
     return np.concatenate([1 - target, target], axis=1) if context.dataset.codec.kind == "binary" else target

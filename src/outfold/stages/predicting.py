@@ -15,6 +15,7 @@ from outfold.models.network import InputStats, build_network
 from outfold.settings.train import TrainSettings
 from outfold.stages.base import Compute, Context, Job, Model
 from outfold.stages.inputs import image_input
+from outfold.stages.outputs import member_codec
 from outfold.stages.scoring import ACTIVATIONS
 from outfold.training.checkpoints import load_weights
 from outfold.training.device import make_fabric
@@ -25,13 +26,14 @@ def predict_model(job: Job, model: Model, settings: TrainSettings, context: Cont
     """Predict the job's held-out rows (`oof`) or the test table (`test`); leaves a parquet file and its record."""
     dataset = context.dataset
     if job.step == "oof":
-        source, rows = dataset.train, dataset.folds.split(model.fold)[1]
+        source, rows = dataset.train, dataset.folds_of(settings.folds).split(model.fold)[1]
     else:
         assert dataset.test is not None  # test jobs are planned only where there is a test table
         source, rows = dataset.test, np.arange(len(dataset.test))
     folder = context.place(job)
     (folder / f"{job.step}.json").unlink(missing_ok=True)
-    predictions = predict_rows(folder, settings, dataset.codec, source, rows, context.compute)
+    codec = member_codec(settings, dataset.codec)
+    predictions = predict_rows(folder, settings, codec, source, rows, context.compute)
     write_atomically(
         folder / f"{job.step}.parquet", lambda part: predictions.to_frame("").to_parquet(part, index=False)
     )
@@ -39,7 +41,13 @@ def predict_model(job: Job, model: Model, settings: TrainSettings, context: Cont
 
 
 def read_predictions(folder: Path, step: str, codec: TargetCodec) -> Predictions:
-    """The predictions that `predict_model` left in a model's folder for this step."""
+    """The predictions that `predict_model` left in a model's folder for this step.
+
+    Args:
+        folder: the model's.
+        step: oof or test.
+        codec: of the member's own outputs; see `outfold.stages.outputs.member_codec`.
+    """
     space = read_json(folder / f"{step}.json")["space"]
     return Predictions.from_frame(pd.read_parquet(folder / f"{step}.parquet"), codec.outputs, space)
 
@@ -52,7 +60,7 @@ def predict_rows(
     Args:
         folder: the fit job's folder; nothing else of the run is read.
         settings: the member's settings.
-        codec: names of the outputs.
+        codec: of the member's own outputs.
         source: rows that can be read.
         rows: int64 (n,), which of them.
         compute: device, workers and who is told.

@@ -10,7 +10,7 @@ from outfold.files import write_atomically, write_json
 from outfold.metrics import metric_of
 from outfold.settings.data import Task
 from outfold.settings.recipe import SubmitStage
-from outfold.stages.base import FORMAT, Context, Job, Result, digest
+from outfold.stages.base import FORMAT, Context, Inference, Job, Result, digest
 
 
 def plan(name: str, stage: SubmitStage, context: Context) -> list[Job]:
@@ -26,7 +26,8 @@ def perform(job: Job, stage: SubmitStage, context: Context) -> None:
     test = context.results[stage.source].test
     assert context.dataset.test is not None  # planned only with a test table
     assert test is not None  # and every stage before predicts it then
-    frame = submission(test, context.dataset.codec, context.recipe.task, stage, id_column=context.recipe.data.id)
+    task = context.recipe.task.answer
+    frame = submission(test, context.dataset.answer, task, stage, id_column=context.recipe.data.id)
     (context.place(job) / "file.json").unlink(missing_ok=True)
     write_atomically(context.folder / stage.file, lambda part: frame.to_csv(part, index=False))
     write_json(context.place(job) / "file.json", {"key": job.key, "rows": len(frame)})
@@ -35,6 +36,11 @@ def perform(job: Job, stage: SubmitStage, context: Context) -> None:
 def collect(name: str, stage: SubmitStage, context: Context) -> Result:
     """The predictions that were submitted."""
     return context.results[stage.source]
+
+
+def predict(name: str, stage: SubmitStage, inference: Inference) -> Result:
+    """What the stage before it predicts."""
+    return inference.results[stage.source]
 
 
 def submission(

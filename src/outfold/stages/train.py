@@ -1,18 +1,18 @@
 """The train stage: every member once per fold and seed; weights, out-of-fold and test predictions of each."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
-from outfold.data.dataset import Rows
+from outfold.data.dataset import Dataset, Rows
 from outfold.data.predictions import Predictions
-from outfold.data.targets import TargetCodec
 from outfold.models.weights import weights_identity
 from outfold.settings.train import TrainSettings, TrainStage
-from outfold.stages.base import FORMAT, Compute, Context, Job, Model, Result, digest
+from outfold.stages.base import FORMAT, Context, Inference, Job, Model, Result, answered, digest
 from outfold.stages.fitting import fit_model
 from outfold.stages.inputs import sizes_of
+from outfold.stages.outputs import member_codec, member_target
 from outfold.stages.predicting import predict_model, predict_rows, read_predictions
 from outfold.views.batches import training_batches
 from outfold.work import megapixels
@@ -23,7 +23,7 @@ def plan(name: str, stage: TrainStage, context: Context) -> list[Job]:
     return [
         job
         for member in stage.members
-        for model in models_of(name, stage, member, context.dataset.held_out)
+        for model in models_of(name, stage, member, context.dataset)
         for job in _model_jobs(model, stage.member_settings(member), context)
     ]
 
@@ -44,37 +44,25 @@ def collect(name: str, stage: TrainStage, context: Context) -> Result:
     return combined(members)
 
 
-def predict(
-    name: str, stage: TrainStage, folds: Sequence[int], rows: Rows, codec: TargetCodec, folder: Path, compute: Compute
-) -> Predictions:
-    """Predict rows that were not part of the run, as the test table is predicted.
-
-    Args:
-        name: the stage's name.
-        stage: its settings.
-        folds: the folds it held out.
-        rows: rows that can be read.
-        codec: between outputs and the user's labels.
-        folder: the run folder; nothing else is read.
-        compute: device, workers and who is told.
-    """
-    everything = np.arange(len(rows))
+def predict(name: str, stage: TrainStage, inference: Inference) -> Result:
+    """Predict rows that were not part of the run, as the test table is predicted."""
+    rows, compute, folder = inference.rows, inference.compute, inference.folder / "stages"
     members = {}
     for member in stage.members:
         settings = stage.member_settings(member)
+        codec = member_codec(settings, inference.codec)
         parts = [
-            predict_rows(folder / "stages" / model.place, settings, codec, rows, everything, compute)
-            for model in models_of(name, stage, member, folds)
+            predict_rows(folder / model.place, settings, codec, rows, np.arange(len(rows)), compute)
+            for model in inference.models[name, member]
         ]
-        members[member] = Result(None, Predictions.mean(parts).to_probability(codec.kind))
-    test = combined(members).test
-    assert test is not None  # each member predicted
-    return test
+        members[member] = Result(None, answered(Predictions.mean(parts), codec.kind, inference.answer))
+    return combined(members)
 
 
-def models_of(name: str, stage: TrainStage, member: str, folds: Sequence[int]) -> list[Model]:
+def models_of(name: str, stage: TrainStage, member: str, dataset: Dataset) -> list[Model]:
     """One model a seed and fold."""
-    return [Model(name, member, fold, seed) for seed in stage.seeds for fold in folds]
+    held_out = dataset.held_out_of(stage.member_settings(member).folds)
+    return [Model(name, member, fold, seed) for seed in stage.seeds for fold in held_out]
 
 
 def combined(members: dict[str, Result]) -> Result:
@@ -87,14 +75,14 @@ def combined(members: dict[str, Result]) -> Result:
 def _model_jobs(model: Model, settings: TrainSettings, context: Context) -> Iterator[Job]:
     """Fit, then predict the held-out rows, then the test table; each is kept as long as its own inputs stay."""
     dataset = context.dataset
-    train, valid = dataset.folds.split(model.fold)
+    train, valid = dataset.folds_of(settings.folds).split(model.fold)
     size, views = settings.view.height_width, len(settings.predict.tta)
     fit_key = digest(
         FORMAT,
         _fit_recipe(settings, context),
         model.seed,
         _content(dataset.train, train, valid),
-        dataset.target,
+        member_target(settings, dataset),
         dataset.weight if dataset.weight is not None else "",
         train,
         valid,
@@ -128,10 +116,11 @@ def _fit_recipe(settings: TrainSettings, context: Context) -> dict[str, object]:
     task = context.recipe.task
     weights = {"target_weights": task.target_weights} if task.target_weights else {}
     return {
-        "settings": settings.model_dump(mode="json", exclude={"predict": True, "keep": {"top"}}),
+        "settings": settings.model_dump(mode="json", exclude={"predict": True, "keep": {"top"}, "folds": True}),
         "pretrained": weights_identity(settings.weights, context.dataset.root),
-        "codec": context.dataset.codec.to_dict(),
+        "codec": member_codec(settings, context.dataset.codec).to_dict(),
         "watched": settings.keep.best or task.metric,
+        **({"score_class": task.score_class} if task.score_class is not None else {}),
         **weights,
     }
 
@@ -145,13 +134,14 @@ def _content(rows: Rows, *selections: np.ndarray) -> list[list[str]]:
 
 def _collect_member(name: str, stage: TrainStage, member: str, context: Context) -> Result:
     """Folds put together, seeds and repeats averaged; for the test table all are averaged."""
-    dataset = context.dataset
-    kind, ids = dataset.codec.kind, dataset.train.samples.ids[dataset.scored_rows]
-    models = models_of(name, stage, member, dataset.held_out)
-    oof = Predictions.pooled([_read(model, "oof", context) for model in models]).aligned_to(ids)
-    test = [_read(model, "test", context) for model in models] if dataset.test is not None else []
-    return Result(oof.to_probability(kind), Predictions.mean(test).to_probability(kind) if test else None)
+    dataset, settings = context.dataset, stage.member_settings(member)
+    codec, ids = member_codec(settings, dataset.codec), dataset.train.samples.ids[dataset.scored_rows]
+    models = models_of(name, stage, member, dataset)
 
+    def read(step: str) -> list[Predictions]:
+        return [read_predictions(context.place(model), step, codec) for model in models]
 
-def _read(model: Model, step: str, context: Context) -> Predictions:
-    return read_predictions(context.place(model), step, context.dataset.codec)
+    oof = answered(Predictions.pooled(read("oof")).aligned_to(ids), codec.kind, dataset.answer)
+    if dataset.test is None:
+        return Result(oof, None)
+    return Result(oof, answered(Predictions.mean(read("test")), codec.kind, dataset.answer))

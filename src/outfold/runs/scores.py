@@ -1,0 +1,136 @@
+"""Scores of predictions: over all rows with intervals, over some of the rows, over ranks within folds, by fold."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import rankdata
+
+from outfold.data.dataset import Dataset
+from outfold.data.folds import FoldTable
+from outfold.data.predictions import Predictions
+from outfold.data.where import matching_rows
+from outfold.errors import RecipeError
+from outfold.metrics import Metric, interval, metric_of
+from outfold.settings.data import Score, Task
+from outfold.stages.scoring import metric_names
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Predictions of m rows beside the truth.
+
+    Attributes:
+        rows: int64 (m,), places in the training table.
+        target: float32 (m, k).
+        values: float32 (m, k).
+        groups: int64 (m,), or None.
+        fold: int64 (m,).
+    """
+
+    rows: np.ndarray
+    target: np.ndarray
+    values: np.ndarray
+    groups: np.ndarray | None
+    fold: np.ndarray
+
+    def take(self, places: np.ndarray) -> "Judged":
+        """Some of the rows, by place or mask."""
+        groups = None if self.groups is None else self.groups[places]
+        return Judged(self.rows[places], self.target[places], self.values[places], groups, self.fold[places])
+
+
+def judged_rows(predictions: Predictions, dataset: Dataset, folds: FoldTable | None = None) -> Judged:
+    """Out-of-fold predictions beside the truth.
+
+    Args:
+        predictions: of all rows that the run judges.
+        dataset: the run's data.
+        folds: those that the predictions were made by; the run's own when not given.
+    """
+    folds = folds or dataset.folds
+    rows = dataset.scored_rows
+    values = predictions.aligned_to(dataset.train.samples.ids[rows]).values
+    groups = None if folds.groups is None else folds.groups[rows]
+    return Judged(rows, dataset.answer_target[rows], values, groups, folds.fold[rows])
+
+
+def scores_with_intervals(judged: Judged, task: Task, dataset: Dataset) -> dict[str, dict[str, float | None]]:
+    """By score, its value over all out-of-fold rows and its 95% interval, over groups where there are groups."""
+    return {name: _with_interval(metric, part) for name, metric, part in _parts(judged, task, dataset)}
+
+
+def fold_scores(judged: Judged, task: Task, dataset: Dataset, fold: int) -> dict[str, float | None]:
+    """By score, its value over the rows of one fold; ranks within folds are left as they are."""
+    rows = dataset.folds.split(fold)[1]
+    of_fold = judged.take(np.isin(judged.rows, rows))
+    return {
+        name: known(metric.function(part.target, part.values)) if len(part.rows) else None
+        for name, metric, part in _parts(of_fold, task, dataset)
+    }
+
+
+def validate_scores(task: Task) -> None:
+    """Refuse scores that cannot be computed.
+
+    Raises:
+        RecipeError: no such metric for this task, or ranks for a metric that looks at more than the order.
+    """
+    for name, score in task.scores.items():
+        metric = metric_of(task.answer, score.metric)
+        if score.fold_ranks and not metric.by_order:
+            raise RecipeError(f"task.scores.{name}: {metric.name} of ranks has no meaning", fix="remove fold_ranks")
+
+
+def score_masks(task: Task, dataset: Dataset) -> dict[str, np.ndarray]:
+    """By further score, bool (n,): the training rows that it looks at.
+
+    Raises:
+        DataError: a column is missing, or no row meets the conditions.
+    """
+    frame = dataset.train.samples.frame
+    return {
+        name: matching_rows(frame, score.where, role=f"task.scores.{name}", table="training table")
+        for name, score in task.scores.items()
+    }
+
+
+def fold_ranks(values: np.ndarray, fold: np.ndarray) -> np.ndarray:
+    """Ranks within each fold as a share of its rows, ties averaged: float64 (n, k), above 0 and at most 1.
+
+    Args:
+        values: (n, k), each column ranked for itself.
+        fold: (n,).
+    """
+    ranks = np.empty(values.shape)
+    for number in np.unique(fold):
+        rows = np.flatnonzero(fold == number)
+        ranks[rows] = rankdata(values[rows], axis=0) / len(rows)
+    return ranks
+
+
+def known(value: float) -> float | None:
+    """The value, or None (null in JSON) where it is not a number: an AUC of one class, an interval of one group."""
+    return value if math.isfinite(value) else None
+
+
+def _parts(judged: Judged, task: Task, dataset: Dataset) -> Iterator[tuple[str, Metric, Judged]]:
+    """Every score's name, its metric, and the rows it looks at with the predictions as it sees them."""
+    answer = task.answer
+    for name in metric_names(answer):
+        yield name, metric_of(answer, name), judged
+    for name, mask in score_masks(task, dataset).items():
+        score: Score = task.scores[name]
+        seen = judged
+        if score.fold_ranks:
+            ranks = fold_ranks(judged.values, judged.fold)
+            seen = Judged(judged.rows, judged.target, ranks, judged.groups, judged.fold)
+        yield name, metric_of(answer, score.metric), seen.take(mask[judged.rows])
+
+
+def _with_interval(metric: Metric, judged: Judged) -> dict[str, float | None]:
+    if not len(judged.rows):
+        return {"value": None, "low": None, "high": None}
+    low, high = interval(metric, judged.target, judged.values, groups=judged.groups)
+    return {"value": known(metric.function(judged.target, judged.values)), "low": known(low), "high": known(high)}
