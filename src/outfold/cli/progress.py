@@ -114,6 +114,12 @@ class Display:
         speed = f"{event['images_per_second']:.0f} images/s, {event['wait_share']:.0%} waiting"
         self.line(f"{event['job']}  {event['phase']} epoch {event['epoch']}  {losses}  {judged}  ({speed})")
 
+    def _tracked(self, event: dict[str, Any]) -> None:
+        self.line(f"told to {event['to']} as {event['id']}")
+
+    def _tracker_failed(self, event: dict[str, Any]) -> None:
+        self.line(f"warning: {event['to']} is told no more of this run: {event['reason']}")
+
     def _audit(self, event: dict[str, Any]) -> None:
         self.line("auditing data, folds and predictions")
 

@@ -12,6 +12,7 @@ from outfold.data.findings import Finding, count, finding_of
 from outfold.errors import OutfoldError, RecipeError
 from outfold.metrics import metric_of
 from outfold.settings.recipe import Recipe
+from outfold.tracking.packages import require_packages
 
 
 def check_recipe(
@@ -27,7 +28,7 @@ def check_recipe(
         device: where the run would compute; a few steps are taken there to estimate the run's cost, unless something
             would stop it anyway. None estimates nothing.
     """
-    findings = _metric_findings(recipe)
+    findings = [*_metric_findings(recipe), *_tracker_findings(recipe)]
     checked = check_data(recipe.data, recipe.task, recipe.folds, root, workers=workers, progress=progress)
     checked = replace(checked, findings=(*findings, *checked.findings))
     if device is None or not checked.ok:
@@ -43,6 +44,14 @@ def _metric_findings(recipe: Recipe) -> list[Finding]:
         except RecipeError as error:
             findings.append(finding_of(error))
     return findings
+
+
+def _tracker_findings(recipe: Recipe) -> list[Finding]:
+    try:
+        require_packages(recipe.track)
+    except RecipeError as error:
+        return [finding_of(error)]
+    return []
 
 
 def _cost_findings(recipe: Recipe, checked: Checked, device: str) -> list[Finding]:

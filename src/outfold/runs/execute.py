@@ -28,6 +28,7 @@ from outfold.runs.validate import validate
 from outfold.settings.recipe import Recipe
 from outfold.stages import STAGE_KINDS
 from outfold.stages.base import Compute, Context, Emit, Job
+from outfold.tracking import tracking_listener
 from outfold.training.device import choose_device, keep_freed_memory, tiny_numbers_as_zero
 from outfold.work import default_workers
 
@@ -64,7 +65,8 @@ def execute(
         stack.enter_context(tiny_numbers_as_zero())
         log = EventLog(folder)
         stack.callback(log.close)
-        tell = _both(emit, log)
+        told = _both(emit, log)
+        tell = _both(told, tracking_listener(recipe, folder, told))
         tell({"event": "started", "recipe": recipe.name, "folder": str(folder), "pid": os.getpid()})
         head = {"recipe": recipe.name, "task": recipe.task.kind, "metric": recipe.task.metric}
         try:
