@@ -6,15 +6,17 @@ from hypothesis.extra import numpy as hnp
 
 from outfold.data.pseudo import (
     HELD_OUT,
+    SEEN,
     SURPLUS,
     UNSURE,
     Chosen,
+    Links,
     balanced,
+    barred,
     choose,
     counts_by_class,
     learned_target,
     most_likely,
-    related_rows,
 )
 
 ROWS = st.integers(1, 60)
@@ -67,9 +69,9 @@ def test_surer_rows_of_a_class_come_first_and_repetitions_are_even(
 def test_rare_classes_repeat_and_frequent_ones_keep_their_surest() -> None:
     classes = np.array([0, 0, 0, 0, 0, 0, 1, 1, 2, 2, 2])
     certainty = np.array([0.9, 0.8, 0.99, 0.7, 0.9, 0.4, 0.6, 0.9, 0.95, 0.95, 0.9])
-    barred = open_to_all(classes)
-    barred[10] = HELD_OUT
-    chosen = choose(classes, certainty, barred, confidence=0.5, per_class=3)
+    shut = open_to_all(classes)
+    shut[10] = HELD_OUT
+    chosen = choose(classes, certainty, shut, confidence=0.5, per_class=3)
     assert chosen.repetitions.tolist() == [1, 0, 1, 0, 1, 0, 1, 2, 2, 1, 0]
     assert chosen.left_out.tolist() == ["", SURPLUS, "", SURPLUS, "", UNSURE, "", "", "", "", HELD_OUT]
     table = counts_by_class(["a", "b", "c", "d"], classes, chosen).set_index("class")
@@ -117,12 +119,29 @@ def test_hard_and_soft_labels(kind: str, values: list[list[float]], hard: list[l
     np.testing.assert_allclose(soft, values, rtol=1e-6)
 
 
-def test_rows_are_related_through_any_column_and_through_each_other() -> None:
-    patients = (["p0", "p1", None, None], ["p0", None, "p7", "p7", None])
-    files = (["a", "b", "c", "d"], ["x", "b", "c", "y", "y2"])
-    labelled, unlabelled = [patients[0], files[0]], [patients[1], files[1]]
-    assert related_rows(labelled, unlabelled, np.array([0])).tolist() == [True, False, False, False, False]
-    assert related_rows(labelled, unlabelled, np.array([1])).tolist() == [False, True, False, False, False]
+def places(*rows: int) -> np.ndarray:
+    return np.array(rows, dtype=np.int64)
+
+
+PATIENTS = (["p0", "p1", None, None], ["p0", None, "p7", "p7", None])
+FILES = (["a", "b", "c", "d"], ["x", "b", "c", "y", "z"])
+
+
+def test_rows_are_linked_through_any_column_and_through_each_other() -> None:
+    links = Links.between([PATIENTS[0], FILES[0]], [PATIENTS[1], FILES[1]])
+    assert links.to(places(0)).tolist() == [True, False, False, False, False]
+    assert links.to(places(1)).tolist() == [False, True, False, False, False]
     # the third shows the same file, the fourth is of that one's patient
-    assert related_rows(labelled, unlabelled, np.array([2])).tolist() == [False, False, True, True, False]
-    assert not related_rows(labelled, unlabelled, np.array([], dtype=np.int64)).any()
+    assert links.to(places(2)).tolist() == [False, False, True, True, False]
+    assert not links.to(places()).any()
+
+
+def test_rows_that_belong_to_held_out_or_known_ones_are_barred() -> None:
+    copies = Links.between([FILES[0]], [FILES[1]])
+    groups = Links.between([PATIENTS[0], FILES[0]], [PATIENTS[1], FILES[1]])
+    strict = barred(copies, groups, held_out=places(1), trained=places(0, 2, 3), seen_groups=False)
+    assert strict.tolist() == [SEEN, HELD_OUT, SEEN, SEEN, ""]
+    lenient = barred(copies, groups, held_out=places(1), trained=places(0, 2, 3), seen_groups=True)
+    assert lenient.tolist() == ["", HELD_OUT, SEEN, "", ""]
+    both = barred(copies, groups, held_out=places(0, 1, 2), trained=places(0, 1, 2), seen_groups=True)
+    assert both.tolist() == [HELD_OUT, HELD_OUT, HELD_OUT, HELD_OUT, ""]

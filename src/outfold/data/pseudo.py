@@ -117,20 +117,53 @@ def learned_target(values: np.ndarray, kind: TaskKind, labels: str) -> np.ndarra
     return (values >= 0.5).astype(np.float32)
 
 
-def related_rows(
-    labelled: Sequence[Sequence[object]], unlabelled: Sequence[Sequence[object]], rows: np.ndarray
-) -> np.ndarray:
-    """Bool (m,): the unlabelled rows that are linked to some of the labelled ones, directly or through other rows.
+@dataclass(frozen=True)
+class Links:
+    """Which unlabelled rows belong together with which labelled ones, directly or through other rows.
+
+    Attributes:
+        labelled: int64 (n,), a number for each labelled row; linked rows share it.
+        unlabelled: int64 (m,), the same of the unlabelled rows.
+    """
+
+    labelled: np.ndarray
+    unlabelled: np.ndarray
+
+    @classmethod
+    def between(cls, labelled: Sequence[Sequence[object]], unlabelled: Sequence[Sequence[object]]) -> "Links":
+        """Links by equal values.
+
+        Args:
+            labelled: columns of the labelled table, each (n,), at least one; None links nothing.
+            unlabelled: the same columns of the unlabelled table, each (m,).
+        """
+        size = len(labelled[0])
+        groups = link_groups(*([*first, *second] for first, second in zip(labelled, unlabelled, strict=True)))
+        return cls(groups[:size], groups[size:])
+
+    def to(self, rows: np.ndarray) -> np.ndarray:
+        """Bool (m,): the unlabelled rows that are linked to any of these labelled ones, int64 places."""
+        return np.isin(self.unlabelled, self.labelled[rows])
+
+
+def barred(copies: Links, groups: Links, *, held_out: np.ndarray, trained: np.ndarray, seen_groups: bool) -> np.ndarray:
+    """Why unlabelled rows may not be learned from by a student, however sure its teacher is.
+
+    A row that belongs to a held-out one would tell the student of what it is judged on. A copy of a row that the teacher
+    trained on is labelled already, and a row of such a group gets labels that are surer than they are right.
 
     Args:
-        labelled: columns of the labelled table, each (n,), whose equal values link rows; None links nothing. At least
-            one.
-        unlabelled: the same columns of the unlabelled table, each (m,).
-        rows: int64, places of the labelled rows in question.
+        copies: links of rows that show the same.
+        groups: links of these and of rows of one group.
+        held_out: int64, places of the labelled rows that judge the student.
+        trained: int64, places of the labelled rows that its teacher trained on.
+        seen_groups: let rows of groups that the teacher trained on pass.
+
+    Returns:
+        object (m,) of str: `HELD_OUT`, `SEEN`, or empty text.
     """
-    size = len(labelled[0])
-    groups = link_groups(*([*first, *second] for first, second in zip(labelled, unlabelled, strict=True)))
-    return np.isin(groups[size:], groups[rows])
+    seen = copies.to(trained) if seen_groups else groups.to(trained)
+    return np.where(groups.to(held_out), HELD_OUT, np.where(seen, SEEN, "")).astype(object)
 
 
 def counts_by_class(names: Sequence[str], classes: np.ndarray, chosen: Chosen) -> pd.DataFrame:

@@ -18,12 +18,16 @@ class LabelSettings(Spec):
     """Keep rows whose largest class probability is at least this."""
     labels: Literal["soft", "hard"] = "soft"
     """Learn the teacher's probabilities, or its most likely class."""
-    per_class: int | Literal["all", "balanced"] = "balanced"
-    """Rows of each (most likely) class: all that are kept; the same number of each, repeated or cut to the most
-    confident; `balanced` takes the mean number of a class."""
+    per_class: Annotated[int, Field(ge=1)] | Literal["all", "balanced"] | None = None
+    """Rows of each (most likely) class: `all` that are kept; the same number of each, repeated or cut to the most
+    confident; `balanced` takes the mean number of a class that has any. `balanced` for multiclass and binary tasks,
+    `all` for others when not given."""
     teachers: Literal["same_fold", "all"] = "same_fold"
     """Which of the teacher's models label for the student that holds out a fold: those that held out the same fold, or
     all, which hands the student labels made by models that saw its validation rows."""
+    seen_groups: Literal["leave_out", "keep"] = "leave_out"
+    """Rows of groups (`folds.group`) that the teacher trained on. It is surer of them than it should be; to keep them
+    does not spoil the students' scores, for rows of groups that are held out are left out in any case."""
     weight: float = Field(1.0, gt=0, le=1, allow_inf_nan=False)
     """Weight of a pseudo-labelled row in the loss; a labelled one has 1."""
 
