@@ -210,7 +210,8 @@ def test_where_without_a_match_says_what_there_is(tmp_path: Path) -> None:
 
 def test_value_like() -> None:
     assert value_like(1, pd.Series(["1"])) == "1"
-    assert value_like("2", pd.Series([1])) == 2
+    assert value_like("2", pd.Series([1])) == value_like("2.0", pd.Series([1])) == 2
+    assert value_like(2**62 + 1, pd.Series([1])) == value_like(str(2**62 + 1), pd.Series([1])) == 2**62 + 1
     assert value_like("x", pd.Series([1])) == "x"
     assert value_like("true", pd.Series([True])) is True
     assert isinstance(value_like(1, pd.Series([1.5])), float)
@@ -244,9 +245,9 @@ def test_the_test_table(tmp_path: Path) -> None:
     table(tmp_path, "id\n1\n")
     table(tmp_path, "id\n2\n3\n", "test.csv")
     data = Data(train="train.csv", test="test.csv", id="id")  # type: ignore[arg-type]
-    assert load_samples(data, tmp_path, test=True).ids.tolist() == ["2", "3"]
+    assert load_samples(data, tmp_path, "test").ids.tolist() == ["2", "3"]
     with pytest.raises(DataError, match="no test table"):
-        load_samples(Data(train="train.csv", id="id"), tmp_path, test=True)
+        load_samples(Data(train="train.csv", id="id"), tmp_path, "test")
 
 
 def test_a_column_named_source(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from outfold.data.columns import cell_texts
 from outfold.data.dataset import Dataset
 from outfold.data.findings import LEVELS, Finding
 from outfold.data.folds import link_groups
+from outfold.data.folds.grouping import group_column
 from outfold.data.folds.make import rows_of_rule
 from outfold.data.predictions import Predictions
 from outfold.data.rows import SOURCE, SOURCE_ROW
@@ -100,7 +101,7 @@ def _crossings(
 ) -> Iterator[Finding]:
     """What folds tear apart: named groups, unnamed ones, copies, series of photos."""
     samples, splits = dataset.train.samples, splits_of(dataset.folds)
-    named = {name: samples.frame[name] for name in recipe.folds.group}
+    named = {name: group_column(samples.frame[name], recipe.folds.unknown_group) for name in recipe.folds.group}
     yield from group_crossings(samples, named, splits, cut_rows(recipe, samples))
     yield from unnamed_groups(samples, unnamed, splits)
     copies = copies_of(dataset.train, known)
@@ -110,7 +111,7 @@ def _crossings(
         yield from copy_crossings(samples, copies, labels, splits, None if sources is None else sources.tolist())
     features, seen_by = appearance(known, seed)
     if features is not None:
-        linked: list[Any] = [samples.frame[name] for name in recipe.folds.group]
+        linked: list[Any] = [*named.values()]
         linked += [linking(one.codes) for one in unnamed]
         linked += [] if copies is None else [linking(copies)]
         groups = link_groups(*linked) if linked else None

@@ -14,6 +14,7 @@ from outfold.data.columns import cell_texts
 from outfold.data.dataset import Dataset
 from outfold.data.findings import Finding
 from outfold.data.folds import link_groups
+from outfold.data.folds.grouping import group_column
 from outfold.data.rows import SOURCE, SOURCE_ROW
 from outfold.data.table import Samples
 from outfold.settings.recipe import Recipe
@@ -38,10 +39,10 @@ def against_test(
     shared = {"id": (list(train.ids), list(test.ids))}
     for name in groups:
         if name in test.frame.columns:
-            shared[f"`{name}`"] = (cell_texts(train.frame[name]), cell_texts(test.frame[name]))
+            shared[f"`{name}`"] = (_group_texts(recipe, train, name), _group_texts(recipe, test, name))
     yield from shared_with_test(train, test, {**shared, **_shared_copies(dataset, own, other)})
     is_test = np.arange(len(train) + len(test)) >= len(train)
-    units = _units(dataset, groups)
+    units = _units(recipe, dataset, groups)
     yield from table_drift(_common_features(recipe, dataset, own, other, groups), is_test, units, seed)
     if own.embeddings is not None and other.embeddings is not None:
         yield from embedding_drift(own.embeddings, other.embeddings, units, seed)
@@ -59,16 +60,24 @@ def _shared_copies(
     return {}
 
 
-def _units(dataset: Dataset, names: Sequence[str]) -> np.ndarray:
+def _units(recipe: Recipe, dataset: Dataset, names: Sequence[str]) -> np.ndarray:
     """int64 (n + m,): groups over both tables, by the columns that both have; each row by itself otherwise."""
     assert dataset.test is not None  # the caller looked
     train, test = dataset.train.samples, dataset.test.samples
     columns: list[Sequence[object]] = [
-        cell_texts(train.frame[name]) + cell_texts(test.frame[name]) for name in names if name in test.frame.columns
+        _group_texts(recipe, train, name) + _group_texts(recipe, test, name)
+        for name in names
+        if name in test.frame.columns
     ]
     if dataset.folds.groups is not None:
         columns.append([*map(str, dataset.folds.groups), *[None] * len(test)])
     return link_groups(*columns) if columns else np.arange(len(train) + len(test))
+
+
+def _group_texts(recipe: Recipe, samples: Samples, name: str) -> list[str | None]:
+    """The groups of a column as text; None where the group is not known."""
+    unknown = recipe.folds.unknown_group if name in recipe.folds.group else ()
+    return cell_texts(group_column(samples.frame[name], unknown))
 
 
 def _common_features(

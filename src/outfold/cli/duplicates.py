@@ -148,11 +148,11 @@ def _find(
     from outfold.training.device import choose_device
     from outfold.work import default_workers
 
-    train = load_samples(described, root)
+    train = load_samples(described, root, targets=targets)
     if train.media is None:
         raise DataError("the rows have no photos", fix="set data.image in the recipe")
     require_columns(train.frame, targets, role="the label", table="training table")
-    test = load_samples(described, root, test=True) if described.test is not None else None
+    test = load_samples(described, root, "test", targets=targets) if described.test is not None else None
     compute = Compute(choose_device(device), workers or default_workers(), emit)
     return search(settings, train, test, targets, root, compute)
 

@@ -20,7 +20,8 @@ from outfold.data.inspection import (
 )
 from outfold.data.label_checks import class_findings, class_members, fold_findings, label_findings
 from outfold.data.rows import SOURCE_ROW
-from outfold.data.table import Samples, load_samples
+from outfold.data.source_checks import group_findings, mapping_findings, unlabelled_findings
+from outfold.data.table import Part, Samples, load_samples, sources_of
 from outfold.data.targets import TargetCodec
 from outfold.errors import DataError, MediaError
 from outfold.settings.data import Data, Folds, Source, Task
@@ -33,8 +34,7 @@ Progress = Callable[[str, int, int], None]
 class Table:
     """One table as far as it could be read."""
 
-    name: str
-    """`train` or `test`."""
+    name: Part
     samples: Samples
     """Its rows; ids may repeat, for this is what is checked."""
     files: tuple[Inspected, ...] = ()
@@ -59,6 +59,7 @@ class Checked:
     train: Table | None
     test: Table | None = None
     folds: FoldTable | None = None
+    unlabelled: Table | None = None
 
     @property
     def ok(self) -> bool:
@@ -79,11 +80,14 @@ def check_data(
         workers: threads that open files.
         progress: is told how many files of a table were opened.
     """
-    train, findings = _check_table("train", data, root, workers, progress)
-    test = None
-    if data.test is not None:
-        test, more = _check_table("test", data, root, workers, progress)
-        findings += more
+    tables: dict[Part, Table | None] = {}
+    findings: list[Finding] = []
+    parts: tuple[Part, ...] = ("train", "test", "unlabelled")
+    for part in parts:
+        if sources_of(data, part):
+            tables[part], found = _check_table(part, data, task.target, root, workers, progress)
+            findings += found
+    train, test, unlabelled = (tables.get(part) for part in parts)
     made = None
     if train is not None:
         made, more = _check_labels_and_folds(train, data, task, folds, root)
@@ -92,17 +96,19 @@ def check_data(
         findings += duplicate_findings(train.samples, train.keys, labels, root, grouped=folds.duplicates == "group")
         if test is not None:
             findings += overlap_findings(train.samples, train.keys, test.samples, test.keys, root)
-    return Checked(tuple(findings), train, test, made)
+        if unlabelled is not None:
+            findings += unlabelled_findings(train.samples, train.keys, unlabelled.samples, unlabelled.keys, root)
+    return Checked(tuple(findings), train, test, made, unlabelled)
 
 
 def _check_table(
-    name: str, data: Data, root: Path, workers: int, progress: Progress | None
+    name: Part, data: Data, targets: Sequence[str], root: Path, workers: int, progress: Progress | None
 ) -> tuple[Table | None, list[Finding]]:
-    """Rows, ids and files of one table."""
-    samples, findings = _read(data, root, test=name == "test")
+    """Rows, ids, mapped labels and files of one table."""
+    samples, findings = _read(data, root, name, targets)
     if samples is None:
         return None, findings
-    findings.append(Finding("note", f"{name}: {count(len(samples), 'row')}"))
+    findings += [Finding("note", f"{name}: {count(len(samples), 'row')}"), *mapping_findings(samples)]
     if samples.media is None:
         return Table(name, samples), findings
     tell = None if progress is None else lambda done, total: progress(name, done, total)
@@ -116,6 +122,7 @@ def _check_labels_and_folds(
 ) -> tuple[FoldTable | None, list[Finding]]:
     """Labels, class sizes and folds of the rows that a run would keep."""
     findings, labelled = label_findings(task, train.samples)
+    findings += group_findings(folds, train.samples)
     complete = bool(labelled.all())
     kept = labelled & train.usable if data.on_bad_media == "drop" else labelled
     samples = train.samples.take(kept)
@@ -135,43 +142,48 @@ def _check_labels_and_folds(
     return made, findings + fold_findings(made, names, member, samples)
 
 
-def _read(data: Data, root: Path, *, test: bool) -> tuple[Samples | None, list[Finding]]:
-    """The rows of the training or test table; where a run would refuse them, as many as can be read all the same."""
+def _read(data: Data, root: Path, part: Part, targets: Sequence[str]) -> tuple[Samples | None, list[Finding]]:
+    """The rows of one part of the data; where a run would refuse them, as many as can be read all the same."""
     try:
-        return load_samples(data, root, test=test), []
+        return load_samples(data, root, part, targets=targets), []
     except (DataError, MediaError) as error:
         strict = finding_of(error)
-    sources = ((data.test,) if data.test else ()) if test else data.train
     parts, findings = [], []
-    for source in sources:
-        part, found = _read_leniently(data, source, root)
+    for source in sources_of(data, part):
+        samples, found = _read_leniently(data, source, root, part, targets)
         findings += found
-        if part is not None:
-            parts.append(part)
+        if samples is not None:
+            parts.append(samples)
     samples = _joined(parts, data.id)
     if samples is not None:
         findings += _id_findings(samples)
     return samples, findings or [strict]
 
 
-def _read_leniently(data: Data, source: Source, root: Path) -> tuple[Samples | None, list[Finding]]:
+def _read_leniently(
+    data: Data, source: Source, root: Path, part: Part, targets: Sequence[str]
+) -> tuple[Samples | None, list[Finding]]:
     """One source by itself, each row identified by its line, so that ids may be anything."""
-    alone = data.model_copy(update={"train": (source,), "id": SOURCE_ROW, "weight": None})
+
+    def alone(source: Source, **changes: object) -> Samples | None:
+        table = source if part == "test" else (source,)
+        changed = data.model_copy(update={str(part): table, "id": SOURCE_ROW, "weight": None, **changes})
+        return _with_ids(load_samples(changed, root, part, targets=targets), data.id)
+
     try:
-        return _with_ids(load_samples(alone, root), data.id), []
+        return alone(source), []
     except MediaError as error:
         found = finding_of(error)
     except DataError as error:
         return None, [finding_of(error)]
-    no_media = alone.model_copy(update={"train": (source.model_copy(update={"image": None}),), "image": None})
-    return _with_ids(load_samples(no_media, root), data.id), [found]
+    return alone(source.model_copy(update={"image": None}), image=None), [found]
 
 
 def _with_ids(samples: Samples, column: str) -> Samples | None:
     if column not in samples.frame.columns:
         return None
     ids = np.array([text or "" for text in cell_texts(samples.frame[column])], dtype=object)
-    return Samples(samples.frame, ids, samples.media, column)
+    return Samples(samples.frame, ids, samples.media, column, samples.mapped)
 
 
 def _joined(parts: Sequence[Samples], id_column: str) -> Samples | None:
@@ -181,7 +193,8 @@ def _joined(parts: Sequence[Samples], id_column: str) -> Samples | None:
     media = [path for part in parts for path in part.media or ()]
     frame = pd.concat([part.frame for part in parts], ignore_index=True)
     complete = all(part.media is not None for part in parts)
-    return Samples(frame, np.concatenate([part.ids for part in parts]), tuple(media) if complete else None, id_column)
+    ids, mapped = np.concatenate([part.ids for part in parts]), tuple(one for part in parts for one in part.mapped)
+    return Samples(frame, ids, tuple(media) if complete else None, id_column, mapped)
 
 
 def _id_findings(samples: Samples) -> list[Finding]:

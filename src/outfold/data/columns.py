@@ -65,6 +65,25 @@ def plain_column(column: pd.Series) -> pd.Series:
     return column if plain is None or column.isna().any() else column.astype(pandas_dtype(plain))
 
 
+def plain_cells(cells: Sequence[Any]) -> pd.Series:
+    """Cells that are Python values as a column, None being missing.
+
+    Returns:
+        int64, bool, float64 or str, with missing cells Int64 and boolean; numbers beside text, and truth values beside
+        anything else, become the text they are written as.
+    """
+    types = {type(cell) for cell in cells} - {type(None)}
+    gaps = any(cell is None for cell in cells)
+    if not types:
+        return pd.Series(np.full(len(cells), np.nan))
+    if types in ({int}, {bool}):
+        exact = {int: "Int64" if gaps else "int64", bool: "boolean" if gaps else "bool"}[types.pop()]
+        return pd.Series(list(cells), dtype=pandas_dtype(exact))
+    if types <= {int, float}:
+        return pd.Series([np.nan if cell is None else cell for cell in cells], dtype="float64")
+    return pd.Series([None if cell is None else str(cell) for cell in cells])
+
+
 def stack_columns(columns: Sequence[pd.Series]) -> pd.Series:
     """Join one column of several tables; numbers beside text become the text they were written as."""
     filled = [column for column in columns if not column.isna().all()] or list(columns)
@@ -104,7 +123,12 @@ def value_like(value: Any, column: pd.Series) -> Any:
         number = float(value)
     except (TypeError, ValueError):
         return value
-    return int(value) if kind == "integer" and number.is_integer() else number
+    if kind == "float" or not number.is_integer():
+        return number
+    try:
+        return int(value)  # exact where float64 is not
+    except ValueError:
+        return int(number)  # "2.0"
 
 
 def require_columns(frame: pd.DataFrame, names: Iterable[str], *, role: str, table: str) -> None:

@@ -3,19 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from outfold.data.columns import cell_texts, plain_column, require_columns, stack_columns, value_like
+from outfold.data.mapping import Mapped, map_values
 from outfold.data.paths import Confinement, media_paths, template_columns
 from outfold.data.reading import read_rows
 from outfold.data.rows import SOURCE, SOURCE_ROW, name_rows
 from outfold.errors import DataError
 from outfold.settings.data import Data, Media, Source
 
-__all__ = ["Samples", "load_samples", "media_paths", "read_table", "samples_from_frame"]
+__all__ = ["Part", "Samples", "load_samples", "media_paths", "read_table", "refuse_known_ids", "samples_from_frame"]
+
+Part = Literal["train", "test", "unlabelled"]
+"""Which of a recipe's tables."""
 
 
 def read_table(path: Path | str) -> pd.DataFrame:
@@ -38,6 +42,8 @@ class Samples:
     media: tuple[Path, ...] | None
     """Absolute path of each row's file."""
     id_column: str
+    mapped: tuple[Mapped, ...] = ()
+    """What the `map` of each source did."""
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -46,31 +52,63 @@ class Samples:
         """The samples at these positions (or under this boolean mask), in this order."""
         positions = np.arange(len(self))[np.asarray(rows)]
         media = None if self.media is None else tuple(self.media[position] for position in positions)
-        return Samples(self.frame.iloc[positions].reset_index(drop=True), self.ids[positions], media, self.id_column)
+        frame = self.frame.iloc[positions].reset_index(drop=True)
+        return Samples(frame, self.ids[positions], media, self.id_column, self.mapped)
 
 
-def load_samples(data: Data, root: Path, *, test: bool = False) -> Samples:
-    """Read the training tables of a recipe (or its test table) as one table.
+def load_samples(data: Data, root: Path, part: Part = "train", *, targets: Sequence[str] = ()) -> Samples:
+    """Read the training tables of a recipe, its test table, or its tables without labels, as one table.
 
     Args:
         data: the recipe's `data` part.
         root: folder that relative paths start from; nothing outside it is read.
-        test: read `data.test` instead of `data.train`.
+        part: which tables.
+        targets: the task's target columns, which the labels in a source's `map` are for. Test and unlabelled tables
+            may lack them.
 
     Raises:
         DataError: a table or column is missing, a filter leaves no row, an id is missing or given twice, a weight is
             negative or not a number. Rows are named by table and line.
         MediaError: a media path leaves the root.
     """
-    sources = ((data.test,) if data.test else ()) if test else data.train
+    sources = sources_of(data, part)
     if not sources:
-        raise DataError(f"the recipe has no {'test' if test else 'training'} table", fix="set data.test or data.train")
-    parts = [_read_source(source, data, root) for source in sources]
-    media = [_media_of(part, source.image or data.image, root) for part, source in zip(parts, sources, strict=True)]
+        word = {"train": "training", "test": "test", "unlabelled": "unlabelled"}[part]
+        raise DataError(f"the recipe has no {word} table", fix=f"set data.{part}")
+    parts: list[pd.DataFrame] = []
+    mapped: list[Mapped] = []
+    for source in sources:
+        frame = _read_source(source, data, root)
+        known = [name for name in targets if part == "train" or name in frame.columns]
+        frame, done = map_values(frame, source.map, targets=known, table=source.table)
+        parts.append(frame)
+        mapped.extend(done)
+    media = [_media_of(rows, source.image or data.image, root) for rows, source in zip(parts, sources, strict=True)]
     frame = _stack(parts)
-    if data.weight is not None and not test:
+    if data.weight is not None and part == "train":
         _check_weights(frame, data.weight)
-    return Samples(frame, _unique_ids(frame, data.id), _join_media(media, sources), data.id)
+    return Samples(frame, _unique_ids(frame, data.id), _join_media(media, sources), data.id, tuple(mapped))
+
+
+def sources_of(data: Data, part: Part) -> tuple[Source, ...]:
+    """The tables of one part of a recipe's data; none where it has none."""
+    return {"train": data.train, "test": (data.test,) if data.test else (), "unlabelled": data.unlabelled}[part]
+
+
+def refuse_known_ids(train: Samples, unlabelled: Samples) -> None:
+    """Raise DataError where rows without labels have ids of training rows.
+
+    They would be learned twice, and labelled by models that trained on them. Rows of the test table may be among the
+    unlabelled ones.
+    """
+    known = np.flatnonzero(np.isin(unlabelled.ids, train.ids))
+    if len(known):
+        raise DataError(
+            f"{len(known)} ids of the unlabelled rows are also in the training table",
+            got=name_rows(unlabelled.frame, known),
+            expected="samples that are not trained on with their labels",
+            fix="leave these rows out of data.unlabelled (`where`), or give them ids of their own",
+        )
 
 
 def samples_from_frame(frame: pd.DataFrame, data: Data, root: Path) -> Samples:
@@ -83,7 +121,7 @@ def samples_from_frame(frame: pd.DataFrame, data: Data, root: Path) -> Samples:
 
 
 def _read_source(source: Source, data: Data, root: Path) -> pd.DataFrame:
-    """One table with its own filters and names applied; `where` and `rename` use the table's own column names."""
+    """One table with its own filters and names applied: `where` and `rename` use its own column names and values."""
     path = Confinement(root).resolve(source.table)
     if path is None:
         raise DataError(f"table {source.table!r} lies outside the data root", expected=f"a path inside {root}")

@@ -13,6 +13,7 @@ from outfold.audit.crossings import exposed_rows
 from outfold.data.dataset import Dataset, Rows
 from outfold.data.findings import Finding, Level, count, places_of
 from outfold.data.folds import FoldTable, link_groups, make_folds, read_folds
+from outfold.data.folds.grouping import group_column
 from outfold.data.media import content_key
 from outfold.data.predictions import Predictions, Space
 from outfold.data.table import Samples, load_samples
@@ -238,7 +239,7 @@ def _folds(recipe: Recipe, sifted: Sifted, root: Path, gone: Sequence[str]) -> F
         return _made(recipe.folds, sifted, root)
     alone = recipe.folds.model_copy(update={"group": (), "cut": (), "duplicates": "ignore"})
     table = make_folds(alone, train.samples, root=root, dropped=gone)
-    columns = [train.samples.frame[name] for name in recipe.folds.group]
+    columns = [group_column(train.samples.frame[name], recipe.folds.unknown_group) for name in recipe.folds.group]
     return replace(table, groups=link_groups(*columns)) if columns else table
 
 

@@ -12,6 +12,7 @@ from outfold.data.folds import FoldTable, make_folds
 from outfold.data.inspection import duplicate_findings, overlap_findings
 from outfold.data.label_checks import class_findings, class_members, fold_findings
 from outfold.data.rows import name_rows
+from outfold.data.source_checks import group_findings, mapping_findings
 from outfold.data.table import Samples, load_samples
 from outfold.data.targets import TargetCodec
 from outfold.duplicates.find import Duplicates
@@ -122,6 +123,7 @@ def data_warnings(recipe: Recipe, dataset: Dataset) -> list[str]:
     names, member = class_members(dataset.codec, dataset.target)
     findings = class_findings(names, member, len(np.unique(dataset.folds.fold)))
     findings += fold_findings(dataset.folds, names, member, train.samples)
+    findings += [*mapping_findings(train.samples), *group_findings(recipe.folds, train.samples)]
     if train.content:
         labels = [str(row) for row in train.samples.frame[list(recipe.task.target)].itertuples(index=False, name=None)]
         grouped = recipe.folds.duplicates == "group"

@@ -34,7 +34,8 @@ class Source(Spec):
     """Columns to rename: this table's name -> the recipe's name."""
     map: dict[str, Label | dict[str, Label]] = {}
     """This table's labels in the recipe's words, e.g. `{MEL: melanoma}`, or values of another column, by the recipe's
-    name of it: `{sex: {m: male, f: female}}`. Values that are not listed stay."""
+    name of it: `{sex: {m: male, f: female}}`. Values that are not listed stay, and `where` still means the table's own
+    values."""
     image: Media | None = None
     """Media of this source, when it differs from `data.image`."""
 

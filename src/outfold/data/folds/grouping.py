@@ -8,8 +8,9 @@ import pandas as pd
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from outfold.data.columns import kind_of
+from outfold.data.columns import kind_of, value_like
 from outfold.errors import DataError
+from outfold.settings.data import Label
 
 MISSING = "(missing)"
 MAX_BINS = 10
@@ -37,6 +38,26 @@ def link_groups(*columns: Sequence[Any] | np.ndarray | pd.Series) -> np.ndarray:
     # A graph with a node for each row and each value; its connected components are the groups.
     graph = csr_array((np.ones(len(ends[0]), dtype=np.int8), ends), shape=(n + count, n + count))
     return pd.factorize(connected_components(graph, directed=False)[1][:n])[0].astype(np.int64)
+
+
+def group_column(column: pd.Series, unknown: Sequence[Label | None]) -> pd.Series:
+    """A column of groups in which only known groups are left.
+
+    Args:
+        column: (n,) the table's own cells.
+        unknown: values that mean that the group is not known, compared as the column's own type.
+
+    Returns:
+        object (n,), None where the group is not known or the cell is empty: such a row is a group of its own.
+    """
+    return column.astype(object).mask(column.isna() | names_no_group(column, unknown), None)
+
+
+def names_no_group(column: pd.Series, unknown: Sequence[Label | None]) -> np.ndarray:
+    """Bool (n,): cells with one of the values that mean that the group is not known; empty ones where None is one."""
+    values = [value_like(value, column) for value in unknown if value is not None]
+    found = column.isin(values).to_numpy(dtype=bool)
+    return found | column.isna().to_numpy(dtype=bool) if None in unknown else found
 
 
 def strata_of(frame: pd.DataFrame, columns: Sequence[str], k: int) -> np.ndarray:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from outfold.data.columns import require_columns, value_like
 from outfold.data.folds.cut import cut_groups, order_of
-from outfold.data.folds.grouping import link_groups, strata_of
+from outfold.data.folds.grouping import group_column, link_groups, strata_of
 from outfold.data.folds.searched import Progress, searched_folds
 from outfold.data.folds.splits import group_kfold, kfold, leave_one_group_out, stratified_group_kfold, stratified_kfold
 from outfold.data.folds.table import FoldTable, first_few, read_folds, whole_numbers
@@ -75,7 +75,9 @@ def _groups(
     folds: Folds, samples: Samples, content_keys: Sequence[str] | None, copies: Sequence[object] | np.ndarray | None
 ) -> np.ndarray | None:
     """Rows linked by the group columns, as far as no rule cuts them, and by equal or nearly equal files."""
-    columns: list[Sequence[object] | pd.Series | np.ndarray] = [samples.frame[name] for name in folds.group]
+    columns: list[Sequence[object] | pd.Series | np.ndarray] = [
+        group_column(samples.frame[name], folds.unknown_group) for name in folds.group
+    ]
     if folds.cut and columns:
         columns = [cut_by_rules(link_groups(*columns), samples.frame, folds.cut)]
     if folds.duplicates == "group":

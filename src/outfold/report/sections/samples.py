@@ -28,7 +28,7 @@ def samples(run: Artefacts, root: Path) -> Section | None:
     if not chosen:
         return None
     ids = [run.evaluation.ids[mistake.row] for gallery in chosen for mistake in gallery.mistakes]
-    media, problem = _media(run.recipe.data, root, ids)
+    media, problem = _media(run.recipe.data, run.recipe.task.target, root, ids)
     photos, faults = _photos(media)
     notes = [notice(f"Photos are not shown: {problem}", tag("p", ADVICE))] if problem else []
     if faults:
@@ -43,12 +43,12 @@ def samples(run: Artefacts, root: Path) -> Section | None:
     return Section("samples", "Samples", intro, [*notes, *shown])
 
 
-def _media(data: Data, root: Path, ids: Sequence[str]) -> tuple[dict[str, Path], str | None]:
+def _media(data: Data, targets: Sequence[str], root: Path, ids: Sequence[str]) -> tuple[dict[str, Path], str | None]:
     """Files of these samples by id; empty, with the reason, where the tables cannot be read any more."""
     if data.image is None and not any(source.image for source in data.train):
         return {}, None
     try:
-        table = load_samples(data, root)
+        table = load_samples(data, root, targets=targets)
     except (OutfoldError, OSError) as error:
         return {}, error.problem if isinstance(error, OutfoldError) else str(error)
     if table.media is None:
