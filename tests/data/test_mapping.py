@@ -153,7 +153,7 @@ def test_a_check_reads_maps_and_unlabelled_rows(tmp_path: Path) -> None:
     assert checked.unlabelled.samples.ids.tolist() == ["b", "u"]
 
 
-plain = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | st.text()
+plain = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | st.text()
 
 
 @given(st.lists(plain, min_size=1))

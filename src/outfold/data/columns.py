@@ -69,17 +69,16 @@ def plain_cells(cells: Sequence[Any]) -> pd.Series:
     """Cells that are Python values as a column, None being missing.
 
     Returns:
-        int64, bool, float64 or str, with missing cells Int64 and boolean; numbers beside text, and truth values beside
-        anything else, become the text they are written as.
+        int64, bool, float64 or str, with missing cells Int64 and boolean; numbers beside text, truth values beside
+        anything else, and integers that would lose a digit become the text they are written as.
     """
-    types = {type(cell) for cell in cells} - {type(None)}
-    gaps = any(cell is None for cell in cells)
-    if not types:
-        return pd.Series(np.full(len(cells), np.nan))
-    if types in ({int}, {bool}):
-        exact = {int: "Int64" if gaps else "int64", bool: "boolean" if gaps else "bool"}[types.pop()]
-        return pd.Series(list(cells), dtype=pandas_dtype(exact))
-    if types <= {int, float}:
+    present = [cell for cell in cells if cell is not None]
+    types, gaps = {type(cell) for cell in present}, len(present) < len(cells)
+    if types == {bool}:
+        return pd.Series(list(cells), dtype=pandas_dtype("boolean" if gaps else "bool"))
+    if types == {int} and all(_INT64.min <= cell <= _INT64.max for cell in present):
+        return pd.Series(list(cells), dtype=pandas_dtype("Int64" if gaps else "int64"))
+    if types <= {int, float} and all(abs(cell) <= 2**53 or isinstance(cell, float) for cell in present):
         return pd.Series([np.nan if cell is None else cell for cell in cells], dtype="float64")
     return pd.Series([None if cell is None else str(cell) for cell in cells])
 
