@@ -3,12 +3,17 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
 from outfold.errors import RecipeError
 from outfold.models.backbone import create_backbone
 from outfold.models.heads import build_head
+from outfold.models.table_branch import TableBranch
 from outfold.settings.train import TrainSettings, Weights
+
+TABLE = "table"
+"""Name of the input that a table branch reads."""
 
 
 @dataclass(frozen=True)
@@ -23,40 +28,57 @@ class Network(nn.Module):
     """Named inputs -> logits, in two steps that can be taken apart.
 
     Everything under `backbone` is the pretrained part that phases may freeze; every other part is new and belongs to
-    the head when rates are given. A network of several streams, or one that adds a table's columns, overrides
-    `features` and brings its own modules; freezing, rates, caching of features and training stay as they are.
+    the head when rates are given. `features` are the backbone's alone, so that those of a frozen backbone can be
+    computed once; `logits` joins what the other inputs say. A network of several streams overrides the two and brings
+    its own modules; freezing, rates, caching of features and training stay as they are.
 
     Attributes:
         backbone: model input -> features (b, f).
-        head: features (b, f) -> logits (b, k).
+        head: features (b, f), then those of the table branch, -> logits (b, k).
+        table: encoded table rows -> features, or None.
         input_name: which of the named inputs the backbone reads.
         fixed: parameters that the model itself keeps constant, such as a sine-cosine position embedding.
     """
 
-    def __init__(self, backbone: nn.Module, head: nn.Module, input_name: str = "image") -> None:
+    def __init__(
+        self, backbone: nn.Module, head: nn.Module, input_name: str = "image", table: nn.Module | None = None
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
+        self.table = table
         self.input_name = input_name
         self.fixed = frozenset(name for name, parameter in self.named_parameters() if not parameter.requires_grad)
 
     def features(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Named inputs -> features (b, f), what the head reads."""
+        """Named inputs -> features (b, f) of the backbone."""
         return self.backbone(inputs[self.input_name])
+
+    def logits(self, features: Tensor, inputs: dict[str, Tensor]) -> Tensor:
+        """Features (b, f) of the backbone and the other named inputs -> logits (b, k)."""
+        if self.table is not None:
+            features = torch.cat([features, self.table(inputs[TABLE])], dim=1)
+        return self.head(features)
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
         """Named inputs -> logits (b, k)."""
-        return self.head(self.features(inputs))
+        return self.logits(self.features(inputs), inputs)
 
 
 def build_network(
-    settings: TrainSettings, outputs: int, *, root: Path | None = None, pretrained: bool = True
+    settings: TrainSettings,
+    outputs: int,
+    *,
+    table_inputs: int = 0,
+    root: Path | None = None,
+    pretrained: bool = True,
 ) -> tuple[Network, InputStats]:
     """The network of a member and what its input is normalised with.
 
     Args:
-        settings: backbone, weights and head.
+        settings: backbone, weights, head and table branch.
         outputs: number of logits.
+        table_inputs: length of an encoded row of the table, for a member with `table`.
         root: folder that a relative weights path starts from.
         pretrained: False leaves the weights random and needs no file and no internet, for a network whose trained
             weights are loaded next.
@@ -75,5 +97,9 @@ def build_network(
         drop_path_rate=settings.drop_path_rate,
         image_size=settings.view.height_width,
     )
-    network = Network(backbone.module, build_head(settings.head, backbone.feature_count, outputs))
+    features, table = backbone.feature_count, None
+    if settings.table is not None:
+        table = TableBranch(table_inputs, settings.table.widths, settings.table.dropout)
+        features += table.width
+    network = Network(backbone.module, build_head(settings.head, features, outputs), table=table)
     return network, InputStats(backbone.mean, backbone.std)

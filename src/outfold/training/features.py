@@ -32,7 +32,7 @@ def frozen_features(
 
     Args:
         network: its backbone computes the features, in eval mode.
-        inputs: by name, how rows become model input.
+        inputs: by name, how rows become model input; the backbone's own is read alone.
         count: rows of the table.
         content: content keys of the rows' media.
         identity: what else decides the model's input: how photos are prepared and normalised.
@@ -52,7 +52,8 @@ def frozen_features(
             return network.features(tensors)
 
     network.eval()
-    predictor = Predictor(inputs, batch_size=2 * settings.batch_size, device=fabric.device, workers=workers)
+    own = {network.input_name: inputs[network.input_name]}
+    predictor = Predictor(own, batch_size=2 * settings.batch_size, device=fabric.device, workers=workers)
     features, _ = predictor(forward, np.arange(count))
     write_atomically(path, lambda part: np.save(part, features))
     return features

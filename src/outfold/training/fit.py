@@ -29,7 +29,7 @@ from outfold.training.losses import LossFunction
 from outfold.training.optim import build_optimizer, parameter_groups
 from outfold.views.batches import Loader, Waiting, training_batches
 from outfold.views.inputs import Input, Size, VectorInput
-from outfold.views.mix import photo_mixer
+from outfold.views.mix import batch_mixer
 from outfold.work import megapixels
 
 LOOK_EVERY = 16
@@ -84,15 +84,15 @@ class Judge:
 
 
 class HeadOnly(nn.Module):
-    """A network seen from its head: the input is the backbone's features."""
+    """A network seen from behind its backbone: the input `features` stands for the photos."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
-        self.head = network.head
+        self.network = network
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Features (b, f) -> logits (b, k)."""
-        return self.head(inputs["features"])
+        """Features (b, f) of the backbone and the network's other inputs -> logits (b, k)."""
+        return self.network.logits(inputs["features"], inputs)
 
 
 @dataclass
@@ -111,7 +111,7 @@ class Fit:
         key: identifies this very training; a state under another key is not resumed.
         seed: decides the order of samples, augmentation, mixing and dropout.
         workers: threads that read samples.
-        features: the frozen backbone's features of all rows, float32 (n, f), for phases that train the head alone
+        features: the frozen backbone's features of all rows, float32 (n, f), for phases that train all but the backbone
             on plain views; None computes every step in full.
         emit: is told {"event": "work", "megapixels"} by batch and {"event": "epoch", ...history row} by epoch.
     """
@@ -254,10 +254,12 @@ class Fit:
         )
 
     def _inputs_and_model(self, phase: Phase) -> tuple[Mapping[str, Input], Callable[[dict[str, Tensor]], Tensor]]:
-        """The full network on the views, or its head alone on features computed once."""
+        """The full network on the views, or all but its backbone on features computed once."""
         if self.features is None or not self.settings.trains_on_features(phase):
             return self.examples.inputs, self.model
-        return {"features": VectorInput(self.features(self.network))}, self.fabric.setup_module(HeadOnly(self.network))
+        others = {name: one for name, one in self.examples.inputs.items() if name != self.network.input_name}
+        ready = {"features": VectorInput(self.features(self.network)), **others}
+        return ready, self.fabric.setup_module(HeadOnly(self.network))
 
     def _learner(
         self, phase: Phase, inputs: Mapping[str, Input], model: Callable[[dict[str, Tensor]], Tensor], steps: int
@@ -281,7 +283,7 @@ class Fit:
                 phase.schedule, steps * phase.epochs, round(phase.warmup_epochs * steps), final_lr=phase.final_lr
             ),
             fabric=self.fabric,
-            mixer=photo_mixer(self.settings.mix) if phase.mix and self.settings.mix is not None else None,
+            mixer=batch_mixer(self.settings.mix) if phase.mix and self.settings.mix is not None else None,
             accumulate=self.settings.accumulate,
             clip_grad_norm=self.settings.clip_grad_norm,
             ema=self.ema,

@@ -1,0 +1,47 @@
+"""The part of a network that reads a row of a table: linear layers beside the backbone."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from outfold.errors import TrainingError
+
+
+class TableBranch(nn.Module):
+    """Linear, batch norm and SiLU (Swish) for each width, with dropout before each layer but the first.
+
+    As the metadata part of the winning solution of SIIM-ISIC 2020 (Ha, Liu, Liu 2020, arXiv:2010.05351): 512 and 128
+    units, dropout 0.3.
+
+    Args:
+        inputs: length f of an encoded row.
+        widths: units of each layer; the last is the length of the result.
+        dropout: share of units that rest in training.
+
+    Attributes:
+        width: length of the result.
+    """
+
+    def __init__(self, inputs: int, widths: Sequence[int] = (512, 128), dropout: float = 0.3) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for before, after in pairwise((inputs, *widths)):
+            layers += [nn.Dropout(dropout)] if layers else []
+            layers += [nn.Linear(before, after), nn.BatchNorm1d(after), nn.SiLU()]
+        self.layers = nn.Sequential(*layers)
+        self.width = widths[-1]
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Encoded rows (b, f) -> features (b, width).
+
+        Raises:
+            TrainingError: one row alone in training, which batch norm cannot compare with any other.
+        """
+        if self.training and len(rows) == 1:
+            raise TrainingError(
+                "a batch of one row cannot train table inputs, for batch norm compares the rows of a batch",
+                expected="batches of at least two rows",
+                fix="raise batch_size",
+            )
+        return self.layers(rows)
