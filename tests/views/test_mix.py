@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outfold.settings.train import Mix
-from outfold.views.mix import cutmix, kept_share, mix_batch, mix_rows, mixup, random_box
+from outfold.views.mix import batch_mixer, cutmix, kept_share, mix_batch, mix_rows, mixup, random_box
 
 IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (4, 3, 10, 12), dtype=np.uint8))
 TARGET = torch.eye(4)
@@ -96,3 +96,16 @@ def test_boxes_have_the_asked_area_before_the_border_cuts_them():
 def test_soft_and_regression_targets():
     target = torch.tensor([[0.2, 0.8], [5.0, -1.0]])
     torch.testing.assert_close(mix_rows(target, 0.25, torch.tensor([1, 0])), torch.tensor([[3.8, -0.55], [1.4, 0.35]]))
+
+
+@pytest.mark.parametrize("kind", ["mixup", "cutmix"])
+def test_table_rows_are_mixed_with_the_weight_and_the_partners_of_their_photos(kind):
+    """With one-hot rows a sample's row is its target: whatever weight and partners a photo got, so did its row."""
+    mixer = batch_mixer(Mix(one_of=(kind,), alpha=1.0))
+    for seed in range(10):
+        generator = np.random.default_rng(seed)
+        inputs, target = mixer({"image": IMAGES, "table": TARGET.clone()}, TARGET, generator)
+        torch.testing.assert_close(inputs["table"], target, rtol=0, atol=0)
+        alone, expected = mix_batch(IMAGES, TARGET, Mix(one_of=(kind,), alpha=1.0), np.random.default_rng(seed))
+        assert torch.equal(inputs["image"], alone)
+        assert torch.equal(target, expected)

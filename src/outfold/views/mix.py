@@ -7,6 +7,7 @@ Strategy to Train Strong Classifiers with Localizable Features", 2019.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,6 +22,51 @@ Box = tuple[int, int, int, int]
 """Top, bottom, left, right in pixels; bottom and right are not inside."""
 
 
+@dataclass(frozen=True)
+class Mixing:
+    """How one batch is mixed.
+
+    Attributes:
+        order: int64 (b,), each sample's partner.
+        share: how much of a sample stays its own, 0 to 1.
+        box: the partner's pixels of this box are pasted (CutMix); None blends whole photos (MixUp).
+    """
+
+    order: Tensor
+    share: float
+    box: Box | None = None
+
+    def photos(self, images: Tensor) -> Tensor:
+        """Images (b, 3, h, w), mixed; uint8 is rounded."""
+        if self.box is None:
+            return mix_rows(images, self.share, self.order)
+        return paste(images, self.box, self.order)
+
+    def vectors(self, rows: Tensor) -> Tensor:
+        """Float (b, ...), such as targets or encoded table rows, mixed by the share."""
+        return mix_rows(rows, self.share, self.order)
+
+
+def draw_mixing(mix: Mix, images: Tensor, rng: np.random.Generator) -> Mixing | None:
+    """Draw how a batch is mixed, or None where it is not.
+
+    Args:
+        mix: which kinds, how strongly and how often.
+        images: (b, 3, h, w); its shape and device count, not its pixels.
+        rng: decides whether, which kind, the weight, the partners and the box.
+    """
+    if mix.probability < 1 and rng.random() >= mix.probability:
+        return None
+    kind = mix.one_of[int(rng.integers(len(mix.one_of)))]
+    lam = float(rng.beta(mix.alpha, mix.alpha))
+    order = torch.from_numpy(rng.permutation(len(images))).to(images.device)
+    if kind == "mixup":
+        return Mixing(order, lam)
+    height, width = images.shape[-2:]
+    box = random_box(lam, height, width, rng)
+    return Mixing(order, kept_share(box, height, width), box)
+
+
 def mix_batch(images: Tensor, target: Tensor, mix: Mix, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     """Mix one batch as the recipe says; the batch that came in is left as it is.
 
@@ -28,25 +74,28 @@ def mix_batch(images: Tensor, target: Tensor, mix: Mix, rng: np.random.Generator
         images: (b, 3, h, w), uint8 or float, in any memory format, which the result keeps.
         target: float (b, k), one-hot or soft.
         mix: which kinds, how strongly and how often.
-        rng: decides whether, which kind, the weight, the partners and the box.
+        rng: as for `draw_mixing`.
 
     Returns:
         Images and targets, mixed with the same weight.
     """
-    if mix.probability < 1 and rng.random() >= mix.probability:
-        return images, target
-    kind = mix.one_of[int(rng.integers(len(mix.one_of)))]
-    lam = float(rng.beta(mix.alpha, mix.alpha))
-    order = torch.from_numpy(rng.permutation(len(images))).to(images.device)
-    return MIXES[kind](images, target, lam, order, rng)
+    inputs, mixed = batch_mixer(mix)({"image": images}, target, rng)
+    return inputs["image"], mixed
 
 
-def photo_mixer(mix: Mix) -> BatchMixer:
-    """Mixing of the photos of a batch, whatever other inputs a sample has."""
+def batch_mixer(mix: Mix) -> BatchMixer:
+    """Mixing of a batch: photos by MixUp or CutMix, all other inputs and the targets by each sample's share.
+
+    CutMix has no box for a table row, which is mixed as the target is: by the area that the photo was left with.
+    """
 
     def mixer(inputs: dict[str, Tensor], target: Tensor, rng: np.random.Generator) -> tuple[dict[str, Tensor], Tensor]:
-        images, mixed = mix_batch(inputs["image"], target, mix, rng)
-        return {**inputs, "image": images}, mixed
+        mixing = draw_mixing(mix, inputs["image"], rng)
+        if mixing is None:
+            return inputs, target
+        ways = {"image": mixing.photos}
+        mixed = {name: ways.get(name, mixing.vectors)(tensor) for name, tensor in inputs.items()}
+        return mixed, mixing.vectors(target)
 
     return mixer
 
@@ -58,10 +107,15 @@ def mixup(images: Tensor, target: Tensor, lam: float, order: Tensor) -> tuple[Te
 
 def cutmix(images: Tensor, target: Tensor, box: Box, order: Tensor) -> tuple[Tensor, Tensor]:
     """Paste the partner's pixels of one box; targets are mixed by the area that was really pasted."""
+    return paste(images, box, order), mix_rows(target, kept_share(box, *images.shape[-2:]), order)
+
+
+def paste(images: Tensor, box: Box, order: Tensor) -> Tensor:
+    """Each image with its partner's pixels inside the box."""
     top, bottom, left, right = box
     pasted = images.clone()
     pasted[..., top:bottom, left:right] = images[order, :, top:bottom, left:right]
-    return pasted, mix_rows(target, kept_share(box, *images.shape[-2:]), order)
+    return pasted
 
 
 def mix_rows(rows: Tensor, lam: float, order: Tensor) -> Tensor:
@@ -85,14 +139,3 @@ def random_box(lam: float, height: int, width: int, rng: np.random.Generator) ->
     top, bottom = (round(float(np.clip(edge, 0, height))) for edge in (centre_y - half_height, centre_y + half_height))
     left, right = (round(float(np.clip(edge, 0, width))) for edge in (centre_x - half_width, centre_x + half_width))
     return top, bottom, left, right
-
-
-Mixer = Callable[[Tensor, Tensor, float, Tensor, np.random.Generator], tuple[Tensor, Tensor]]
-
-MIXES: dict[str, Mixer] = {
-    "mixup": lambda images, target, lam, order, rng: mixup(images, target, lam, order),
-    "cutmix": lambda images, target, lam, order, rng: cutmix(
-        images, target, random_box(lam, images.shape[-2], images.shape[-1], rng), order
-    ),
-}
-"""How each kind of the recipe mixes a batch."""
