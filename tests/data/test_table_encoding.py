@@ -1,4 +1,4 @@
-"""Table inputs: cells become numbers by what the training rows show; scikit-learn and published inputs for reference."""
+"""Table inputs: cells become numbers by what the training rows show, as in scikit-learn and a published system."""
 
 import json
 from pathlib import Path
