@@ -360,13 +360,18 @@ def test_the_json_schema_describes_the_recipe() -> None:
 
 def test_the_json_schema_knows_every_short_form() -> None:
     """A model with a `before` validator accepts more than pydantic's own schema says."""
-    from outfold.recipe.json_schema import SHORT_FORMS
+    from outfold.recipe.json_schema import SHORT_FORMS, SHORT_ITEMS
 
-    definitions = json_schema()["$defs"]
+    schema = json_schema()
+    definitions = {**schema["$defs"], "Recipe": schema}
     for (model, key), forms in SHORT_FORMS.items():
         for name in ("Member", "TrainStage") if model == "TrainSettings" else (model,):
             assert all(form in definitions[name]["properties"][key]["anyOf"] for form in forms)
-    modules = [sys.modules[f"outfold.settings.{name}"] for name in ("data", "duplicates", "train", "recipe")]
+    for model, key in SHORT_ITEMS:
+        value = definitions[model]["properties"][key]
+        (items,) = [form["items"] for form in value.get("anyOf", [value]) if "items" in form]
+        assert {"type": "string"} in items["anyOf"]
+    modules = [module for name, module in sys.modules.items() if name.startswith("outfold.settings.")]
     models = {
         m for module in modules for m in vars(module).values() if isinstance(m, type) and hasattr(m, "model_fields")
     }
@@ -376,10 +381,9 @@ def test_the_json_schema_knows_every_short_form() -> None:
         for decorator in model.__pydantic_decorators__.model_validators.values()
         if decorator.info.mode == "before"
     }
-    known = {model for model, _ in SHORT_FORMS} | {
-        "Weights"
-    }  # a text as `Weights` is TrainSettings.weights' short form
-    assert validated <= known
+    known = {model for model, _ in (*SHORT_FORMS, *SHORT_ITEMS)}
+    # A text as `Weights` or `Track` is a short form of TrainSettings.weights and Recipe.track.
+    assert validated <= known | {"Weights", "Track"}
 
 
 def test_loading_a_recipe_imports_nothing_heavy() -> None:

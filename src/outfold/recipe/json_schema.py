@@ -1,35 +1,44 @@
 """The JSON Schema of a recipe, for editors that complete and check YAML."""
 
-from typing import Any
+from typing import Any, get_args
 
 from outfold.settings.recipe import Recipe
+from outfold.settings.track import Track
 from outfold.settings.train import TTA_SETS
 
+TEXT = {"type": "string"}
 SHORT_FORMS: dict[tuple[str, str], list[dict[str, Any]]] = {
-    ("Data", "train"): [{"type": "string"}, {"$ref": "#/$defs/Source"}],
-    ("Data", "test"): [{"type": "string"}],
-    ("Task", "target"): [{"type": "string"}],
-    ("Folds", "group"): [{"type": "string"}],
-    ("Folds", "stratify"): [{"type": "string"}],
+    ("Recipe", "track"): [{"enum": list(get_args(Track.model_fields["to"].annotation))}],
+    ("Data", "train"): [TEXT, {"$ref": "#/$defs/Source"}],
+    ("Data", "unlabelled"): [TEXT, {"$ref": "#/$defs/Source"}],
+    ("Data", "test"): [TEXT],
+    ("Task", "target"): [TEXT],
+    ("Score", "where"): [TEXT],
+    ("Folds", "group"): [TEXT],
+    ("Folds", "stratify"): [TEXT],
     ("Folds", "cut"): [{"$ref": "#/$defs/Cut"}],
-    ("Duplicates", "weights"): [{"type": "string"}],
+    ("Duplicates", "weights"): [TEXT],
     ("Predict", "tta"): [{"enum": sorted(TTA_SETS)}],
-    ("TrainSettings", "weights"): [{"type": "string"}],
+    ("TrainSettings", "weights"): [TEXT],
+    ("BlendStage", "from"): [TEXT],
 }
 """Forms that the models' `before` validators accept and pydantic's schema does not know: (model, key) -> schemas."""
+
+SHORT_ITEMS = (("Data", "train"), ("Data", "unlabelled"), ("TableInputs", "numeric"), ("TableInputs", "categorical"))
+"""Lists whose items may be plain text: (model, key)."""
 
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of a recipe, short forms included."""
     schema = Recipe.model_json_schema(by_alias=True)
-    models = schema["$defs"]
+    models = {**schema["$defs"], "Recipe": schema}
+    for model, key in SHORT_ITEMS:
+        sources = models[model]["properties"][key]
+        sources["items"] = {"anyOf": [TEXT, sources["items"]]}
     for (model, key), forms in SHORT_FORMS.items():
         heirs = ["Member", "TrainStage"] if model == "TrainSettings" else [model]
         for name in heirs:
             models[name]["properties"][key] = _with_forms(models[name]["properties"][key], forms)
-    # A list of sources may name its tables plainly, too.
-    sources = models["Data"]["properties"]["train"]["anyOf"][0]
-    sources["items"] = {"anyOf": [{"type": "string"}, sources["items"]]}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
