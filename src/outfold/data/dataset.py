@@ -10,6 +10,7 @@ import numpy as np
 from outfold.data.cache import ImageCache
 from outfold.data.folds import FoldTable
 from outfold.data.table import Samples
+from outfold.data.table_columns import Columns
 from outfold.data.targets import TargetCodec
 from outfold.settings.data import Label
 
@@ -41,11 +42,13 @@ class Rows:
         samples: the table's rows.
         photos: by preparation key, the photos of these rows.
         content: the media's content keys by row, empty without media.
+        columns: what members read of the table, by key; see `outfold.data.table_columns`.
     """
 
     samples: Samples
     photos: Mapping[str, Photos] = field(default_factory=dict)
     content: tuple[str, ...] = ()
+    columns: Columns = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -53,7 +56,8 @@ class Rows:
     def take(self, rows: np.ndarray) -> "Rows":
         """Some rows, int64 (m,), in that order."""
         photos = {key: Photos(part.cache, part.rows[rows]) for key, part in self.photos.items()}
-        return Rows(self.samples.take(rows), photos, tuple(self.content[row] for row in rows if self.content))
+        columns = {key: column[rows] for key, column in self.columns.items()}
+        return Rows(self.samples.take(rows), photos, tuple(self.content[row] for row in rows if self.content), columns)
 
 
 @dataclass(frozen=True)

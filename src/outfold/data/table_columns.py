@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from outfold.data.columns import require_columns, value_like
+from outfold.data.columns import require_columns
+from outfold.data.folds.grouping import group_column
 from outfold.data.rows import name_rows
 from outfold.errors import DataError
 from outfold.settings.data import Label
@@ -127,9 +128,8 @@ def log_group_rows(frame: pd.DataFrame, name: str, unknown: Sequence[Label | Non
         name: column of the groups; empty cells are unknown.
         unknown: further values that mean that the group is not known.
     """
-    groups = frame[name]
-    values = [value_like(value, groups) for value in unknown if value is not None]
-    alone = is_missing(groups) | groups.isin(values).to_numpy(dtype=bool)
+    groups = group_column(frame[name], unknown)
+    alone = is_missing(groups)
     rows = np.ones(len(groups), dtype=np.float64)
     codes = pd.factorize(groups[~alone])[0]
     rows[~alone] = np.bincount(codes)[codes]

@@ -11,6 +11,7 @@ from outfold.data.checks import Checked, Progress, check_data
 from outfold.data.findings import Finding, count, finding_of
 from outfold.errors import OutfoldError, RecipeError
 from outfold.metrics import metric_of
+from outfold.runs.table_inputs import check_table_inputs
 from outfold.settings.recipe import Recipe
 from outfold.tracking.packages import require_packages
 
@@ -30,6 +31,8 @@ def check_recipe(
     """
     findings = [*_metric_findings(recipe), *_tracker_findings(recipe)]
     checked = check_data(recipe.data, recipe.task, recipe.folds, root, workers=workers, progress=progress)
+    if checked.ok:
+        findings += _table_input_findings(recipe, root)
     checked = replace(checked, findings=(*findings, *checked.findings))
     if device is None or not checked.ok:
         return checked
@@ -50,6 +53,15 @@ def _tracker_findings(recipe: Recipe) -> list[Finding]:
     try:
         require_packages(recipe.track)
     except RecipeError as error:
+        return [finding_of(error)]
+    return []
+
+
+def _table_input_findings(recipe: Recipe, root: Path) -> list[Finding]:
+    """Columns that members read and tables lack, and cells that are no numbers."""
+    try:
+        check_table_inputs(recipe, root)
+    except OutfoldError as error:
         return [finding_of(error)]
     return []
 

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from outfold.data.folds import FoldTable
+from outfold.data.table_columns import keys_of
 from outfold.models.freeze import set_train_mode, set_trainable
-from outfold.models.network import Network, build_network
+from outfold.models.network import TABLE, Network, build_network
 from outfold.settings.recipe import Recipe
 from outfold.settings.train import Phase, TrainSettings, TrainStage
 from outfold.stages.inputs import photo_key, photo_side, sizes_of
@@ -67,7 +68,7 @@ def estimate(
         if not isinstance(stage, TrainStage):
             continue
         for settings in map(stage.member_settings, stage.members):
-            network, _ = build_network(settings, outputs, pretrained=False)
+            network, _ = build_network(settings, outputs, table_inputs=_table_width(settings), pretrained=False)
             count = len(splits) * len(stage.seeds)
             bytes_of_network = sum(tensor.nbytes for tensor in network.state_dict().values())
             seconds += count * _model_seconds(network, settings, train, valid, test_rows, device)
@@ -104,7 +105,7 @@ def _step_seconds(network: Network, settings: TrainSettings, phase: Phase, size:
     objective = build_loss(None, "multilabel", None)  # any loss costs the same next to the network
 
     def step() -> None:
-        logits = model(_photos(settings.batch_size, size, device))
+        logits = model(_inputs(settings, settings.batch_size, size, device))
         fabric.backward(objective(logits, torch.zeros_like(logits), None))
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
@@ -119,14 +120,23 @@ def _forward_seconds(network: Network, settings: TrainSettings, size: Size, devi
 
     def step() -> None:
         with torch.inference_mode():
-            model(_photos(batch_size, size, device))
+            model(_inputs(settings, batch_size, size, device))
 
     return _seconds(step, device) / batch_size
 
 
-def _photos(batch_size: int, size: Size, device: torch.device) -> dict[str, Tensor]:
+def _inputs(settings: TrainSettings, batch_size: int, size: Size, device: torch.device) -> dict[str, Tensor]:
+    """A batch of black photos and empty table rows."""
     images = torch.zeros((batch_size, 3, *size), device=device)
-    return {"image": images.contiguous(memory_format=torch.channels_last)}
+    inputs = {"image": images.contiguous(memory_format=torch.channels_last)}
+    if settings.table is not None:
+        inputs[TABLE] = torch.zeros((batch_size, _table_width(settings)), device=device)
+    return inputs
+
+
+def _table_width(settings: TrainSettings) -> int:
+    """Inputs of a table branch if each column were one: names add more, whose cost next to a backbone's is nothing."""
+    return 0 if settings.table is None else len(keys_of(settings.table))
 
 
 def _seconds(step: Callable[[], None], device: torch.device) -> float:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from outfold.errors import OutfoldError
+from outfold.errors import OutfoldError, RecipeError
 from outfold.metrics import metric_of
 from outfold.models.freeze import set_trainable
 from outfold.models.network import build_network
@@ -43,6 +43,8 @@ def _validate_member(recipe: Recipe, settings: TrainSettings, root: Path) -> Non
     for size in sizes_of(settings):
         build_chain(settings.augment, size=size)
     weights_identity(settings.weights, root)
-    network, _ = build_network(settings, 1, pretrained=False)
+    if settings.table is not None and settings.batch_size == 1:
+        raise RecipeError("table inputs cannot train on batches of one row", fix="raise batch_size to 2 at least")
+    network, _ = build_network(settings, 1, table_inputs=1, pretrained=False)
     for phase in settings.phases:
         set_trainable(network, phase.train)

@@ -1,10 +1,13 @@
 """Which inputs a member's network is fed, over which rows."""
 
+import numpy as np
+
 from outfold.data.dataset import Rows
-from outfold.models.network import InputStats
+from outfold.data.table_encoding import TableEncoder
+from outfold.models.network import TABLE, InputStats
 from outfold.settings.train import TrainSettings
 from outfold.views.image import prepare_key, stored_side
-from outfold.views.inputs import ImageInput, Size
+from outfold.views.inputs import ImageInput, Input, Size, VectorInput
 
 
 def sizes_of(settings: TrainSettings) -> list[Size]:
@@ -21,6 +24,23 @@ def photo_side(settings: TrainSettings) -> int:
 def photo_key(settings: TrainSettings) -> str:
     """Name of the preparation that a member's photos need; members with equal needs share their photos."""
     return prepare_key(settings.view, photo_side(settings))
+
+
+def table_encoder(settings: TrainSettings, rows: Rows, train: np.ndarray) -> TableEncoder | None:
+    """How a member's table inputs are encoded, by these training rows alone; None for a member without.
+
+    Raises:
+        DataError: a column is empty in all of these rows.
+    """
+    return None if settings.table is None else TableEncoder.fit(settings.table, rows.columns, train)
+
+
+def inputs_of(settings: TrainSettings, stats: InputStats, encoder: TableEncoder | None, rows: Rows) -> dict[str, Input]:
+    """Everything that the member's network reads of these rows, by the names it uses."""
+    inputs: dict[str, Input] = {"image": image_input(settings, stats, rows)}
+    if encoder is not None:
+        inputs[TABLE] = VectorInput(encoder.transform(rows.columns))
+    return inputs
 
 
 def image_input(settings: TrainSettings, stats: InputStats, rows: Rows) -> ImageInput:
