@@ -17,6 +17,7 @@ from PIL import Image
 from outfold.data import cache as cache_module
 from outfold.data.cache import ImageCache, build_cache, default_cache_folder
 from outfold.data.media import content_key, decode_image
+from outfold.data.threads import AHEAD
 from outfold.errors import MediaError, OutfoldError, RunError
 
 LONG_AGO = (1_700_000_000, 1_700_000_000)
@@ -190,7 +191,7 @@ def test_photos_in_memory_are_bounded(photos: list[Path], tmp_path: Path, monkey
         time.sleep(0.001)
 
     build(paths, tmp_path / "cache", prepare=prepare, progress=progress, workers=2)
-    assert max(ahead) <= 2 * cache_module._AHEAD + 1
+    assert max(ahead) <= 2 * AHEAD + 1
 
 
 def test_a_preparation_of_the_wrong_kind_is_refused(photos: list[Path], tmp_path: Path) -> None:

@@ -13,11 +13,10 @@ import errno
 import hashlib
 import os
 import shutil
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Literal
 from zipfile import BadZipFile
@@ -26,6 +25,7 @@ import numpy as np
 
 from outfold.data.keys import content_keys
 from outfold.data.locks import exclusive
+from outfold.data.threads import in_order
 from outfold.errors import MediaError, OutfoldError, RunError
 
 Prepare = Callable[[Path], np.ndarray]
@@ -33,8 +33,6 @@ Progress = Callable[[int, int], None]
 
 _LAYOUT = b"outfold image cache 1"
 _ARENA, _INDEX = "arena.bin", "index.npz"
-_AHEAD = 4
-"""Photos in preparation or waiting to be written, for each worker."""
 
 
 class ImageCache:
@@ -115,12 +113,12 @@ def build_cache(
         MediaError: with `stop`, the first bad files, their rows and their number.
         RunError: the folder cannot be written, or the disk is full; nothing half-written is left.
     """
-    with _disk_errors(folder):
+    with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         keys, missing = content_keys(paths, folder, workers=workers)
         if on_bad == "stop":
-            _refuse_bad(missing, len(paths), name_row)
-        photos = _distinct(keys, paths)
+            refuse_bad(missing, len(paths), name_row)
+        photos = distinct_contents(keys, paths)
         place = folder / _cache_key(photos, prepare_key)
         with exclusive(folder / f"{place.name}.lock"):
             if not (place / _INDEX).is_file():
@@ -129,11 +127,11 @@ def build_cache(
                 progress(len(photos), len(photos))
         cache = ImageCache(place, keys, missing)
     if on_bad == "stop":
-        _refuse_bad(cache.bad, len(paths), name_row)
+        refuse_bad(cache.bad, len(paths), name_row)
     return cache
 
 
-def _distinct(keys: Sequence[str], paths: Sequence[Path]) -> dict[str, Path]:
+def distinct_contents(keys: Sequence[str], paths: Sequence[Path]) -> dict[str, Path]:
     """Each content key with the first file that has it."""
     photos: dict[str, Path] = {}
     for key, path in zip(keys, paths, strict=True):
@@ -147,7 +145,7 @@ def _no_progress(done: int, total: int) -> None:
 
 
 @contextmanager
-def _disk_errors(folder: Path) -> Iterator[None]:
+def disk_errors(folder: Path) -> Iterator[None]:
     """Turn what the operating system says about the cache folder into a RunError."""
     try:
         yield
@@ -166,7 +164,8 @@ def _cache_key(keys: Iterable[str], prepare_key: str) -> str:
     return digest.hexdigest()
 
 
-def _refuse_bad(bad: dict[int, str], total: int, name_row: Callable[[int], str], limit: int = 10) -> None:
+def refuse_bad(bad: dict[int, str], total: int, name_row: Callable[[int], str], limit: int = 10) -> None:
+    """Raise MediaError with the first rows whose photos cannot be used, and why; nothing where there are none."""
     if not bad:
         return
     lines = [f"{name_row(row)}: {reason.replace(chr(10), ';')}" for row, reason in list(bad.items())[:limit]]
@@ -200,33 +199,17 @@ class _Index:
 
 def _write_cache(place: Path, photos: dict[str, Path], prepare: Prepare, workers: int, progress: Progress) -> None:
     """Prepare the photos in threads, write them in order, and rename the result into place."""
-    partial = place.with_suffix(".partial")
-    shutil.rmtree(partial, ignore_errors=True)  # left by a process that was killed
-    partial.mkdir()
+    unfinished = place.with_suffix(".partial")
+    shutil.rmtree(unfinished, ignore_errors=True)  # left by a process that was killed
+    unfinished.mkdir()
     try:
-        results = _in_order(prepare, photos.values(), workers)
-        with (partial / _ARENA).open("wb") as arena, closing(results):
+        results = in_order(partial(_pixels_or_reason, prepare), photos.values(), workers)
+        with (unfinished / _ARENA).open("wb") as arena, closing(results):
             index = _write_arena(arena, list(photos), results, progress)
-        _write_index(partial, index)
-        partial.rename(place)
+        _write_index(unfinished, index)
+        unfinished.rename(place)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _in_order(prepare: Prepare, paths: Iterable[Path], workers: int) -> Generator[np.ndarray | str]:
-    """Prepare in threads, a bounded number ahead of the reader; yields in the order of `paths`."""
-    pending: deque[Future[np.ndarray | str]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            for path in paths:
-                pending.append(pool.submit(_pixels_or_reason, prepare, path))
-                if len(pending) > workers * _AHEAD:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            for future in pending:
-                future.cancel()
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _write_arena(

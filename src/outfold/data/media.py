@@ -94,6 +94,11 @@ def content_key(path: Path) -> str:
         raise _unreadable(str(path), error) from error
 
 
+def content_key_of(data: bytes) -> str:
+    """The content key of a file that holds these bytes."""
+    return hashlib.blake2b(data, digest_size=20).hexdigest()
+
+
 def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     """Undo an EXIF orientation (1..8, section 4.6.4 of Exif 2.32) of (h, w, c) pixels; contiguous."""
     if orientation >= 5:
