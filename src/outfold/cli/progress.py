@@ -67,6 +67,9 @@ class Display:
             self.before[name] = self.progress.add_task(title, total=event["total"])
         self.progress.update(self.before[name], completed=event["done"], description=title)
 
+    def _warning(self, event: dict[str, Any]) -> None:
+        self.line(f"warning: {event['text']}")
+
     def _dropped(self, event: dict[str, Any]) -> None:
         self.line(f"left out {event['rows']} rows of the {event['table']} table: {event['why']}")
 

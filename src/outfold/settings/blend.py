@@ -16,13 +16,13 @@ class BlendStage(Spec):
 
     kind: Literal["blend"]
     sources: tuple[str, ...] = Field(alias="from", min_length=1)
-    """Names of stages, each standing for all its members, or of single members: `fit/b3`."""
+    """Names of train stages, each standing for all its members, of single members: `fit/b3`, or of other blends."""
     method: Method = "mean"
     """`mean`, `weighted` and `power_mean` of probabilities or values; `logit_mean`; `geometric` mean of probabilities;
     `rank_mean`: every prediction as its rank, 0 to 1; `greedy`: forward selection with replacement by the metric;
     `constrained`: weights of at least 0 and of sum 1 that optimise the metric."""
     weights: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = {}
-    """`weighted`: by source name; they need not sum to 1."""
+    """`weighted`: of each source; those of a stage's members add up to it. They need not sum to 1."""
     power: float = Field(1.0, allow_inf_nan=False)
     """`power_mean`: its exponent."""
     ranks: Literal["table", "oof"] = "table"
@@ -30,6 +30,8 @@ class BlendStage(Spec):
     tables of few rows."""
     rounds: int = Field(50, ge=1)
     """`greedy`: how many picks at most."""
+    bags: int = Field(1, ge=1)
+    """`greedy`: the mean of so many selections, each among a random half of the members."""
     seed: int = Field(0, ge=0, lt=2**32)
 
     @model_validator(mode="before")
@@ -45,6 +47,8 @@ class BlendStage(Spec):
             raise ValueError(f"a blend names a source twice: {list(self.sources)}")
         if bool(self.weights) != (self.method == "weighted"):
             raise ValueError("`weights` are for `method: weighted`, which needs them")
+        if self.weights and set(self.weights) != set(self.sources):
+            raise ValueError(f"`weights` are for {sorted(self.weights)}, but the blend is from {sorted(self.sources)}")
         if self.weights and not any(self.weights.values()):
             raise ValueError("all weights are 0")
         return self

@@ -1,0 +1,286 @@
+"""The blend stage: one prediction from several members, with weights that no row they blend was used to learn."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from outfold.data.dataset import Dataset
+from outfold.data.predictions import Predictions
+from outfold.ensemble.members import stacked
+from outfold.ensemble.methods import METHODS, Options, check_method
+from outfold.ensemble.nested import Nested, Split, nested
+from outfold.ensemble.ranks import FEW_ROWS, RankReference, judges_order, percent_ranks
+from outfold.errors import RecipeError
+from outfold.files import read_json, write_atomically, write_json
+from outfold.metrics import Metric, metric_of
+from outfold.settings.blend import BlendStage
+from outfold.settings.data import TaskKind
+from outfold.settings.recipe import Recipe
+from outfold.settings.train import TrainStage
+from outfold.stages.base import FORMAT, Context, Emit, Inference, Job, Result, digest
+from outfold.stages.blend_record import by_name, in_order, learning, scores
+
+WEIGHTS, REFERENCE = "weights.json", "reference.parquet"
+"""In the stage's folder: weights and scores; what values are ranked among."""
+Table = Literal["oof", "test"]
+
+
+class Learned(NamedTuple):
+    """Weights of a blend as something that was fitted on rows and is judged on others."""
+
+    name: str
+    fitted_on: frozenset[str]
+    judged_on: frozenset[str]
+
+
+def plan(name: str, stage: BlendStage, context: Context) -> list[Job]:
+    """One job that finds the weights and scores the blend.
+
+    Raises:
+        RecipeError: the method does not fit the task or its metric, or a member is blended twice.
+    """
+    task, folds = context.recipe.task.answer, context.dataset.folds
+    check_method(stage.method, metric_of(task), task.kind)
+    sources = source_names(name, stage, context.recipe)
+    judged_by = [task.kind, task.metric, task.target_weights]
+    upstream = [job.key for job in context.jobs if job.step != "test" and _feeds(job, sources)]
+    key = digest(FORMAT, stage.model_dump(mode="json"), judged_by, folds.fold, _groups(context.dataset), upstream)
+    return [Job(name, "weights", key, Path("stages", name, WEIGHTS))]
+
+
+def perform(job: Job, stage: BlendStage, context: Context) -> None:
+    """Learn or take the weights, judge the blend, and keep what later rows need."""
+    folder, dataset, metric = context.place(job), context.dataset, metric_of(context.recipe.task.answer)
+    names = source_names(job.stage, stage, context.recipe)
+    oof = _values(_members(names, context.results), "oof")
+    target = dataset.answer_target[dataset.scored_rows]
+    (folder / WEIGHTS).unlink(missing_ok=True)
+    if METHODS[stage.method].of_ranks:
+        _write_reference(folder, oof, [f"{name} {output}" for name in names for output in dataset.answer.outputs])
+        oof = percent_ranks(oof)
+        further = [metric_of(context.recipe.task.answer, name) for name in context.recipe.task.metrics]
+        _say_unjudgeable(job.stage, further, context.compute.emit)
+    record: dict[str, Any] = {"key": job.key, "method": stage.method}
+    if METHODS[stage.method].learn is None:
+        weights = _given(stage, names)
+        prediction = _combined(oof, weights, stage, dataset.answer.kind)
+        record["weights"] = by_name(names, weights)
+    else:
+        found = _nested(oof, target, metric, stage, dataset)
+        prediction = found.prediction
+        record |= learning(found, names, splits_of(dataset))
+        _say_unlearned(job.stage, found, dataset, context.compute.emit)
+    # As the run's tables keep them: in float32, which clips probabilities of 0 and 1 elsewhere.
+    judged = oof.astype(np.float32), prediction.astype(np.float32)
+    record["scores"] = scores(*judged, target, metric, names, _groups(dataset))
+    write_json(folder / WEIGHTS, record)
+
+
+def collect(name: str, stage: BlendStage, context: Context) -> Result:
+    """The blend's predictions, and those of its members as they came."""
+    names = source_names(name, stage, context.recipe)
+    members = _members(names, context.results)
+    folder, dataset = context.folder / "stages" / name, context.dataset
+    record, oof = read_json(folder / WEIGHTS), _values(members, "oof")
+    if METHODS[stage.method].of_ranks:
+        oof = percent_ranks(oof)
+    prediction = np.empty_like(oof[0])
+    for weights, rows in _weights_by_rows(record, names, dataset):
+        prediction[rows] = _combined(oof[:, rows], weights, stage, dataset.answer.kind)
+    like = _first(members, "oof")
+    test = None
+    if dataset.test is not None:
+        test = _later(folder, record, stage, members, dataset.answer.kind, context.compute.emit)
+    return Result(Predictions(like.ids, prediction, like.outputs, like.space), test, members)
+
+
+def predict(name: str, stage: BlendStage, inference: Inference) -> Result:
+    """Blend rows that were not part of the run, with the weights that were learned on all of its rows."""
+    members = _members(source_names(name, stage, inference.recipe), inference.results)
+    folder = inference.folder / "stages" / name
+    record = read_json(folder / WEIGHTS)
+    return Result(None, _later(folder, record, stage, members, inference.answer.kind, inference.compute.emit), members)
+
+
+def source_names(name: str, stage: BlendStage, recipe: Recipe) -> list[str]:
+    """What is blended: `stage/member` for each member of a train stage, the stage's name for another blend.
+
+    Raises:
+        RecipeError: a member is named twice, by itself and by its stage.
+    """
+    names = [one for source in stage.sources for one in _expanded(source, recipe)]
+    twice = sorted({one for one in names if names.count(one) > 1})
+    if twice:
+        raise RecipeError(f"stage {name!r} blends {twice[0]!r} twice", got=list(stage.sources))
+    return names
+
+
+def summary_of(folder: Path) -> dict[str, Any]:
+    """What a summary tells of a finished blend, from its folder: method, weights, learning and scores."""
+    return {name: value for name, value in read_json(folder / WEIGHTS).items() if name != "key"}
+
+
+def learned_weights(name: str, stage: BlendStage, dataset: Dataset) -> list[Learned]:
+    """Which rows each fold's weights are learned on and which rows they blend; none where nothing is learned."""
+    if METHODS[stage.method].learn is None:
+        return []
+    ids = dataset.train.samples.ids[dataset.scored_rows]
+
+    def named(rows: np.ndarray) -> frozenset[str]:
+        return frozenset(map(str, ids[rows]))
+
+    return [
+        Learned(f"{name}/weights/fold{fold}", named(train), named(valid))
+        for fold, (train, valid) in splits_of(dataset).items()
+    ]
+
+
+def splits_of(dataset: Dataset) -> dict[int, Split]:
+    """By fold, the scored rows that weights are learned on and those that they blend, as places among scored rows.
+
+    Of repeats only the first way of dealing rows out is used: each row is blended once.
+    """
+    scored, splits = dataset.scored_rows, {}
+    left = np.ones(len(scored), dtype=bool)
+    for fold in dataset.held_out:
+        train, valid = (np.flatnonzero(np.isin(scored, rows)) for rows in dataset.folds.split(fold))
+        if left[valid].any():
+            splits[fold] = train, valid[left[valid]]
+        left[valid] = False
+    return splits
+
+
+def _expanded(source: str, recipe: Recipe) -> list[str]:
+    stage = recipe.stages.get(source)
+    return [f"{source}/{member}" for member in stage.members] if isinstance(stage, TrainStage) else [source]
+
+
+def _feeds(job: Job, names: Sequence[str]) -> bool:
+    """Whether a job's outcome is part of what these sources offer."""
+    return (job.stage if job.model is None else f"{job.stage}/{job.model.member}") in names
+
+
+def _members(names: Sequence[str], results: Mapping[str, Result]) -> dict[str, Result]:
+    """The result of each source."""
+    found = {}
+    for name in names:
+        stage, _, member = name.partition("/")
+        found[name] = results[stage].members[member] if member else results[stage]
+    return found
+
+
+def _first(members: Mapping[str, Result], table: Table) -> Predictions:
+    """Whose ids, outputs and space the blend has."""
+    return _predictions(next(iter(members.values())), table)
+
+
+def _values(members: Mapping[str, Result], table: Table) -> np.ndarray:
+    """float64 (m, n, k), aligned by id to the first member."""
+    ids = _first(members, table).ids
+    return stacked([_predictions(member, table).aligned_to(ids).values for member in members.values()])
+
+
+def _predictions(member: Result, table: Table) -> Predictions:
+    part = member.oof if table == "oof" else member.test
+    assert part is not None  # every stage that can be blended predicts
+    return part
+
+
+def _given(stage: BlendStage, names: Sequence[str]) -> np.ndarray:
+    """Equal weights, or the recipe's, each shared by the members of its source."""
+    if not stage.weights:
+        return np.full(len(names), 1 / len(names))
+    sources = [name if name in stage.weights else name.partition("/")[0] for name in names]
+    weights = np.array([stage.weights[source] / sources.count(source) for source in sources])
+    return weights / weights.sum()
+
+
+def _options(stage: BlendStage, kind: TaskKind) -> Options:
+    return Options(kind, stage.power, stage.rounds, stage.bags, stage.seed)
+
+
+def _combined(values: np.ndarray, weights: np.ndarray, stage: BlendStage, kind: TaskKind) -> np.ndarray:
+    return METHODS[stage.method].combine(values, weights, _options(stage, kind))
+
+
+def _nested(values: np.ndarray, target: np.ndarray, metric: Metric, stage: BlendStage, dataset: Dataset) -> Nested:
+    options, learn = _options(stage, dataset.answer.kind), METHODS[stage.method].learn
+    assert learn is not None  # asked for methods that learn
+    return nested(
+        values,
+        target,
+        list(splits_of(dataset).values()),
+        metric,
+        lambda members, truth, judged_by: learn(members, truth, judged_by, options),
+        combine=lambda members, weights: _combined(members, weights, stage, options.kind),
+        groups=_groups(dataset),
+    )
+
+
+def _weights_by_rows(
+    record: Mapping[str, Any], names: Sequence[str], dataset: Dataset
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Weights (m,) and the places among scored rows that they blend."""
+    if "folds" not in record:
+        return [(in_order(record["weights"], names), np.arange(len(dataset.scored_rows)))]
+    splits = splits_of(dataset)
+    return [(in_order(fold["weights"], names), splits[fold["fold"]][1]) for fold in record["folds"]]
+
+
+def _later(
+    folder: Path,
+    record: Mapping[str, Any],
+    stage: BlendStage,
+    members: Mapping[str, Result],
+    kind: TaskKind,
+    emit: Emit,
+) -> Predictions:
+    """Blend rows without a fold: the test table's, or later ones."""
+    values, like = _values(members, "test"), _first(members, "test")
+    if METHODS[stage.method].of_ranks:
+        values = _ranked(values, folder, stage, emit)
+    blend = _combined(values, in_order(record["weights"], list(members)), stage, kind)
+    return Predictions(like.ids, blend, like.outputs, like.space)
+
+
+def _write_reference(folder: Path, oof: np.ndarray, columns: Sequence[str]) -> None:
+    """Keep each member's out-of-fold predictions, sorted by column."""
+    known = np.concatenate([RankReference.of(one).values for one in oof], axis=1)
+    table = pd.DataFrame(known.astype(np.float32), columns=list(columns))
+    write_atomically(folder / REFERENCE, lambda part: table.to_parquet(part, index=False))
+
+
+def _ranked(values: np.ndarray, folder: Path, stage: BlendStage, emit: Emit) -> np.ndarray:
+    """Members (m, n, k) as ranks, within their own table or among the out-of-fold predictions."""
+    if stage.ranks == "oof":
+        known = np.split(pd.read_parquet(folder / REFERENCE).to_numpy(np.float64), len(values), axis=1)
+        return np.stack([RankReference(part)(one) for part, one in zip(known, values, strict=True)])
+    if values.shape[1] < FEW_ROWS:
+        text = (
+            f"{folder.name}: ranks within a table of {values.shape[1]} rows say where a row stands in this table, "
+            f"not how likely it is; set `ranks: oof` in stage {folder.name!r} to rank among out-of-fold predictions"
+        )
+        emit({"event": "warning", "text": text})
+    return percent_ranks(values)
+
+
+def _say_unjudgeable(name: str, metrics: Sequence[Metric], emit: Emit) -> None:
+    wrong = [metric.name for metric in metrics if not judges_order(metric)]
+    if wrong:
+        text = f"{name}: its predictions are ranks, so that {', '.join(wrong)} of it means nothing"
+        emit({"event": "warning", "text": text})
+
+
+def _say_unlearned(name: str, found: Nested, dataset: Dataset, emit: Emit) -> None:
+    for fold, rows in zip(splits_of(dataset), found.learned_on, strict=True):
+        if not rows:
+            text = f"{name}: fold {fold} has no other scored rows to learn weights on; its members count alike"
+            emit({"event": "warning", "text": text})
+
+
+def _groups(dataset: Dataset) -> np.ndarray | None:
+    groups = dataset.folds.groups
+    return None if groups is None else groups[dataset.scored_rows]
