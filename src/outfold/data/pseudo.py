@@ -14,10 +14,14 @@ import pandas as pd
 from outfold.data.folds import link_groups
 from outfold.settings.data import TaskKind
 
-HELD_OUT, SEEN, UNSURE, SURPLUS = "held out", "seen by the teacher", "below the confidence", "more than its class needs"
-REASONS = (HELD_OUT, SEEN, UNSURE, SURPLUS)
-"""Why a row is left out: it is related to a held-out row; to a row that its teacher trained on; the teacher is not sure
-enough; its class has enough rows that the teacher is surer of."""
+HELD_OUT, SEEN, UNSURE, SURPLUS = "held_out", "seen", "unsure", "surplus"
+REASONS = {
+    HELD_OUT: "belong to held-out rows",
+    SEEN: "belong to rows that the teacher trained on",
+    UNSURE: "are below the confidence",
+    SURPLUS: "are more than their class needs",
+}
+"""Why rows are left out, and what is said of them."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Chosen:
 
     Attributes:
         repetitions: int64 (n,), how often a row is learned from in an epoch; 0 where it is left out.
-        left_out: object (n,) of str, one of `REASONS`; empty text where a row is kept.
+        left_out: object (n,) of str, a key of `REASONS`; empty text where a row is kept.
     """
 
     repetitions: np.ndarray
@@ -149,8 +153,8 @@ class Links:
 def barred(copies: Links, groups: Links, *, held_out: np.ndarray, trained: np.ndarray, seen_groups: bool) -> np.ndarray:
     """Why unlabelled rows may not be learned from by a student, however sure its teacher is.
 
-    A row that belongs to a held-out one would tell the student of what it is judged on. A copy of a row that the teacher
-    trained on is labelled already, and a row of such a group gets labels that are surer than they are right.
+    A row that belongs to a held-out one would tell the student of what it is judged on. A copy of a row that the
+    teacher trained on is labelled already, and a row of such a group gets labels that are surer than they are right.
 
     Args:
         copies: links of rows that show the same.

@@ -1,5 +1,6 @@
 """Which rows each model of a run was trained on, as its weights file says, and which rows it is judged on."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,16 +9,19 @@ from outfold.audit.provenance import Artefact
 from outfold.data.dataset import Dataset
 from outfold.models.seen import row_marks, seen_by
 from outfold.models.weights import weights_path
+from outfold.settings.label import LabelStage
 from outfold.settings.recipe import Recipe
 from outfold.settings.train import TrainSettings, TrainStage
 from outfold.stages.base import Model
+from outfold.stages.label import models_of_teacher
+from outfold.stages.pseudo_rows import teachers_of
 from outfold.stages.train import models_of
 
 Ids = frozenset[str]
 
 
 def lineage(recipe: Recipe, dataset: Dataset, folder: Path | None = None) -> list[Artefact]:
-    """The weights of all models, and those files that they start from.
+    """The weights of all models, the pseudo-labels they learn, and those files that they start from.
 
     Args:
         recipe: the effective recipe.
@@ -30,16 +34,55 @@ def lineage(recipe: Recipe, dataset: Dataset, folder: Path | None = None) -> lis
     """
     marks = row_marks(dataset.train.samples.ids, dataset.train.content)
     found: dict[str, Artefact] = {}
-    for name, member, settings in recipe.members():
-        stage = recipe.stages[name]
+    for name, stage in recipe.stages.items():
+        if isinstance(stage, LabelStage):
+            found |= {one.name: one for one in _labels(name, stage, recipe, dataset)}
         if isinstance(stage, TrainStage):
-            start = _start(settings, dataset, marks)
-            if start is not None:
-                found[start.name] = start
-            for model in models_of(name, stage, member, dataset):
-                split = dataset.folds_of(settings.folds).split(model.fold)
-                found[str(model.place)] = _weights(model, split, start, dataset, marks, folder)
+            for one in _models(name, stage, dataset, marks, folder, found):
+                found[one.name] = one
     return list(found.values())
+
+
+def _labels(name: str, stage: LabelStage, recipe: Recipe, dataset: Dataset) -> Iterator[Artefact]:
+    """The labels for each held-out fold: nothing is fitted, but they know what their teachers know."""
+    models = models_of_teacher(stage, recipe, dataset)
+    for fold in sorted({model.fold for model in models}):
+        teachers = tuple(str(model.place) for model in teachers_of(stage, models, fold))
+        yield Artefact(_name_of_labels(name, fold), "pseudo-labels", inherits=teachers)
+
+
+def _name_of_labels(stage: str, fold: int) -> str:
+    return f"{stage}/fold{fold}"
+
+
+def _models(
+    name: str,
+    stage: TrainStage,
+    dataset: Dataset,
+    marks: np.ndarray,
+    folder: Path | None,
+    found: Mapping[str, Artefact],
+) -> Iterator[Artefact]:
+    """The weights of a stage's models, each member's after the file that they start from."""
+    for member in stage.members:
+        settings = stage.member_settings(member)
+        start = _start(settings, dataset, marks)
+        if start is not None:
+            yield start
+        for model in models_of(name, stage, member, dataset):
+            split = dataset.folds_of(settings.folds).split(model.fold)
+            parents = [] if start is None else [start]
+            if stage.labels is not None:
+                parents.append(found[_name_of_labels(stage.labels, model.fold)])
+            yield _weights(model, split, parents, _seen_by_all(parents, found), dataset, marks, folder)
+
+
+def _seen_by_all(artefacts: Sequence[Artefact], found: Mapping[str, Artefact]) -> Ids:
+    """The rows that any of these, or of what they descend from, was fitted on, as far as it is known."""
+    seen: Ids = frozenset()
+    for one in artefacts:
+        seen |= (one.fitted_on or frozenset()) | _seen_by_all([found[name] for name in one.inherits], found)
+    return seen
 
 
 def _start(settings: TrainSettings, dataset: Dataset, marks: np.ndarray) -> Artefact | None:
@@ -54,20 +97,20 @@ def _start(settings: TrainSettings, dataset: Dataset, marks: np.ndarray) -> Arte
 def _weights(
     model: Model,
     split: tuple[np.ndarray, np.ndarray],
-    start: Artefact | None,
+    parents: Sequence[Artefact],
+    before: Ids,
     dataset: Dataset,
     marks: np.ndarray,
     folder: Path | None,
 ) -> Artefact:
+    """The weights of one model; `before` are the rows that its parents and their ancestors have seen."""
     train, valid = split
     planned = _ids(dataset, train)
     seen = _header(model, folder)
     fitted = planned if seen is None else _ids(dataset, np.isin(marks, seen))
-    if start is not None and start.fitted_on is not None:
-        fitted -= start.fitted_on - planned  # which the header of the model's own weights repeats
-    return Artefact(
-        str(model.place), "weights", fitted, (start.name,) if start is not None else (), _ids(dataset, valid)
-    )
+    fitted -= before - planned  # which the header of the model's own weights repeats
+    names = tuple(parent.name for parent in parents)
+    return Artefact(str(model.place), "weights", fitted, names, _ids(dataset, valid))
 
 
 def _header(model: Model, folder: Path | None) -> np.ndarray | None:

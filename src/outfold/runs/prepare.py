@@ -13,13 +13,15 @@ from outfold.data.inspection import duplicate_findings, overlap_findings
 from outfold.data.label_checks import class_findings, class_members, fold_findings
 from outfold.data.rows import name_rows
 from outfold.data.source_checks import group_findings, mapping_findings
-from outfold.data.table import Samples, load_samples
+from outfold.data.table import Samples, load_samples, refuse_known_ids
 from outfold.data.targets import TargetCodec
 from outfold.duplicates.find import Duplicates
 from outfold.errors import RecipeError
 from outfold.runs.duplicates import sift_copies
 from outfold.runs.scores import score_masks
+from outfold.runs.table_inputs import check_table_inputs, read_table_inputs
 from outfold.settings.data import Folds
+from outfold.settings.label import LabelStage
 from outfold.settings.recipe import Recipe
 from outfold.settings.train import TrainSettings
 from outfold.stages.base import Compute
@@ -44,6 +46,7 @@ def load_dataset(
     """
     samples = load_samples(recipe.data, root, targets=recipe.task.target)
     TargetCodec.fit(recipe.task, samples.frame)  # a table that cannot work says so before any photo is read
+    check_table_inputs(recipe, root, samples.frame)
     if recipe.folds.file is None:  # which may be for the rows that are left once bad photos are dropped
         make_folds(_quick(recipe.folds), samples, root=root)
     train, dropped = load_rows(recipe, samples, "train", compute)
@@ -52,6 +55,8 @@ def load_dataset(
         there = load_samples(recipe.data, root, "test", targets=recipe.task.target)
         test, dropped_test = load_rows(recipe, there, "test", compute)
         dropped += dropped_test
+    unlabelled, dropped_unlabelled = _unlabelled(recipe, samples, root, compute)
+    dropped += dropped_unlabelled
     sifted = sift_copies(recipe, train, test, root, compute, keep)
     train, dropped = sifted.train, [*dropped, *sifted.dropped]
     frame = train.samples.frame
@@ -93,9 +98,21 @@ def load_dataset(
         test_embeddings=sifted.test_embeddings,
         score_class=recipe.task.score_class,
         variants=variants,
+        unlabelled=unlabelled,
     )
     score_masks(recipe.task, dataset)  # a score that looks at no row is refused before anything is trained
     return replace(dataset, warnings=data_warnings(recipe, dataset))
+
+
+def _unlabelled(
+    recipe: Recipe, train: Samples, root: Path, compute: Compute
+) -> tuple[Rows | None, list[tuple[str, str]]]:
+    """The rows of `data.unlabelled` where a stage labels them, and the (id, reason) of those that were dropped."""
+    if not any(isinstance(stage, LabelStage) and stage.rows == "unlabelled" for stage in recipe.stages.values()):
+        return None, []
+    samples = load_samples(recipe.data, root, "unlabelled", targets=recipe.task.target)
+    refuse_known_ids(train, samples)
+    return load_rows(recipe, samples, "unlabelled", compute)
 
 
 def _refuse_other_rows(folds: FoldTable, variants: Mapping[str, FoldTable]) -> None:
@@ -164,7 +181,9 @@ def load_rows(recipe: Recipe, samples: Samples, table: str, compute: Compute) ->
         compute.emit({"event": "dropped", "table": table, "rows": len(dropped), "why": why, "first": dropped[:10]})
     content = next(iter(caches.values())).content_keys
     photos = {key: Photos(cache, kept) for key, cache in caches.items()}
-    return Rows(samples.take(kept), photos, tuple(content[row] for row in kept)), dropped
+    samples = samples.take(kept)
+    columns = read_table_inputs(recipe, samples, table)
+    return Rows(samples, photos, tuple(content[row] for row in kept), columns), dropped
 
 
 def photo_members(recipe: Recipe) -> dict[str, TrainSettings]:

@@ -17,8 +17,10 @@ from outfold.files import read_json, write_atomically, write_json
 from outfold.metrics import metric_of
 from outfold.run_folder import OOF, PREDICTIONS, TARGET
 from outfold.runs.scores import Judged, fold_scores, judged_rows, known, scores_with_intervals
+from outfold.settings.label import LabelStage
 from outfold.settings.recipe import SubmitStage
 from outfold.settings.train import TrainSettings, TrainStage
+from outfold.stages import label
 from outfold.stages.base import Context, Model, Result, answered
 from outfold.stages.outputs import member_codec
 from outfold.stages.predicting import read_predictions
@@ -64,6 +66,8 @@ def stage_summary(name: str, context: Context, result: Result) -> dict[str, Any]
     entry: dict[str, Any] = {"kind": stage.kind}
     if isinstance(stage, SubmitStage):
         return entry | {"file": stage.file if result.test is not None else None}
+    if isinstance(stage, LabelStage):
+        return entry | label.summary(name, stage, context)
     if result.oof is None:
         return entry
     judged = judged_rows(result.oof, context.dataset)

@@ -152,9 +152,12 @@ class Recipe(Spec):
         return stage.source if isinstance(stage, SubmitStage) else name
 
     def ancestors(self, name: str) -> list[str]:
-        """The stages that a stage needs, itself last, in the order of the recipe."""
+        """The stages that a stage needs to predict, itself last, in the order of the recipe.
+
+        Models that are trained predict alone: a student needs its teacher's labels no more.
+        """
         needed = {name}
         for other in reversed(self.stages):
-            if other in needed:
+            if other in needed and not isinstance(self.stages[other], TrainStage):
                 needed.update(self.stages[other].reads)
         return [other for other in self.stages if other in needed]

@@ -9,21 +9,25 @@ import pandas as pd
 import torch
 
 from outfold.data.balance import class_weights, sample_weights
-from outfold.data.dataset import Dataset
+from outfold.data.dataset import Dataset, Rows
+from outfold.data.pseudo import learned_target
 from outfold.data.targets import TargetScaler
 from outfold.files import write_atomically, write_json
-from outfold.models.network import build_network
+from outfold.models.network import Network, build_network
 from outfold.models.seen import row_marks, seen_by, seen_header
 from outfold.models.weights import weights_path
+from outfold.settings.data import TaskKind
 from outfold.settings.train import TrainSettings
 from outfold.stages.base import Context, Job, Model
-from outfold.stages.inputs import image_input, photo_key
-from outfold.stages.outputs import member_codec, member_target
+from outfold.stages.inputs import inputs_of, photo_key, table_encoder, width_of
+from outfold.stages.outputs import in_member_outputs, member_codec, member_target
+from outfold.stages.pseudo_rows import PseudoRows, pseudo_rows_of
 from outfold.stages.scoring import greater_is_better, judged, metric_names, scores_of
 from outfold.training.checkpoints import save_weights
 from outfold.training.device import make_fabric
 from outfold.training.features import frozen_features
 from outfold.training.fit import Examples, Fit, Judge, Split
+from outfold.training.joined import joined_examples, joined_split
 from outfold.training.losses import LossFunction, build_loss
 
 
@@ -38,38 +42,57 @@ def fit_model(job: Job, model: Model, settings: TrainSettings, context: Context)
     (folder / "fit.json").unlink(missing_ok=True)  # of an earlier recipe; must not vouch for the weights to come
     torch.manual_seed(model.seed)
     codec, target = member_codec(settings, dataset.codec), member_target(settings, dataset)
-    network, stats = build_network(settings, len(codec.outputs), root=dataset.root, pretrained=True)
     split = split_rows(model, settings, context)
+    encoder = table_encoder(settings, dataset.train, split.train)
+    network, stats = build_network(
+        settings, len(codec.outputs), table_inputs=width_of(encoder), root=dataset.root, pretrained=True
+    )
     scaler = TargetScaler.fit(target[split.train]) if codec.kind == "regression" else None
-    inputs = {"image": image_input(settings, stats, dataset.train)}
+    objective = objective_of(settings, split, context)
+    seen = _seen(split.train, settings, dataset)
+
+    def examples_of(rows: Rows, target: np.ndarray, weight: np.ndarray | None) -> Examples:
+        inputs = inputs_of(settings, stats, encoder, rows)
+        return Examples(rows.samples.ids, inputs, target if scaler is None else scaler.transform(target), weight)
+
+    examples = examples_of(dataset.train, target, dataset.weight)
+    tables = [(dataset.train, examples.inputs)]
+    pseudo = pseudo_rows_of(model, context)
+    if pseudo is not None:  # nothing is fitted on these rows but the network itself
+        more = examples_of(pseudo.rows, in_member_outputs(settings, dataset.codec, pseudo.target), pseudo.weights)
+        tables.append((pseudo.rows, more.inputs))
+        examples, split = joined_examples(examples, more), with_pseudo_rows(split, pseudo, settings, context)
+        seen = np.concatenate([seen, pseudo.seen])
     fabric = make_fabric(context.compute.device, settings.precision)
-    identity = f"{photo_key(settings)} mean {inputs['image'].mean} std {inputs['image'].std}"
+    identity = f"{photo_key(settings)} mean {settings.view.mean or stats.mean} std {settings.view.std or stats.std}"
+
+    def features(net: Network) -> np.ndarray:
+        return np.concatenate(
+            [
+                frozen_features(
+                    net, inputs, len(rows), rows.content, identity, settings, fabric, context.compute.workers
+                )
+                for rows, inputs in tables
+            ]
+        )
+
     fit = Fit(
         network=network,
-        examples=Examples(
-            ids=dataset.train.samples.ids,
-            inputs=inputs,
-            target=target if scaler is None else scaler.transform(target),
-            weight=dataset.weight,
-        ),
+        examples=examples,
         split=split,
         settings=settings,
-        objective=objective_of(settings, split, context),
+        objective=objective,
         judge=judge_of(settings, scaler, context),
         fabric=fabric,
         folder=folder / "checkpoints",
         key=job.key,
         seed=model.seed,
         workers=context.compute.workers,
-        features=lambda net: frozen_features(
-            net, inputs, len(dataset.train), dataset.train.content, identity, settings, fabric, context.compute.workers
-        ),
+        features=features,
         emit=lambda event: context.compute.emit({"job": job.title, **event}),
     )
     best_epoch = fit.run()
-    save_weights(
-        folder / "weights.safetensors", network.state_dict(), seen_header(_seen(split.train, settings, dataset))
-    )
+    save_weights(folder / "weights.safetensors", network.state_dict(), seen_header(seen))
     write_atomically(folder / "history.csv", lambda part: pd.DataFrame(fit.history).to_csv(part, index=False))
     record = {
         "key": job.key,
@@ -80,6 +103,8 @@ def fit_model(job: Job, model: Model, settings: TrainSettings, context: Context)
         "mean": list(stats.mean),
         "std": list(stats.std),
         "scaler": None if scaler is None else scaler.to_dict(),
+        "table": None if encoder is None else encoder.to_dict(),
+        "pseudo_rows": 0 if pseudo is None else len(pseudo.rows),
         "seconds": round(time.perf_counter() - started, 2),
         "wait_share": round(fit.waiting.share, 4),
     }
@@ -101,6 +126,17 @@ def split_rows(model: Model, settings: TrainSettings, context: Context) -> Split
     train, valid = context.dataset.folds_of(settings.folds).split(model.fold)
     chances = sample_weights(_onehot(settings, context, train)) if settings.balance in ("sampler", "both") else None
     return Split(train, valid, chances)
+
+
+def with_pseudo_rows(split: Split, pseudo: PseudoRows, settings: TrainSettings, context: Context) -> Split:
+    """The split in which pseudo-labelled rows train too; for a balanced sampler, as rows of their likeliest class."""
+    dataset, chances = context.dataset, None
+    if split.chances is not None:
+        kind, target = dataset.codec.kind, in_member_outputs(settings, dataset.codec, pseudo.target)
+        likeliest = _by_class(learned_target(target, kind, "hard"), kind)
+        both = [_onehot(settings, context, split.train), np.repeat(likeliest, pseudo.repetitions, axis=0)]
+        chances = sample_weights(np.concatenate(both))
+    return joined_split(split, len(dataset.train), pseudo.repetitions, chances)
 
 
 def objective_of(settings: TrainSettings, split: Split, context: Context) -> LossFunction:
@@ -136,5 +172,9 @@ def clear_checkpoints(folder: Path, *, keep: bool) -> None:
 
 
 def _onehot(settings: TrainSettings, context: Context, rows: np.ndarray) -> np.ndarray:
-    target = member_target(settings, context.dataset)[rows]
-    return np.concatenate([1 - target, target], axis=1) if context.dataset.codec.kind == "binary" else target
+    return _by_class(member_target(settings, context.dataset)[rows], context.dataset.codec.kind)
+
+
+def _by_class(target: np.ndarray, kind: TaskKind) -> np.ndarray:
+    """Targets with a column for each class: two for a binary task."""
+    return np.concatenate([1 - target, target], axis=1) if kind == "binary" else target

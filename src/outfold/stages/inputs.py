@@ -35,6 +35,11 @@ def table_encoder(settings: TrainSettings, rows: Rows, train: np.ndarray) -> Tab
     return None if settings.table is None else TableEncoder.fit(settings.table, rows.columns, train)
 
 
+def width_of(encoder: TableEncoder | None) -> int:
+    """How many inputs an encoded row has."""
+    return 0 if encoder is None else len(encoder.names)
+
+
 def inputs_of(settings: TrainSettings, stats: InputStats, encoder: TableEncoder | None, rows: Rows) -> dict[str, Input]:
     """Everything that the member's network reads of these rows, by the names it uses."""
     inputs: dict[str, Input] = {"image": image_input(settings, stats, rows)}

@@ -14,6 +14,9 @@ def member_codec(settings: TrainSettings, codec: TargetCodec) -> TargetCodec:
 
 def member_target(settings: TrainSettings, dataset: Dataset) -> np.ndarray:
     """float32 (n, k), the training rows' targets in the member's own outputs."""
-    if not settings.merge_classes:
-        return dataset.target
-    return dataset.target @ dataset.codec.merged(settings.merge_classes)[1]
+    return in_member_outputs(settings, dataset.codec, dataset.target)
+
+
+def in_member_outputs(settings: TrainSettings, codec: TargetCodec, target: np.ndarray) -> np.ndarray:
+    """Targets in the task's outputs, float32 (n, c), in the member's own, (n, k); those of merged classes add up."""
+    return target @ codec.merged(settings.merge_classes)[1] if settings.merge_classes else target

@@ -8,13 +8,14 @@ import torch
 
 from outfold.data.dataset import Rows
 from outfold.data.predictions import Predictions, Space
+from outfold.data.table_encoding import TableEncoder
 from outfold.data.targets import TargetCodec, TargetScaler
 from outfold.files import read_json, write_atomically, write_json
 from outfold.inference.predict import Predictor
 from outfold.models.network import InputStats, build_network
 from outfold.settings.train import TrainSettings
 from outfold.stages.base import Compute, Context, Job, Model
-from outfold.stages.inputs import image_input
+from outfold.stages.inputs import inputs_of, width_of
 from outfold.stages.outputs import member_codec
 from outfold.stages.scoring import ACTIVATIONS
 from outfold.training.checkpoints import load_weights
@@ -23,13 +24,14 @@ from outfold.work import megapixels
 
 
 def predict_model(job: Job, model: Model, settings: TrainSettings, context: Context) -> None:
-    """Predict the job's held-out rows (`oof`) or the test table (`test`); leaves a parquet file and its record."""
+    """Predict the held-out rows (`oof`) or a whole table (`test`, `unlabelled`); leaves parquet and record."""
     dataset = context.dataset
     if job.step == "oof":
         source, rows = dataset.train, dataset.folds_of(settings.folds).split(model.fold)[1]
     else:
-        assert dataset.test is not None  # test jobs are planned only where there is a test table
-        source, rows = dataset.test, np.arange(len(dataset.test))
+        table = dataset.test if job.step == "test" else dataset.unlabelled
+        assert table is not None  # such jobs are planned only where there is such a table
+        source, rows = table, np.arange(len(table))
     folder = context.place(job)
     (folder / f"{job.step}.json").unlink(missing_ok=True)
     codec = member_codec(settings, dataset.codec)
@@ -45,7 +47,7 @@ def read_predictions(folder: Path, step: str, codec: TargetCodec) -> Predictions
 
     Args:
         folder: the model's.
-        step: oof or test.
+        step: oof, test or unlabelled.
         codec: of the member's own outputs; see `outfold.stages.outputs.member_codec`.
     """
     space = read_json(folder / f"{step}.json")["space"]
@@ -69,14 +71,15 @@ def predict_rows(
         Logits or probabilities as the recipe averages them, or values in the user's units.
     """
     record = read_json(folder / "fit.json")
-    network, _ = build_network(settings, len(codec.outputs), pretrained=False)
+    encoder = TableEncoder.from_dict(record["table"]) if record.get("table") else None
+    network, _ = build_network(settings, len(codec.outputs), table_inputs=width_of(encoder), pretrained=False)
     load_weights(network, folder / "weights.safetensors")
     network.to(memory_format=torch.channels_last)
     model = make_fabric(compute.device, settings.precision).setup_module(network).eval()
     by_probability = settings.predict.average == "probability" and codec.kind != "regression"
     stats = InputStats(tuple(record["mean"]), tuple(record["std"]))
     predictor = Predictor(
-        {"image": image_input(settings, stats, source)},
+        inputs_of(settings, stats, encoder, source),
         views=settings.predict.tta,
         activation=ACTIVATIONS[codec.kind] if by_probability else None,
         batch_size=settings.predict.batch_size or 2 * settings.batch_size,
@@ -84,6 +87,8 @@ def predict_rows(
         workers=compute.workers,
     )
     views, size = len(settings.predict.tta), settings.view.height_width
+    if encoder is not None and (unfamiliar := encoder.unfamiliar(source.columns, rows)):
+        compute.emit({"event": "unfamiliar", "folder": str(folder), "rows": len(rows), "cells": unfamiliar})
     values, _ = predictor(
         model, rows, advance=lambda n: compute.emit({"event": "work", "megapixels": megapixels(n * views, size)})
     )

@@ -7,13 +7,15 @@ import numpy as np
 
 from outfold.data.dataset import Dataset, Rows
 from outfold.data.predictions import Predictions
+from outfold.data.table_columns import keys_of
 from outfold.models.weights import weights_identity
 from outfold.settings.train import TrainSettings, TrainStage
 from outfold.stages.base import FORMAT, Context, Inference, Job, Model, Result, answered, digest
 from outfold.stages.fitting import fit_model
-from outfold.stages.inputs import sizes_of
+from outfold.stages.inputs import sizes_of, table_encoder
 from outfold.stages.outputs import member_codec, member_target
 from outfold.stages.predicting import predict_model, predict_rows, read_predictions
+from outfold.stages.pseudo_rows import labels_job, most_pseudo_rows
 from outfold.views.batches import training_batches
 from outfold.work import megapixels
 
@@ -77,26 +79,44 @@ def _model_jobs(model: Model, settings: TrainSettings, context: Context) -> Iter
     dataset = context.dataset
     train, valid = dataset.folds_of(settings.folds).split(model.fold)
     size, views = settings.view.height_width, len(settings.predict.tta)
+    labels = labels_job(model, context)
+    table_encoder(settings, dataset.train, train)  # rows that it cannot learn from are refused before anything trains
     fit_key = digest(
         FORMAT,
         _fit_recipe(settings, context),
         model.seed,
-        _content(dataset.train, train, valid),
+        _content(settings, dataset.train, train, valid),
         member_target(settings, dataset),
         dataset.weight if dataset.weight is not None else "",
         train,
         valid,
+        *([] if labels is None else [labels.key]),
     )
     predict_recipe = settings.predict.model_dump(mode="json", exclude={"batch_size"})
     folder = Path("stages") / model.place
-    fit_cost, oof_cost = fit_work(settings, len(train), len(valid)), megapixels(len(valid) * views, size)
+    learned = len(train) + (0 if labels is None else most_pseudo_rows(labels, context))
+    fit_cost, oof_cost = fit_work(settings, learned, len(valid)), megapixels(len(valid) * views, size)
     yield Job(model.stage, "fit", fit_key, folder / "weights.safetensors", fit_cost, model)
     yield Job(model.stage, "oof", digest(fit_key, predict_recipe), folder / "oof.parquet", oof_cost, model)
     if dataset.test is not None:
-        everything = np.arange(len(dataset.test))
-        key = digest(fit_key, predict_recipe, _content(dataset.test, everything))
-        cost = megapixels(len(dataset.test) * views, size)
-        yield Job(model.stage, "test", key, folder / "test.parquet", cost, model)
+        yield table_job(model.stage, model, settings, "test", dataset.test, fit_key)
+
+
+def table_job(stage: str, model: Model, settings: TrainSettings, step: str, rows: Rows, fit_key: str) -> Job:
+    """The job in which a model predicts all rows of a table.
+
+    Args:
+        stage: name of the stage that asks for it.
+        model: the model.
+        settings: its member's.
+        step: `test` or `unlabelled`, which table.
+        rows: the table.
+        fit_key: key of the model's fit job.
+    """
+    predict_recipe = settings.predict.model_dump(mode="json", exclude={"batch_size"})
+    key = digest(fit_key, predict_recipe, _content(settings, rows, np.arange(len(rows))))
+    cost = megapixels(len(rows) * len(settings.predict.tta), settings.view.height_width)
+    return Job(stage, step, key, Path("stages") / model.place / f"{step}.parquet", cost, model)
 
 
 def fit_work(settings: TrainSettings, train: int, valid: int) -> float:
@@ -125,11 +145,12 @@ def _fit_recipe(settings: TrainSettings, context: Context) -> dict[str, object]:
     }
 
 
-def _content(rows: Rows, *selections: np.ndarray) -> list[list[str]]:
-    """Ids and media of the selected rows."""
+def _content(settings: TrainSettings, rows: Rows, *selections: np.ndarray) -> list[list[object]]:
+    """Ids and media of the selected rows, and the cells that a member reads of them."""
     selected = np.concatenate(selections)
     content = rows.content or [""] * len(rows)
-    return [[str(rows.samples.ids[row]), content[row]] for row in selected]
+    cells = [] if settings.table is None else [rows.columns[key] for key in keys_of(settings.table)]
+    return [[str(rows.samples.ids[row]), content[row], *(column[row] for column in cells)] for row in selected]
 
 
 def _collect_member(name: str, stage: TrainStage, member: str, context: Context) -> Result:

@@ -68,6 +68,30 @@ class ImageInput:
 
 
 @dataclass(frozen=True)
+class JoinedInput:
+    """The rows of one table, and below them those of another.
+
+    Attributes:
+        first: of the first table.
+        second: of the other, brought to the model as the first is.
+        count: rows of the first table.
+    """
+
+    first: Input
+    second: Input
+    count: int
+
+    def reader(self, *, augment: bool, size: Size | None = None) -> Callable[[int, np.random.Generator], np.ndarray]:
+        """A function (row, generator) -> what the row's own table gives."""
+        first, second = (part.reader(augment=augment, size=size) for part in (self.first, self.second))
+        return lambda row, generator: first(row, generator) if row < self.count else second(row - self.count, generator)
+
+    def to_model(self, batch: Tensor) -> Tensor:
+        """The batch as the first table's input makes it."""
+        return self.first.to_model(batch)
+
+
+@dataclass(frozen=True)
 class VectorInput:
     """Rows of a float32 matrix (n, f), such as the cached features of a frozen backbone."""
 

@@ -1,0 +1,120 @@
+"""The files of a label stage: what a teacher says of each row, and what students learn of it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from outfold.data.dataset import Dataset, Rows
+from outfold.data.predictions import Predictions
+from outfold.data.pseudo import Chosen, learned_target
+from outfold.files import read_json, write_atomically
+from outfold.models.seen import row_marks, seen_by
+from outfold.settings.label import LabelStage
+from outfold.settings.train import TrainStage
+from outfold.stages.base import Context, Job, Model
+
+
+@dataclass(frozen=True)
+class PseudoRows:
+    """Rows that a student learns from beside the training rows.
+
+    Attributes:
+        rows: the rows, each once.
+        target: float32 (m, k), what is learned of them, in the task's outputs.
+        weights: float32 (m, 1), how much each counts in the loss; None: as much as a training row.
+        repetitions: int64 (m,), how often each is learned from in an epoch; at least 1.
+        seen: uint64, marks of the rows, and of all rows that their teachers have seen.
+    """
+
+    rows: Rows
+    target: np.ndarray
+    weights: np.ndarray | None
+    repetitions: np.ndarray
+    seen: np.ndarray
+
+
+def rows_to_label(stage: LabelStage, dataset: Dataset) -> Rows:
+    """The rows that the stage labels."""
+    rows = dataset.test if stage.rows == "test" else dataset.unlabelled
+    assert rows is not None  # a recipe whose label stage has no rows is refused
+    return rows
+
+
+def step_of(fold: int) -> str:
+    """The step of the job that makes the labels for students which hold out this fold."""
+    return f"fold{fold}"
+
+
+def write_labels(path: Path, answers: Predictions, chosen: Chosen) -> Path:
+    """Write a table of id, prob_<output> (or pred_<target>), repetitions and left_out (why; empty where it is kept)."""
+    table = answers.to_frame("pred_" if answers.space == "value" else "prob_")
+    table = table.assign(repetitions=chosen.repetitions, left_out=chosen.left_out)
+    return write_atomically(path, lambda part: table.to_parquet(part, index=False))
+
+
+def labels_job(model: Model, context: Context) -> Job | None:
+    """The planned job that makes the labels which a model learns from; None where its stage names none."""
+    name = _labels_of(model, context)
+    wanted = (name, step_of(model.fold))
+    return None if name is None else next(job for job in context.jobs if (job.stage, job.step) == wanted)
+
+
+def most_pseudo_rows(job: Job, context: Context) -> int:
+    """How many rows an epoch has, at most, of those that a job labels."""
+    stage = context.recipe.stages[job.stage]
+    assert isinstance(stage, LabelStage)  # no other stage has such jobs
+    codec, rows = context.dataset.codec, len(rows_to_label(stage, context.dataset))
+    return stage.per_class * len(codec.classes or codec.outputs) if isinstance(stage.per_class, int) else rows
+
+
+def pseudo_rows_of(model: Model, context: Context) -> PseudoRows | None:
+    """What a model learns from beside the training rows; None where its stage names no labels."""
+    name = _labels_of(model, context)
+    return None if name is None else read_pseudo_rows(name, model.fold, context)
+
+
+def _labels_of(model: Model, context: Context) -> str | None:
+    stage = context.recipe.stages[model.stage]
+    assert isinstance(stage, TrainStage)  # only such stages have models
+    return stage.labels
+
+
+def read_pseudo_rows(name: str, fold: int, context: Context) -> PseudoRows:
+    """What a label stage left for the students that hold out a fold.
+
+    Args:
+        name: of the label stage, which is done.
+        fold: the fold.
+        context: the run's.
+    """
+    stage, codec = context.recipe.stages[name], context.dataset.codec
+    assert isinstance(stage, LabelStage)  # a recipe's `labels` names nothing else
+    folder = context.folder / "stages" / name
+    table = pd.read_parquet(folder / f"{step_of(fold)}.parquet")
+    kept = table[table["repetitions"] > 0]
+    prefix, space = ("pred_", "value") if codec.kind == "regression" else ("prob_", "probability")
+    answers = Predictions.from_frame(kept, codec.outputs, space, prefix=prefix)  # type: ignore[arg-type]
+    source = rows_to_label(stage, context.dataset)
+    places = pd.Index(source.samples.ids).get_indexer(answers.ids)
+    rows = source.take(places)
+    teachers = read_json(folder / f"{step_of(fold)}.json")["teachers"]
+    return PseudoRows(
+        rows,
+        learned_target(answers.values, codec.kind, stage.labels),
+        None if stage.weight == 1 else np.full((len(rows), 1), stage.weight, dtype=np.float32),
+        kept["repetitions"].to_numpy(np.int64),
+        np.concatenate([row_marks(rows.samples.ids, rows.content), *_seen_by_all(teachers, context)]),
+    )
+
+
+def _seen_by_all(places: list[str], context: Context) -> list[np.ndarray]:
+    """Marks of the rows that each of the models at these places has seen."""
+    paths = [context.folder / "stages" / place / "weights.safetensors" for place in places]
+    return [marks for path in paths if (marks := seen_by(path)) is not None]
+
+
+def teachers_of(stage: LabelStage, models: list[Model], fold: int) -> list[Model]:
+    """Those of the teacher's models that label for students which hold out this fold."""
+    return [model for model in models if stage.teachers == "all" or model.fold == fold]
