@@ -1,4 +1,8 @@
-"""Overrides: `--set a.b=c` and a recipe's own named profiles, laid over the recipe's values before validation."""
+"""Overrides: `--set a.b=c` and named sets of them, laid over the recipe's values before validation.
+
+Mappings are merged, lists and single values replaced. A path that ends in `!` replaces a mapping as well:
+`fit.members!: {a: {}}` leaves no other member. Null takes a named entry (a member, a stage), or one of a list, out.
+"""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -28,14 +32,32 @@ def apply_sets(document: Document, overrides: Sequence[str]) -> Document:
         place = Place(f"--set {text}")
         if not equals or not key.strip():
             raise RecipeError(f"--set {text}: a path and a value are wanted", expected="--set path.to.key=value")
-        path, holder = _open_path(document.values, key.strip(), place)
+        path, holder = _open_path(document, key.strip(), place)
         hint = child(holder, path[-1], value_at(document.values, path[:-1]))
         _put(document, path, _typed(value.strip(), hint, str(place)), {(): place}, holder)
     return document
 
 
+def lay_over(document: Document, overrides: Document) -> Document:
+    """Lay a mapping of dotted paths to values over a document, in order.
+
+    Args:
+        document: the recipe's values and places; it is not changed.
+        overrides: `{fit.batch_size: 16, fit.members!: {a: {}}}`, and where it was written.
+
+    Raises:
+        RecipeError: a path that the schema does not have, or an index outside its list.
+    """
+    changed = deepcopy(document)
+    for key, value in overrides.values.items():
+        path, holder = _open_path(changed, key, overrides.place((key,)))
+        below = {p[1:]: place for p, place in overrides.places.items() if p[:1] == (key,)}
+        _put(changed, path, deepcopy(value), below, holder)
+    return changed
+
+
 def apply_profile(document: Document, name: str) -> Document:
-    """Lay one of the document's own `profiles` over it; mappings are merged, lists and single values replaced.
+    """Lay one of the document's own `profiles` over it.
 
     Raises:
         RecipeError: there is no such profile, or a key of it is not in the schema.
@@ -46,13 +68,7 @@ def apply_profile(document: Document, name: str) -> Document:
         raise RecipeError(
             f"{document.places[()]} has no profile `{name}`", expected=sorted(profiles) or None, fix=known
         )
-    changed = deepcopy(document)
-    for key, value in profiles[name].items():
-        origin = ("profiles", name, key)
-        path, holder = _open_path(changed.values, key, document.place(origin))
-        below = {p[3:]: place for p, place in document.places.items() if p[:3] == origin}
-        _put(changed, path, deepcopy(value), below, holder)
-    return changed
+    return lay_over(document, part(document, ("profiles", name)))
 
 
 def check_profiles(document: Document) -> None:
@@ -70,16 +86,23 @@ def _profiles(document: Document) -> dict[str, dict[str, Any]]:
     return profiles
 
 
-def _open_path(values: dict[str, Any], dotted: str, place: Place) -> tuple[Path, Hint]:
-    """Find what a dotted path names, making the mappings on the way.
+def part(document: Document, path: Path) -> Document:
+    """What stands at a path, as a document of its own."""
+    depth = len(path)
+    places = {p[depth:]: place for p, place in document.places.items() if p[:depth] == path}
+    return Document(value_at(document.values, path), {(): document.place(path)} | places)
+
+
+def _open_path(document: Document, dotted: str, place: Place) -> tuple[Path, Hint]:
+    """Find what a dotted path names, making the mappings on the way; what a path with `!` names is emptied.
 
     Returns:
-        The path inside `values`, and the schema's type of what holds its last key.
+        The path inside the document, and the schema's type of what holds its last key.
     """
-    parts = _from_the_root(values, dotted, place)
+    parts = _from_the_root(document.values, dotted.removesuffix("!"), place)
     path: Path = ()
     hint: Hint = Recipe
-    current: Any = values
+    current: Any = document.values
     for part in parts[:-1]:
         key, below = _step(current, hint, part, path, place)
         if get_origin(fitting(hint, current)) is dict and key not in current:
@@ -88,6 +111,9 @@ def _open_path(values: dict[str, Any], dotted: str, place: Place) -> tuple[Path,
             current[key] = {}
         path, hint, current = (*path, key), below, current[key]
     key, _ = _step(current, hint, parts[-1], path, place)
+    if dotted.endswith("!") and value_at(current, (key,)) is not None:
+        current[key] = None  # not taken out: stages keep their order
+        _forget_below(document, (*path, key))
     return (*path, key), hint
 
 
@@ -140,16 +166,35 @@ def _put(document: Document, path: Path, value: Any, places: dict[Path, Place], 
 
 
 def _assign(document: Document, parent: Any, path: Path, value: Any, holder: Hint) -> None:
-    """Set one entry of `parent`: a mapping is merged into a mapping, null takes a named entry (a member ..) out."""
+    """Set one entry of `parent`: a mapping is merged into a mapping, null takes an entry of a list or by name out."""
     key = path[-1]
     old = value_at(parent, (key,))
     if value is None and isinstance(parent, dict) and get_origin(fitting(holder, parent)) is dict:
         parent.pop(key, None)
+    elif value is None and isinstance(parent, list):
+        _shorten(document, parent, path)
     elif isinstance(old, dict) and isinstance(value, dict):
         hint = child(holder, key, parent) or Any
         for name, inner in value.items():
             _assign(document, old, (*path, name), inner, hint)
     else:
         parent[key] = value
-        for known in [p for p in document.places if p[: len(path)] == path and len(p) > len(path)]:
+        _forget_below(document, path)
+
+
+def _forget_below(document: Document, path: Path) -> None:
+    """Drop the places inside a value that is no more."""
+    for known in [p for p in document.places if p[: len(path)] == path and len(p) > len(path)]:
+        del document.places[known]
+
+
+def _shorten(document: Document, items: list[Any], path: Path) -> None:
+    """Take one entry out of a list; the places of those behind it move up."""
+    *before, gone = path
+    del items[int(gone)]
+    depth, places = len(before), dict(document.places)
+    for known, place in places.items():
+        if known[:depth] == tuple(before) and len(known) > depth and int(known[depth]) >= int(gone):
             del document.places[known]
+            if known[depth] != gone:
+                document.places[(*before, int(known[depth]) - 1, *known[depth + 1 :])] = place
