@@ -65,7 +65,7 @@ def perform(job: Job, stage: BlendStage, context: Context) -> None:
         _say_unjudgeable(job.stage, further, context.compute.emit)
     record: dict[str, Any] = {"key": job.key, "method": stage.method}
     if METHODS[stage.method].learn is None:
-        weights = _given(stage, names)
+        weights = given_weights(stage, names)
         prediction = _combined(oof, weights, stage, dataset.answer.kind)
         record["weights"] = by_name(names, weights)
     else:
@@ -153,6 +153,15 @@ def splits_of(dataset: Dataset) -> dict[int, Split]:
     return splits
 
 
+def given_weights(stage: BlendStage, names: Sequence[str]) -> np.ndarray:
+    """Equal weights, or the recipe's, each shared by the members of its source."""
+    if not stage.weights:
+        return np.full(len(names), 1 / len(names))
+    sources = [name if name in stage.weights else name.partition("/")[0] for name in names]
+    weights = np.array([stage.weights[source] / sources.count(source) for source in sources])
+    return weights / weights.sum()
+
+
 def _expanded(source: str, recipe: Recipe) -> list[str]:
     stage = recipe.stages.get(source)
     return [f"{source}/{member}" for member in stage.members] if isinstance(stage, TrainStage) else [source]
@@ -187,15 +196,6 @@ def _predictions(member: Result, table: Table) -> Predictions:
     part = member.oof if table == "oof" else member.test
     assert part is not None  # every stage that can be blended predicts
     return part
-
-
-def _given(stage: BlendStage, names: Sequence[str]) -> np.ndarray:
-    """Equal weights, or the recipe's, each shared by the members of its source."""
-    if not stage.weights:
-        return np.full(len(names), 1 / len(names))
-    sources = [name if name in stage.weights else name.partition("/")[0] for name in names]
-    weights = np.array([stage.weights[source] / sources.count(source) for source in sources])
-    return weights / weights.sum()
 
 
 def _options(stage: BlendStage, kind: TaskKind) -> Options:
