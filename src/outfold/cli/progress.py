@@ -123,6 +123,9 @@ class Display:
     def _tracker_failed(self, event: dict[str, Any]) -> None:
         self.line(f"warning: {event['to']} is told no more of this run: {event['reason']}")
 
+    def _labelled(self, event: dict[str, Any]) -> None:
+        self.line(f"{event['stage']}  fold {event['fold']}  {event['what']}")
+
     def _audit(self, event: dict[str, Any]) -> None:
         self.line("auditing data, folds and predictions")
 

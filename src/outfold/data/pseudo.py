@@ -18,8 +18,8 @@ HELD_OUT, SEEN, UNSURE, SURPLUS = "held_out", "seen", "unsure", "surplus"
 REASONS = {
     HELD_OUT: "belong to held-out rows",
     SEEN: "belong to rows that the teacher trained on",
-    UNSURE: "are below the confidence",
-    SURPLUS: "are more than their class needs",
+    UNSURE: "below the confidence",
+    SURPLUS: "more than their class needs",
 }
 """Why rows are left out, and what is said of them."""
 

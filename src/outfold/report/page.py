@@ -14,6 +14,7 @@ from outfold.report.sections.headline import headline
 from outfold.report.sections.labels import labels
 from outfold.report.sections.making import making
 from outfold.report.sections.probabilities import probabilities
+from outfold.report.sections.pseudo_labels import pseudo_labels
 from outfold.report.sections.regression import regression
 from outfold.report.sections.samples import samples
 from outfold.report.sections.scores import scores
@@ -55,6 +56,7 @@ def sections(run: Artefacts, root: Path) -> list[Section]:
         scores(run),
         audit(run),
         training(run),
+        pseudo_labels(run),
         classes(run),
         labels(run),
         probabilities(run),

@@ -7,6 +7,7 @@ from outfold.metrics import metric_of
 from outfold.models.freeze import set_trainable
 from outfold.models.network import build_network
 from outfold.models.weights import weights_identity
+from outfold.runs.labels import check_labels
 from outfold.runs.scores import validate_scores
 from outfold.settings.recipe import Recipe
 from outfold.settings.train import TrainSettings
@@ -28,6 +29,7 @@ def validate(recipe: Recipe, root: Path) -> None:
     for name in (recipe.task.metric, *recipe.task.metrics):
         metric_of(recipe.task.answer, name)
     validate_scores(recipe.task)
+    check_labels(recipe)
     for stage, member, settings in recipe.members():
         try:
             _validate_member(recipe, settings, root)

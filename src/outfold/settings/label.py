@@ -31,6 +31,10 @@ class LabelSettings(Spec):
     weight: float = Field(1.0, gt=0, le=1, allow_inf_nan=False)
     """Weight of a pseudo-labelled row in the loss; a labelled one has 1."""
 
+    def most_rows(self, rows: int, classes: int) -> int:
+        """How many rows an epoch has of those that are labelled, at most, repetitions included."""
+        return self.per_class * classes if isinstance(self.per_class, int) else rows
+
 
 class LabelStage(LabelSettings):
     """Predicts rows without labels, and keeps the confident ones as rows to learn from."""

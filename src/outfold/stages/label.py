@@ -59,7 +59,7 @@ def perform(job: Job, stage: LabelStage, context: Context) -> None:
     write_labels(context.folder / job.output, answers, chosen)
     teachers = [model.place.as_posix() for model in models]
     write_json(context.place(job) / f"{job.step}.json", {"key": job.key, "fold": fold, "teachers": teachers, **counts})
-    context.compute.emit({"event": "labelled", "stage": job.stage, "fold": fold, **counts})
+    context.compute.emit({"event": "labelled", "stage": job.stage, "fold": fold, "what": _told(counts), **counts})
 
 
 def collect(name: str, stage: LabelStage, context: Context) -> Result:
@@ -148,10 +148,20 @@ def _counts(answers: Predictions, chosen: Chosen, dataset: Dataset) -> dict[str,
     return {**whole, "left_out": left_out, "classes": by_class.to_dict("records")}
 
 
+def _told(counts: dict[str, Any]) -> str:
+    """What became of the rows, in words."""
+    kept = f"learns from {counts['kept']:,} of {counts['rows']:,} rows, {counts['learned']:,} with repetitions"
+    without = [one["class"] for one in counts["classes"] if not one["kept"]]
+    return "; ".join([kept, *_reasons(counts), *([f"none of {', '.join(without)}"] if without else [])])
+
+
+def _reasons(counts: dict[str, Any]) -> list[str]:
+    return [f"{number:,} {REASONS[reason]}" for reason, number in counts["left_out"].items() if number]
+
+
 def _nothing_left(name: str, fold: int, counts: dict[str, Any]) -> DataError:
-    told = [f"{number} {REASONS[reason]}" for reason, number in counts["left_out"].items() if number]
     fix = "lower `confidence`, or give more rows"
     if counts["left_out"][SEEN]:
         fix += "; `seen_groups: keep` lets rows of groups pass that the teacher trained on"
     problem = f"stage {name!r}: no row is left to learn from when fold {fold} is held out"
-    return DataError(problem, got=f"of {counts['rows']} rows: {', '.join(told)}", fix=fix)
+    return DataError(problem, got=f"of {counts['rows']:,} rows {', '.join(_reasons(counts))}", fix=fix)

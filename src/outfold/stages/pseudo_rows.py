@@ -65,8 +65,8 @@ def most_pseudo_rows(job: Job, context: Context) -> int:
     """How many rows an epoch has, at most, of those that a job labels."""
     stage = context.recipe.stages[job.stage]
     assert isinstance(stage, LabelStage)  # no other stage has such jobs
-    codec, rows = context.dataset.codec, len(rows_to_label(stage, context.dataset))
-    return stage.per_class * len(codec.classes or codec.outputs) if isinstance(stage.per_class, int) else rows
+    codec = context.dataset.codec
+    return stage.most_rows(len(rows_to_label(stage, context.dataset)), len(codec.classes or codec.outputs))
 
 
 def pseudo_rows_of(model: Model, context: Context) -> PseudoRows | None:
