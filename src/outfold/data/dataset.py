@@ -9,6 +9,7 @@ import numpy as np
 
 from outfold.data.cache import ImageCache
 from outfold.data.folds import FoldTable
+from outfold.data.prepared import PreparedPhotos
 from outfold.data.table import Samples
 from outfold.data.table_columns import Columns
 from outfold.data.targets import TargetCodec
@@ -17,14 +18,14 @@ from outfold.settings.data import Label
 
 @dataclass(frozen=True)
 class Photos:
-    """Cached photos in the order of the rows in use.
+    """Cached or stored photos in the order of the rows in use.
 
     Attributes:
         cache: photos of all rows of the table.
         rows: int64 (n,), the rows in use.
     """
 
-    cache: ImageCache
+    cache: ImageCache | PreparedPhotos
     rows: np.ndarray
 
     def __len__(self) -> int:

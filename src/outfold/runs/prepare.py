@@ -11,6 +11,7 @@ from outfold.data.dataset import Dataset, Photos, Rows
 from outfold.data.folds import FoldTable, make_folds
 from outfold.data.inspection import duplicate_findings, overlap_findings
 from outfold.data.label_checks import class_findings, class_members, fold_findings
+from outfold.data.prepared import PreparedPhotos
 from outfold.data.rows import name_rows
 from outfold.data.source_checks import group_findings, mapping_findings
 from outfold.data.table import Samples, load_samples, refuse_known_ids
@@ -18,6 +19,7 @@ from outfold.data.targets import TargetCodec
 from outfold.duplicates.find import Duplicates
 from outfold.errors import RecipeError
 from outfold.runs.duplicates import sift_copies
+from outfold.runs.prepared import prepared_photos
 from outfold.runs.scores import score_masks
 from outfold.runs.table_inputs import check_table_inputs, read_table_inputs
 from outfold.settings.data import Folds
@@ -170,7 +172,7 @@ def load_rows(recipe: Recipe, samples: Samples, table: str, compute: Compute) ->
         return Rows(samples), []
     if samples.media is None:
         raise RecipeError("the stages need photos, but the recipe does not say where they are", fix="set data.image")
-    caches = {key: _cache(settings, samples, table, recipe, compute) for key, settings in members.items()}
+    caches = _photos(recipe, members, samples, table, compute)
     bad: dict[int, str] = {}
     for cache in caches.values():
         bad |= cache.bad
@@ -189,6 +191,15 @@ def load_rows(recipe: Recipe, samples: Samples, table: str, compute: Compute) ->
 def photo_members(recipe: Recipe) -> dict[str, TrainSettings]:
     """By preparation key, one of the members that need photos prepared that way."""
     return {photo_key(settings): settings for _, _, settings in recipe.members()}
+
+
+def _photos(
+    recipe: Recipe, members: Mapping[str, TrainSettings], samples: Samples, table: str, compute: Compute
+) -> Mapping[str, ImageCache | PreparedPhotos]:
+    """By preparation key, the photos of all rows: from the store where the recipe has one, else from caches."""
+    if recipe.data.prepare is not None:
+        return prepared_photos(recipe, members, samples, table, compute)
+    return {key: _cache(settings, samples, table, recipe, compute) for key, settings in members.items()}
 
 
 def _cache(settings: TrainSettings, samples: Samples, table: str, recipe: Recipe, compute: Compute) -> ImageCache:

@@ -19,7 +19,7 @@ from outfold.models.weights import weights_path
 from outfold.settings.data import TaskKind
 from outfold.settings.train import TrainSettings
 from outfold.stages.base import Context, Job, Model
-from outfold.stages.inputs import inputs_of, photo_key, table_encoder, width_of
+from outfold.stages.inputs import inputs_of, pixels_name, table_encoder, width_of
 from outfold.stages.outputs import in_member_outputs, member_codec, member_target
 from outfold.stages.pseudo_rows import PseudoRows, pseudo_rows_of
 from outfold.stages.scoring import greater_is_better, judged, metric_names, scores_of
@@ -64,7 +64,8 @@ def fit_model(job: Job, model: Model, settings: TrainSettings, context: Context)
         examples, split = joined_examples(examples, more), with_pseudo_rows(split, pseudo, settings, context)
         seen = np.concatenate([seen, pseudo.seen])
     fabric = make_fabric(context.compute.device, settings.precision)
-    identity = f"{photo_key(settings)} mean {settings.view.mean or stats.mean} std {settings.view.std or stats.std}"
+    pixels = pixels_name(settings, context.recipe.data.prepare)
+    identity = f"{pixels} mean {settings.view.mean or stats.mean} std {settings.view.std or stats.std}"
 
     def features(net: Network) -> np.ndarray:
         return np.concatenate(

@@ -3,10 +3,12 @@
 import numpy as np
 
 from outfold.data.dataset import Rows
+from outfold.data.prepared import store_name, stored_size
 from outfold.data.table_encoding import TableEncoder
 from outfold.models.network import TABLE, InputStats
+from outfold.settings.data import Prepare
 from outfold.settings.train import TrainSettings
-from outfold.views.image import prepare_key, stored_side
+from outfold.views.image import prepare_key, stored_frame, stored_side
 from outfold.views.inputs import ImageInput, Input, Size, VectorInput
 
 
@@ -19,6 +21,18 @@ def sizes_of(settings: TrainSettings) -> list[Size]:
 def photo_side(settings: TrainSettings) -> int:
     """Shorter side in pixels at which a member's photos are kept: enough for every size it trains at."""
     return stored_side(settings.view, sizes_of(settings))
+
+
+def frame_side(settings: TrainSettings) -> int:
+    """Shorter side in pixels of a photo of any shape that is large enough for every size a member trains at."""
+    return max(stored_frame(settings.view, photo_side(settings)))
+
+
+def pixels_name(settings: TrainSettings, prepare: Prepare | None) -> str:
+    """Everything but the files that decides a member's pixels before they are augmented."""
+    if prepare is None:
+        return photo_key(settings)
+    return f"{photo_key(settings)} of {store_name(prepare, stored_size(prepare.sizes, frame_side(settings)))}"
 
 
 def photo_key(settings: TrainSettings) -> str:

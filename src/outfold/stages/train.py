@@ -12,7 +12,7 @@ from outfold.models.weights import weights_identity
 from outfold.settings.train import TrainSettings, TrainStage
 from outfold.stages.base import FORMAT, Context, Inference, Job, Model, Result, answered, digest
 from outfold.stages.fitting import fit_model
-from outfold.stages.inputs import sizes_of, table_encoder
+from outfold.stages.inputs import pixels_name, sizes_of, table_encoder
 from outfold.stages.outputs import member_codec, member_target
 from outfold.stages.predicting import predict_model, predict_rows, read_predictions
 from outfold.stages.pseudo_rows import labels_job, most_pseudo_rows
@@ -134,6 +134,7 @@ def fit_work(settings: TrainSettings, train: int, valid: int) -> float:
 def _fit_recipe(settings: TrainSettings, context: Context) -> dict[str, object]:
     """What of the recipe decides the weights; how they predict later does not."""
     task = context.recipe.task
+    prepare = context.recipe.data.prepare
     weights = {"target_weights": task.target_weights} if task.target_weights else {}
     return {
         "settings": settings.model_dump(mode="json", exclude={"predict": True, "keep": {"top"}, "folds": True}),
@@ -142,6 +143,7 @@ def _fit_recipe(settings: TrainSettings, context: Context) -> dict[str, object]:
         "watched": settings.keep.best or task.metric,
         **({"score_class": task.score_class} if task.score_class is not None else {}),
         **weights,
+        **({"pixels": pixels_name(settings, prepare)} if prepare is not None else {}),
     }
 
 

@@ -75,6 +75,18 @@ def stored_frame(view: ImageView, side: int) -> Size:
     return round_up(height * scale), round_up(width * scale)
 
 
+def in_shape(image: np.ndarray, view: ImageView, side: int) -> np.ndarray:
+    """A photo of any size, uint8 (H, W, 3), in the shape that training and validation expect of it.
+
+    With `squash` and `pad` that is the view's shape: a photo of another one is brought to the frame that `prepare`
+    stores. With `crop` it is the photo's own.
+    """
+    height, width = view.height_width
+    if view.resize == "crop" or image.shape[0] * width == image.shape[1] * height:
+        return image
+    return RESIZES[view.resize](image, stored_frame(view, side), view.interpolation)
+
+
 def evaluate(image: np.ndarray, view: ImageView, size: Size) -> np.ndarray:
     """The validation view: uint8 (H, W, 3), a photo or what `prepare` stored of it -> uint8 (h, w, 3), contiguous.
 

@@ -1,0 +1,258 @@
+"""Photos brought once to stored sizes: one JPEG for each content and size, which data sets, runs and members share.
+
+    FOLDER/square-512-q95-v1/3f/3fa0c4....jpg
+
+A file is named by the content key of the photo that it was made from, so one more photo is one more file, and a photo
+that moves keeps its own. A file that is damaged or gone is made anew from its photo, also in the middle of training.
+Decoding a small JPEG again and again takes longer than reading pixels from a memory map (`outfold.data.cache`), and a
+small part of its disk.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from outfold.data.cache import Progress, disk_errors, distinct_contents, refuse_bad
+from outfold.data.jpeg import is_whole, link_jpeg, read_jpeg, stored_pixels, write_jpeg
+from outfold.data.keys import content_keys
+from outfold.data.locks import exclusive
+from outfold.data.media import content_key_of, decode_image
+from outfold.data.threads import in_order
+from outfold.errors import MediaError, RunError
+from outfold.settings.data import Prepare
+
+FORMAT = 1
+"""Raised whenever other pixels are made from the same photo, so that earlier files are not used."""
+
+
+def store_name(prepare: Prepare, size: int) -> str:
+    """Everything but the photo that decides what is stored of it; the name of the folder."""
+    return f"{prepare.crop}-{size}-q{prepare.quality}-v{FORMAT}"
+
+
+def stored_size(sizes: Sequence[int], side: int) -> int:
+    """The smallest size that is at least `side`, else the largest; pixels."""
+    return min((size for size in sizes if size >= side), default=max(sizes))
+
+
+@dataclass(frozen=True)
+class Store:
+    """Folders of stored photos.
+
+    Attributes:
+        folder: holds one folder for each way and size.
+        prepare: the recipe's part.
+    """
+
+    folder: Path
+    prepare: Prepare
+
+    def place(self, key: str, size: int) -> Path:
+        """The file of a photo, by the content key of its original."""
+        return self.folder / store_name(self.prepare, size) / key[:2] / f"{key}.jpg"
+
+    @property
+    def lock(self) -> Path:
+        """Held while files of this way are written."""
+        return self.folder / f"{self.prepare.crop}-q{self.prepare.quality}.lock"
+
+    def missing(self, key: str, sizes: Iterable[int]) -> list[int]:
+        """The sizes of a photo that are not there, or not whole."""
+        return [size for size in sizes if not is_whole(self.place(key, size))]
+
+    def make(self, key: str, path: Path, sizes: Iterable[int]) -> None:
+        """Make the missing sizes of one photo; for the holder of the lock.
+
+        Raises:
+            MediaError: the photo cannot be used, or has changed.
+            OSError: the disk is full, or refuses.
+        """
+        wanted = self.missing(key, sizes)
+        if not wanted:
+            return
+        data = _original(path, key)
+        before: tuple[Path, tuple[int, ...]] | None = None  # equal shapes of two sizes: neither is shrunk
+        for size in sorted(wanted):
+            pixels = stored_pixels(_decoded(data, path, size), self.prepare.crop, size)
+            place = self.place(key, size)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if before is None or before[1] != pixels.shape or not link_jpeg(before[0], place):
+                write_jpeg(place, pixels, self.prepare.quality)
+            before = place, pixels.shape
+
+    def mended(self, key: str, path: Path, size: int, side: int) -> np.ndarray:
+        """A photo whose file could not be read, from its original if no other thread or process mends it meanwhile."""
+        place = self.place(key, size)
+        with disk_errors(self.folder), exclusive(self.lock):
+            photo = read_jpeg(place, side)
+            if photo is None:
+                place.unlink(missing_ok=True)
+                self.make(key, path, [size])
+                photo = read_jpeg(place, side)
+        if photo is None:
+            raise RunError(f"{place}: a stored photo that was just written cannot be read back")
+        return photo
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A table's photos in a store.
+
+    Attributes:
+        store: where they lie.
+        sizes: those that are there.
+        paths: each row's original.
+        keys: content key of each row's original, "" where it cannot be read.
+        bad: rows without a photo and why.
+    """
+
+    store: Store
+    sizes: tuple[int, ...]
+    paths: tuple[Path, ...]
+    keys: tuple[str, ...]
+    bad: dict[int, str]
+
+    def photos(self, side: int, shape: Callable[[np.ndarray], np.ndarray] | None = None) -> "PreparedPhotos":
+        """The photos for a member that needs a shorter side of `side` pixels, each passed through `shape`."""
+        return PreparedPhotos(self, stored_size(self.sizes, side), side, shape)
+
+    def files(self, size: int) -> set[Path]:
+        """The files of one size."""
+        return {self.store.place(key, size) for row, key in enumerate(self.keys) if row not in self.bad}
+
+
+@dataclass(frozen=True)
+class PreparedPhotos:
+    """Photos by row, decoded when asked for: `photos[i]` is uint8 RGB (h, w, 3). Reading is safe from several threads.
+
+    Attributes:
+        prepared: the table's photos.
+        size: the stored size that is read.
+        side: pixels that the shorter side needs; files at least twice as large are decoded at a half or less.
+        shape: is applied to each photo.
+    """
+
+    prepared: Prepared
+    size: int
+    side: int
+    shape: Callable[[np.ndarray], np.ndarray] | None = None
+
+    @property
+    def content_keys(self) -> tuple[str, ...]:
+        """BLAKE2b of each row's original, "" where it cannot be read."""
+        return self.prepared.keys
+
+    @property
+    def bad(self) -> dict[int, str]:
+        """Rows without a photo and why."""
+        return self.prepared.bad
+
+    def __len__(self) -> int:
+        return len(self.prepared.keys)
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        row = range(len(self))[row]
+        if row in self.bad:
+            raise MediaError(f"row {row} has no stored photo", got=self.bad[row])
+        store, key = self.prepared.store, self.prepared.keys[row]
+        photo = read_jpeg(store.place(key, self.size), self.side)
+        if photo is None:
+            photo = store.mended(key, self.prepared.paths[row], self.size, self.side)
+        return photo if self.shape is None else self.shape(photo)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[row] for row in range(len(self)))
+
+
+def prepare_photos(
+    paths: Sequence[Path],
+    store: Store,
+    sizes: Iterable[int],
+    *,
+    memory: Path | None = None,
+    workers: int,
+    on_bad: Literal["stop", "drop"] = "stop",
+    progress: Progress = lambda done, total: None,
+    name_row: Callable[[int], str] = "row {}".format,
+) -> Prepared:
+    """Make the files that a store lacks.
+
+    Args:
+        paths: one photo for each row.
+        store: its folder is made when missing; several processes may share it.
+        sizes: those that are needed.
+        memory: folder where content keys are remembered; the store's own when not given.
+        workers: threads.
+        on_bad: `stop` raises for bad photos, once all were tried; `drop` lists their rows in `.bad`.
+        progress: called as progress(done, total) for each distinct photo, from the calling thread.
+        name_row: what errors call a row, given its position from 0.
+
+    Raises:
+        MediaError: with `stop`, the first bad photos, their rows and their number.
+        RunError: the folder cannot be written, or the disk is full; nothing half-written is left.
+    """
+    sizes, memory = tuple(sorted(set(sizes))), memory or store.folder
+    with disk_errors(store.folder):
+        for place in (store.folder, memory):
+            place.mkdir(parents=True, exist_ok=True)
+        keys, missing = content_keys(paths, memory, workers=workers)
+        if on_bad == "stop":
+            refuse_bad(missing, len(paths), name_row)
+        reasons = _fill(store, distinct_contents(keys, paths), sizes, workers, progress)
+    bad = missing | {row: reasons[key] for row, key in enumerate(keys) if key in reasons}
+    if on_bad == "stop":
+        refuse_bad(bad, len(paths), name_row)
+    return Prepared(store, sizes, tuple(paths), tuple(keys), dict(sorted(bad.items())))
+
+
+def _fill(
+    store: Store, photos: dict[str, Path], sizes: Sequence[int], workers: int, progress: Progress
+) -> dict[str, str]:
+    """Make what is missing; the reasons of photos that cannot be used, by content key."""
+    absent = in_order(partial(store.missing, sizes=sizes), photos, workers)
+    todo = [key for key, there in zip(photos, absent, strict=True) if there]
+    done = len(photos) - len(todo)
+    progress(done, len(photos))
+    reasons: dict[str, str] = {}
+    if not todo:
+        return reasons  # without waiting for a process that makes other files
+
+    def make(key: str) -> str | None:
+        try:
+            store.make(key, photos[key], sizes)
+        except MediaError as error:
+            if getattr(error.__cause__, "errno", None) is not None:
+                raise  # the file could be read a moment ago: nothing that is wrong with the photo
+            return str(error)
+        return None
+
+    with exclusive(store.lock):
+        for number, (key, reason) in enumerate(zip(todo, in_order(make, todo, workers), strict=True), done + 1):
+            if reason is not None:
+                reasons[key] = reason
+            progress(number, len(photos))
+    return reasons
+
+
+def _original(path: Path, key: str) -> bytes:
+    """The bytes of a photo whose content key is known."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise MediaError(f"{path}: the file cannot be read", got=error.strerror) from error
+    if content_key_of(data) != key:
+        raise MediaError(f"{path}: the file has changed since it was first read", fix="give the same command again")
+    return data
+
+
+def _decoded(data: bytes, path: Path, size: int) -> np.ndarray:
+    """The pixels of a photo, uint8 (H, W, 3), large enough for `size`; errors name its file."""
+    try:
+        return decode_image(data, shortest_side=size)
+    except MediaError as error:
+        problem = error.problem.partition(": ")[2]  # behind what bytes are called
+        raise MediaError(f"{path}: {problem}", got=error.got, expected=error.expected, fix=error.fix) from error
