@@ -171,6 +171,17 @@ def test_columns_and_files_that_are_not_there(tmp_path: Path) -> None:
             TableEncoder.fit(inputs, read_columns([inputs], frame), np.arange(2))
 
 
+def test_names_of_which_none_has_a_code() -> None:
+    inputs = TableInputs(categorical=[{"column": "sex", "codes": {"male": 1, "female": 0}}])
+    columns = read_columns([inputs], pd.DataFrame({"sex": ["M", "F", None, "male"]}))
+    with pytest.raises(DataError, match="'sex' has a number in `codes`") as raised:
+        TableEncoder.fit(inputs, columns, np.arange(3))
+    assert "M, F" in str(raised.value)
+    encoder = TableEncoder.fit(inputs, columns, np.arange(4))
+    np.testing.assert_array_equal(encoder.transform(columns), [[-1], [-1], [-1], [1]])
+    assert encoder.unfamiliar(columns, np.arange(4)) == {"name sex": 2}
+
+
 CELLS = st.lists(
     st.tuples(
         st.one_of(st.none(), st.floats(-1e6, 1e6, allow_subnormal=False)), st.sampled_from(["a", "b", "c", "d", None])

@@ -139,6 +139,24 @@ class Codes:
     codes: Mapping[str, float]
     missing: float
 
+    @classmethod
+    def fit(cls, settings: Categorical, cells: np.ndarray) -> "Codes":
+        """Nothing is learned of the training rows' cells (n,), but some must have a name with a number.
+
+        Raises:
+            DataError: none has.
+        """
+        found = dict.fromkeys(cell for cell in cells if cell is not None)
+        if not found:
+            raise _nothing_known(settings.column, len(cells))
+        if not found.keys() & settings.codes.keys():
+            raise DataError(
+                f"no name of the table input {settings.column!r} has a number in `codes`",
+                got=", ".join(list(found)[:5]),
+                expected=", ".join(settings.codes),
+            )
+        return cls(name_key(settings.column), settings.column, settings.codes, settings.missing)
+
     @property
     def names(self) -> tuple[str, ...]:
         """The column."""
@@ -220,9 +238,7 @@ def _encoding(kind: str, **values: Any) -> Encoding:
 
 
 def _fit_names(settings: Categorical, cells: np.ndarray) -> Names | Codes:
-    if settings.codes:
-        return Codes(name_key(settings.column), settings.column, settings.codes, settings.missing)
-    return Names.fit(settings, cells)
+    return Codes.fit(settings, cells) if settings.codes else Names.fit(settings, cells)
 
 
 def _mean_and_deviation(known: np.ndarray) -> tuple[float, float]:
