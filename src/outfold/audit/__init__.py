@@ -22,6 +22,7 @@ from outfold.audit.outcome import (
 )
 from outfold.audit.provenance import Artefact, leaks
 from outfold.audit.splits import splits_by, splits_of
+from outfold.audit.table_inputs import table_input_findings
 from outfold.audit.telling import telling
 from outfold.audit.unnamed import group_like_columns, unnamed_groups
 
@@ -61,6 +62,7 @@ __all__ = [
     "splits_of",
     "table_drift",
     "table_features",
+    "table_input_findings",
     "telling",
     "unnamed_groups",
 ]

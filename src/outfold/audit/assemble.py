@@ -18,6 +18,7 @@ from outfold.audit.label_noise import label_noise
 from outfold.audit.neighbours import neighbour_findings
 from outfold.audit.outcome import constant_predictions, fold_scales, never_predicted, non_finite_predictions
 from outfold.audit.splits import splits_of
+from outfold.audit.table_inputs import declared, table_input_findings
 from outfold.audit.telling import telling
 from outfold.audit.unnamed import GroupLike, group_like_columns, unnamed_groups
 from outfold.data.columns import cell_texts
@@ -50,7 +51,7 @@ def audit_dataset(
         dataset: loaded data; photos are not needed.
         train: what else is known of the training rows.
         test: what else is known of the test rows.
-        inputs: columns that the model reads besides the media.
+        inputs: columns that the model reads besides the media, further to the table inputs of the recipe's members.
         predicted_inputs: those of them that an earlier stage predicts for the test table.
         seed: decides all that is drawn.
 
@@ -58,16 +59,19 @@ def audit_dataset(
         Findings, errors first.
     """
     own, other = train or Known(), test or Known()
-    samples = dataset.train.samples
+    samples, served = dataset.train.samples, None if dataset.test is None else dataset.test.samples.frame
+    tables = [settings.table for _, _, settings in recipe.members() if settings.table is not None]
+    inputs = list(dict.fromkeys([*inputs, *declared(tables)]))
     unnamed = group_like_columns(samples, dataset.target, ignore=_with_a_role(recipe, samples), seed=seed)
     findings = [
         *_crossings(recipe, dataset, own, unnamed, seed),
         *_choices(recipe, dataset),
         *_telling(recipe, dataset, own, inputs),
+        *table_input_findings(tables, samples.frame, served),
         *against_test(recipe, dataset, own, other, [*recipe.folds.group, *(one.name for one in unnamed)], seed),
     ]
-    if dataset.test is not None and inputs:
-        findings += serving_gaps(inputs, samples.frame, dataset.test.samples.frame, predicted=predicted_inputs)
+    if served is not None:
+        findings += serving_gaps(inputs, samples.frame, served, predicted=predicted_inputs)
     return by_level(findings)
 
 

@@ -1,0 +1,77 @@
+"""Columns that a network reads beside the photo: what it cannot learn from them, and what it never learned."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+
+from outfold.data.findings import Finding, count, listed
+from outfold.data.table_columns import names
+from outfold.settings.table_inputs import Categorical, TableInputs
+
+OFTEN = 0.05
+"""Share of the test rows from which on unseen names are worth a warning."""
+
+
+def table_input_findings(
+    settings: Sequence[TableInputs], train: pd.DataFrame, test: pd.DataFrame | None
+) -> Iterator[Finding]:
+    """Inputs that never vary, names without a code, and names of the test table that training never showed.
+
+    Args:
+        settings: the table inputs of all members.
+        train: the training table.
+        test: the test table, or None.
+    """
+    for name in declared(settings):
+        if name in train.columns and train[name].nunique(dropna=False) == 1:
+            what = f"the input `{name}` is the same in all training rows"
+            yield Finding("warning", what, (), "take it out of the inputs", "input-never-varies")
+    named = {one.column: one for given in settings for one in given.categorical if one.column in train.columns}
+    for one in named.values():
+        yield from _names_without_a_code(one, train)
+        if test is not None and one.column in test.columns and not one.codes:
+            yield from _unseen_names(one.column, train, test)
+
+
+def declared(settings: Sequence[TableInputs]) -> list[str]:
+    """The columns that are inputs themselves, each once; that of a group is only counted."""
+    numeric = [one.column for given in settings for one in given.numeric]
+    return list(dict.fromkeys([*numeric, *(one.column for given in settings for one in given.categorical)]))
+
+
+def _names_without_a_code(one: Categorical, train: pd.DataFrame) -> Iterator[Finding]:
+    cells = [cell for cell in names(train, one.column) if cell is not None and cell not in one.codes]
+    if not one.codes or not cells:
+        return
+    what = f"{count(len(cells), 'training row')} with a name of `{one.column}` that `codes` gives no number: "
+    yield Finding(
+        "note",
+        what + _by_rows(cells),
+        (),
+        "give these names a number too, unless they mean that it is not known",
+        "input-without-code",
+        f"they count as missing ({one.missing:g})",
+    )
+
+
+def _unseen_names(column: str, train: pd.DataFrame, test: pd.DataFrame) -> Iterator[Finding]:
+    known = {*names(train, column), None}
+    cells = [cell for cell in names(test, column) if cell not in known]
+    if cells:
+        share = len(cells) / len(test)
+        yield Finding(
+            "warning" if share >= OFTEN else "note",
+            f"names of the input `{column}` that no training row has: {_by_rows(cells)}",
+            (),
+            "write them as the training table does (`map` of the source), or expect them to be read as missing",
+            "input-unseen-names",
+            f"{share:.1%} of the test rows",
+        )
+
+
+def _by_rows(cells: Sequence[str]) -> str:
+    """`moon (12 rows), sun (1 row)`, the most frequent first."""
+    found, rows = np.unique(np.array(cells, dtype=str), return_counts=True)
+    order = np.argsort(-rows, kind="stable")
+    return listed(f"{found[place]!s} ({count(int(rows[place]), 'row')})" for place in order)
