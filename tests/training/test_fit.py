@@ -15,10 +15,11 @@ from outfold.training.device import make_fabric
 from outfold.training.fit import Examples, Fit, Judge, Split
 from outfold.training.losses import build_loss
 from outfold.views.batches import training_batches
-from outfold.views.inputs import ImageInput
+from outfold.views.inputs import ImageInput, VectorInput
 
 GENERATOR = np.random.default_rng(0)
 PHOTOS = [GENERATOR.integers(0, 255, (16, 16, 3), dtype=np.uint8) for _ in range(24)]
+ROWS = GENERATOR.normal(size=(24, 2)).astype(np.float32)
 TARGET = np.eye(3, dtype=np.float32)[np.arange(24) % 3]
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
 
@@ -51,7 +52,10 @@ def fitted(
         network=network,
         examples=Examples(
             ids=np.arange(24).astype(str).astype(object),
-            inputs={"image": ImageInput(PHOTOS, chosen.view, chosen.augment, MEAN, STD)},
+            inputs={
+                "image": ImageInput(PHOTOS, chosen.view, chosen.augment, MEAN, STD),
+                **({"table": VectorInput(ROWS)} if chosen.table is not None else {}),
+            },
             target=TARGET,
         ),
         split=Split(np.arange(16), np.arange(16, 24)),
@@ -122,7 +126,7 @@ def test_gradients_are_clipped_to_the_norm(tmp_path: Path) -> None:
 def pretrained(**given: Any) -> tuple[Network, TrainSettings]:
     chosen = settings(backbone="test_efficientnet", weights="none", view={"size": 32}, **given)
     torch.manual_seed(0)
-    return build_network(chosen, 3)[0], chosen
+    return build_network(chosen, 3, table_inputs=ROWS.shape[1])[0], chosen
 
 
 def test_a_head_phase_leaves_the_backbone_and_its_statistics(tmp_path: Path) -> None:
@@ -135,8 +139,12 @@ def test_a_head_phase_leaves_the_backbone_and_its_statistics(tmp_path: Path) -> 
     assert head is None or not torch.equal(network.head.state_dict()["weight"], head)
 
 
-def test_ready_features_train_the_same_head(tmp_path: Path) -> None:
+@pytest.mark.parametrize("table", [None, {"numeric": ["age"], "widths": [8, 4]}])
+def test_ready_features_train_the_same_head(table: dict[str, Any] | None, tmp_path: Path) -> None:
+    """And the same table branch, which reads its rows beside them."""
     phase = {"name": "head", "epochs": 3, "train": "head", "lr": 0.1, "augment": False}
+    # Not Adam, which blows up the noise of gradients that are 0, as those of a bias before a batch norm are.
+    given = {"phases": [phase], "table": table, "optimizer": {"name": "sgd", "momentum": 0.5}}
 
     def features(network: Network) -> np.ndarray:
         network.eval()
@@ -148,12 +156,16 @@ def test_ready_features_train_the_same_head(tmp_path: Path) -> None:
         with torch.no_grad():
             return network.features({"image": source.to_model(images)}).numpy()
 
-    full, chosen = pretrained(phases=[phase])
+    full, chosen = pretrained(**given)
+    fresh = {name: tensor.clone() for name, tensor in full.state_dict().items()}
     fitted(full, tmp_path / "full", chosen)
-    quick, _ = pretrained(phases=[phase])
+    quick, _ = pretrained(**given)
     fitted(quick, tmp_path / "quick", chosen, features)
-    for name, tensor in full.head.state_dict().items():
-        torch.testing.assert_close(quick.head.state_dict()[name], tensor, rtol=1e-3, atol=1e-4)
+    learned = {name: tensor for name, tensor in full.state_dict().items() if not name.startswith("backbone.")}
+    assert any(name.startswith("table.") for name in learned) == (table is not None)
+    for name, tensor in learned.items():
+        torch.testing.assert_close(quick.state_dict()[name], tensor, rtol=1e-3, atol=1e-4)
+        assert tensor.ndim < 2 or not torch.equal(tensor, fresh[name]), name
 
 
 def test_every_epoch_sees_whole_batches_and_over_time_every_row() -> None:
