@@ -1,10 +1,10 @@
-"""The settings of a label stage, and of the rounds of a noisy student that are made of label and train stages."""
+"""The settings of a label stage: how rows without labels become rows to learn from."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from outfold.settings.base import Spec, overlay
+from outfold.settings.base import Spec
 
 Chance = Annotated[float, Field(ge=0, le=1)]
 
@@ -47,56 +47,3 @@ class LabelStage(LabelSettings):
     def reads(self) -> tuple[str, ...]:
         """The stages it reads from."""
         return (self.source,)
-
-
-class NoisyStudent(Spec):
-    """Rounds of labelling and learning: the student of a round is the teacher of the next.
-
-    As a stage of a recipe it stands for a label and a train stage a round: `NAME1-labels`, `NAME1`, `NAME2-labels`, ..
-
-    Source: Xie et al., "Self-training with Noisy Student improves ImageNet classification", 2020.
-    """
-
-    kind: Literal["noisy_student"]
-    source: str = Field(alias="from")
-    """Name of the train stage that is the first teacher."""
-    rounds: int = Field(1, ge=1)
-    label: LabelSettings = LabelSettings()
-    student: dict[str, Any] = {}
-    """What the students set otherwise than the first teacher: a larger backbone, `drop_path_rate`, `head.dropout`,
-    more augmentation."""
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """The stages it reads from."""
-        return (self.source,)
-
-    @model_validator(mode="after")
-    def _no_stage_of_its_own(self) -> "NoisyStudent":
-        if "kind" in self.student or "labels" in self.student:
-            raise ValueError("`student` changes a train stage; leave `kind` and `labels` out")
-        return self
-
-
-def rounds_of(name: str, rounds: NoisyStudent, before: dict[str, Any]) -> dict[str, Any]:
-    """The label and train stages that a noisy student stands for, as a recipe would write them.
-
-    Args:
-        name: the stage's name.
-        rounds: its settings.
-        before: the stages before it, as written.
-
-    Raises:
-        ValueError: the first teacher is no train stage before it.
-    """
-    first = before.get(rounds.source)
-    if not isinstance(first, dict) or first.get("kind") != "train":
-        raise ValueError(f"stage {name!r}: the teacher {rounds.source!r} is no train stage before it")
-    stages: dict[str, Any] = {}
-    teacher = rounds.source
-    for number in range(1, rounds.rounds + 1):
-        labels, student = f"{name}{number}-labels", f"{name}{number}"
-        stages[labels] = {"kind": "label", "from": teacher, **rounds.label.model_dump(exclude_unset=True)}
-        stages[student] = {**overlay(first, rounds.student), "kind": "train", "labels": labels}
-        teacher = student
-    return stages

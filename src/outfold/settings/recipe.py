@@ -9,7 +9,8 @@ from outfold.settings.base import Name, Spec
 from outfold.settings.blend import BlendStage
 from outfold.settings.data import Data, Folds, Task
 from outfold.settings.duplicates import Duplicates
-from outfold.settings.label import LabelStage, NoisyStudent, rounds_of
+from outfold.settings.label import LabelStage
+from outfold.settings.rounds import NoisyStudent, with_rounds
 from outfold.settings.track import Track
 from outfold.settings.train import TrainSettings, TrainStage
 
@@ -58,11 +59,7 @@ class Recipe(Spec):
     def _rounds_as_stages(cls, values: object) -> object:
         if not isinstance(values, dict) or not isinstance(values.get("stages"), dict):
             return values
-        stages: dict[str, Any] = {}
-        for name, stage in values["stages"].items():
-            rounds = isinstance(stage, dict) and stage.get("kind") == "noisy_student"
-            stages |= rounds_of(name, NoisyStudent.model_validate(stage), stages) if rounds else {name: stage}
-        return {**values, "stages": stages}
+        return {**values, "stages": with_rounds(values["stages"])}
 
     @model_validator(mode="after")
     def _stages_refer_backwards(self) -> "Recipe":
