@@ -19,6 +19,7 @@ def columns(rows, **given):
 
 INPUTS = {"numeric": ["age"], "categorical": [{"column": "sex", "codes": {"male": 1, "female": 0}}, "site"]}
 RULES = {"input-never-varies", "input-without-code", "input-unseen-names", "input-not-served", "input-missing-in-test"}
+RULES |= {"input-empty-in-source", "input-of-many-names"}
 
 
 def findings(dataset, train, test=None):
@@ -36,6 +37,17 @@ def test_an_input_that_never_varies(dataset):
     found = findings(dataset, {"site": ["arm"] * N})
     assert found["input-never-varies"].level == "warning"
     assert "`site`" in found["input-never-varies"].what
+
+
+def test_an_input_that_one_of_the_tables_lacks(dataset):
+    train = {"source": ["2020.csv"] * 150 + ["2019.csv"] * 50, "age": [40.0, 50.0] * 75 + [None] * 50}
+    found = findings(dataset, train)["input-empty-in-source"]
+    assert found.what == "the input `age` is empty in all rows of 2019.csv"
+
+
+def test_names_of_rows_are_no_inputs(dataset):
+    found = findings(dataset, {"site": [f"p{row // 4}" for row in range(N)]})["input-of-many-names"]
+    assert "50 names in 200 training rows" in found.what
 
 
 def test_names_without_a_code(dataset):

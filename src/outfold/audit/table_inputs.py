@@ -6,17 +6,21 @@ import numpy as np
 import pandas as pd
 
 from outfold.data.findings import Finding, count, listed
+from outfold.data.rows import SOURCE
 from outfold.data.table_columns import names
 from outfold.settings.table_inputs import Categorical, TableInputs
 
 OFTEN = 0.05
 """Share of the test rows from which on unseen names are worth a warning."""
 
+ROWS_A_NAME = 10
+"""Fewer training rows than this for each name, on average, are too few to learn what the names mean."""
+
 
 def table_input_findings(
     settings: Sequence[TableInputs], train: pd.DataFrame, test: pd.DataFrame | None
 ) -> Iterator[Finding]:
-    """Inputs that never vary, names without a code, and names of the test table that training never showed.
+    """Inputs that say nothing, names that are too rare or without a code, and names that only the test table has.
 
     Args:
         settings: the table inputs of all members.
@@ -24,12 +28,12 @@ def table_input_findings(
         test: the test table, or None.
     """
     for name in declared(settings):
-        if name in train.columns and train[name].nunique(dropna=False) == 1:
-            what = f"the input `{name}` is the same in all training rows"
-            yield Finding("warning", what, (), "take it out of the inputs", "input-never-varies")
+        if name in train.columns:
+            yield from _without_values(name, train)
     named = {one.column: one for given in settings for one in given.categorical if one.column in train.columns}
     for one in named.values():
         yield from _names_without_a_code(one, train)
+        yield from _too_many_names(one, train)
         if test is not None and one.column in test.columns and not one.codes:
             yield from _unseen_names(one.column, train, test)
 
@@ -38,6 +42,30 @@ def declared(settings: Sequence[TableInputs]) -> list[str]:
     """The columns that are inputs themselves, each once; that of a group is only counted."""
     numeric = [one.column for given in settings for one in given.numeric]
     return list(dict.fromkeys([*numeric, *(one.column for given in settings for one in given.categorical)]))
+
+
+def _without_values(name: str, train: pd.DataFrame) -> Iterator[Finding]:
+    """An input that says nothing, or nothing of the rows of some tables."""
+    if train[name].nunique(dropna=False) == 1:
+        what = f"the input `{name}` is the same in all training rows"
+        yield Finding("warning", what, (), "take it out of the inputs", "input-never-varies")
+    elif SOURCE in train.columns:
+        known = train[name].notna().groupby(train[SOURCE].astype(str), sort=False).any()
+        empty = known.index[~known.to_numpy(dtype=bool)]
+        if len(empty):
+            what = f"the input `{name}` is empty in all rows of {listed(empty)}"
+            impact = "a network can tell these rows by the gap, and their labels as far as tables differ in them"
+            fix = "if the table has it under another name, say so (`rename` of the source)"
+            yield Finding("warning", what, (), fix, "input-empty-in-source", impact)
+
+
+def _too_many_names(one: Categorical, train: pd.DataFrame) -> Iterator[Finding]:
+    """A column that names rows or groups, not kinds of them."""
+    rows, distinct = int(train[one.column].notna().sum()), int(train[one.column].nunique())
+    if not one.codes and distinct > 1 and rows < ROWS_A_NAME * distinct:
+        what = f"the input `{one.column}` has {distinct:,} names in {rows:,} training rows"
+        fix = "take it out of the inputs; a group's number of rows is `derived: [log_group_rows]`"
+        yield Finding("warning", what, (), fix, "input-of-many-names", "most of them are too rare to learn from")
 
 
 def _names_without_a_code(one: Categorical, train: pd.DataFrame) -> Iterator[Finding]:

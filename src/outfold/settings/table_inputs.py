@@ -8,11 +8,15 @@ from outfold.settings.base import Spec
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Derived = Literal["log_group_rows", "log_file_bytes"]
-"""`log_group_rows`: log(1 + rows of the same group in the same table); `log_file_bytes`: log of the file's size."""
+"""`log_group_rows`: log(1 + rows of the same group in the same table), so that a row's prediction depends on the rows it
+came with; `log_file_bytes`: log of the file's size in bytes. Both are inputs as they are, not standardised."""
 
 
 class Numeric(Spec):
-    """A column of numbers as one input, and one more that says where it is missing."""
+    """A column of numbers as one input, and one more that says where it is missing.
+
+    Where a fold's training rows have no gap, that one stays 0: nobody has learned what it means.
+    """
 
     column: str
     divide: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
@@ -22,7 +26,10 @@ class Numeric(Spec):
 
 
 class Categorical(Spec):
-    """A column of names as one input a name, and one more for missing cells and names that training never saw."""
+    """A column of names as one input a name, and one more for missing cells and names that training never saw.
+
+    Where a fold's training rows have no gap, that one stays 0: nobody has learned what it means.
+    """
 
     column: str
     codes: dict[str, Finite] = {}
