@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from outfold.data.table import Samples, load_samples
-from outfold.data.table_columns import columns_of_table, read_columns
+from outfold.data.table_columns import read_columns
 from outfold.settings.recipe import Recipe
 from outfold.settings.table_inputs import TableInputs
 
@@ -14,11 +14,6 @@ from outfold.settings.table_inputs import TableInputs
 def table_inputs(recipe: Recipe) -> list[TableInputs]:
     """The table inputs of all members that have some."""
     return [settings.table for _, _, settings in recipe.members() if settings.table is not None]
-
-
-def input_names(recipe: Recipe) -> list[str]:
-    """The table's columns that members read, each once."""
-    return list(dict.fromkeys(name for one in table_inputs(recipe) for name in columns_of_table(one)))
 
 
 def read_table_inputs(recipe: Recipe, samples: Samples, table: str) -> dict[str, np.ndarray]:
