@@ -12,6 +12,7 @@ from outfold.cli.duplicates import duplicates
 from outfold.cli.folds import folds
 from outfold.cli.init import init
 from outfold.cli.predict import predict
+from outfold.cli.prepare import prepare
 from outfold.cli.recipes import recipes_app
 from outfold.cli.report import report
 from outfold.cli.run import run
@@ -31,6 +32,7 @@ app.command()(check)
 app.command()(folds)
 app.command()(duplicates)
 app.command()(audit)
+app.command()(prepare)
 app.command()(run)
 app.command()(predict)
 app.command()(report)

@@ -70,7 +70,7 @@ def prepare_recipe(recipe: Recipe, root: Path, compute: Compute) -> list[Stored]
     Args:
         recipe: the effective recipe.
         root: data root, absolute.
-        compute: threads, and who is told of the progress.
+        compute: threads, and who is told {"event": "photos", ...} and {"event": "dropped", ...}.
 
     Returns:
         What the run will read, by size.
@@ -86,6 +86,10 @@ def prepare_recipe(recipe: Recipe, root: Path, compute: Compute) -> list[Stored]
             continue
         samples = load_samples(recipe.data, root, part, targets=recipe.task.target)
         stored = _store(recipe, samples, part, compute)
+        if stored.bad:
+            why = "their media cannot be used"
+            first = [(str(samples.ids[row]), reason) for row, reason in list(stored.bad.items())[:10]]
+            compute.emit({"event": "dropped", "table": part, "rows": len(stored.bad), "why": why, "first": first})
         for size in stored.sizes:
             places.setdefault(size, set()).update(stored.files(size))
     return [
