@@ -8,8 +8,8 @@ from outfold.settings.base import Spec
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Derived = Literal["log_group_rows", "log_file_bytes"]
-"""`log_group_rows`: log(1 + rows of the same group in the same table), so that a row's prediction depends on the rows it
-came with; `log_file_bytes`: log of the file's size in bytes. Both are inputs as they are, not standardised."""
+"""`log_group_rows`: log(1 + rows of the same group in the same table), so that a row's prediction depends on the rows
+it came with; `log_file_bytes`: log of the file's size in bytes. Both are inputs as they are, not standardised."""
 
 
 class Numeric(Spec):
