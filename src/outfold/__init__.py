@@ -27,6 +27,7 @@ PARTS = {
 
 FUNCTIONS = {
     "Run": "outfold.api",
+    "ablate": "outfold.api",
     "load_recipe": "outfold.recipe.load",
     "load_run": "outfold.api",
     "run": "outfold.api",

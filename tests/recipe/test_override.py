@@ -48,7 +48,7 @@ def test_it_works_in_set_and_in_profiles() -> None:
 def test_null_takes_an_entry_out_of_a_list() -> None:
     assert [source["table"] for source in laid("data.train.1: null")["data"]["train"]] == ["a.csv", "c.csv"]
     assert [phase["name"] for phase in laid("fit.phases.0: null")["stages"]["fit"]["phases"]] == ["more"]
-    with pytest.raises(RecipeError, match="data.train is a list of 3"):
+    with pytest.raises(RecipeError, match=r"data\.train is a list of 3"):
         laid("data.train.3: null")
 
 

@@ -117,6 +117,21 @@ class Display:
         speed = f"{event['images_per_second']:.0f} images/s, {event['wait_share']:.0%} waiting"
         self.line(f"{event['job']}  {event['phase']} epoch {event['epoch']}  {losses}  {judged}  ({speed})")
 
+    def _variant(self, event: dict[str, Any]) -> None:
+        """Another run begins, with a bar of its own."""
+        for task in list(self.progress.task_ids):
+            self.progress.remove_task(task)
+        self.before.clear()
+        self.all, self.finished = None, 0.0
+        self.line(f"{event['name']} ({event['number']} of {event['of']})")
+
+    def _variant_failed(self, event: dict[str, Any]) -> None:
+        self.line(f"error: {event['name']} did not come to an end: {event['reason']}")
+
+    def _borrowed(self, event: dict[str, Any]) -> None:
+        if event["jobs"]:
+            self.line(f"{event['jobs']} jobs taken over from the other variants")
+
     def _tracked(self, event: dict[str, Any]) -> None:
         self.line(f"told to {event['to']} as {event['id']}")
 

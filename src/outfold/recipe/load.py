@@ -32,11 +32,22 @@ def load_recipe(source: str | Path, *, overrides: Sequence[str] = (), profile: s
     Raises:
         RecipeError: names the file, line and column of what is wrong and, for an unknown key, the nearest known one.
     """
+    return validated(apply_sets(read_document(source, profile), overrides))
+
+
+def read_document(source: str | Path, profile: str | None = None) -> Document:
+    """A recipe as written, with one of its own profiles laid over it; not validated yet."""
     document = _read(source)
     check_profiles(document)
-    if profile is not None:
-        document = apply_profile(document, profile)
-    document = apply_sets(document, overrides)
+    return document if profile is None else apply_profile(document, profile)
+
+
+def validated(document: Document) -> Recipe:
+    """The recipe that a document holds.
+
+    Raises:
+        RecipeError: names the places of what is wrong.
+    """
     try:
         return Recipe.model_validate(document.values)
     except ValidationError as error:

@@ -40,6 +40,7 @@ class Pair:
         outputs: names of the k outputs.
         left_out: rows that the first and the second side alone have.
         in_other_folds: common rows whose fold differs between two runs.
+        fold: int64 (n,), the first side's folds, or None.
     """
 
     target: np.ndarray
@@ -49,6 +50,7 @@ class Pair:
     outputs: tuple[str, ...]
     left_out: tuple[int, int]
     in_other_folds: int
+    fold: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,7 @@ def pair_of(a: Side, b: Side) -> Pair:
         outputs=a.codec.outputs,
         left_out=(len(a.ids) - len(rows), len(b.ids) - len(rows)),
         in_other_folds=moved,
+        fold=None if a.fold is None else a.fold[rows],
     )
 
 

@@ -19,6 +19,7 @@ from outfold.recipe.load import dump_recipe
 from outfold.report import write_report
 from outfold.run_folder import AUDIT, FOLDS, RECIPE, SUMMARY, EventLog, locked, variant_file
 from outfold.runs.audit import audit_finished
+from outfold.runs.borrow import borrow
 from outfold.runs.duplicates import FOLDER as DUPLICATES
 from outfold.runs.duplicates import write_found
 from outfold.runs.plan import plan
@@ -41,6 +42,7 @@ def execute(
     device: str = "auto",
     workers: int | None = None,
     emit: Emit = lambda event: None,
+    siblings: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """Run a recipe in a folder, or go on where an earlier process stopped.
 
@@ -51,6 +53,7 @@ def execute(
         device: auto, cpu, cuda, cuda:1, mps.
         workers: threads that read samples; as many as cores, at most 8, when not given.
         emit: is told what happens, besides the run's own log.
+        siblings: run folders whose finished models are taken over where they are the very same.
 
     Returns:
         The summary, as written to summary.json.
@@ -74,7 +77,10 @@ def execute(
             compute = Compute(choose_device(device), workers or default_workers(), tell)
             validate(recipe, root)
             context = Context(recipe, load_dataset(recipe, root, compute, keep=found.append), folder, compute)
-            todo = [job for job in plan(context) if not context.is_done(job)]
+            plan(context)
+            if siblings:
+                tell({"event": "borrowed", "jobs": borrow(context, siblings)})
+            todo = [job for job in context.jobs if not context.is_done(job)]
             # Only now, for what the folder holds of an earlier run stays its outcome until this one has a plan.
             write_text(folder / RECIPE, dump_recipe(recipe))
             write_json(folder / SUMMARY, head | {"status": "running"})
