@@ -4,6 +4,7 @@ import sys
 
 import typer
 
+from outfold.cli.ablate import ablate
 from outfold.cli.audit import audit
 from outfold.cli.check import check
 from outfold.cli.compare import compare
@@ -37,6 +38,7 @@ app.command()(run)
 app.command()(predict)
 app.command()(report)
 app.command()(compare)
+app.command()(ablate)
 app.add_typer(recipes_app, name="recipes")
 
 
