@@ -62,13 +62,24 @@ class TableInputs(Spec):
                 values[role] = [{"column": item} if isinstance(item, str) else item for item in values[role]]
         return values
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All inputs by name: columns of the table, then derived ones."""
+        return (*(one.column for one in self.numeric), *(one.column for one in self.categorical), *self.derived)
+
     @model_validator(mode="after")
-    def _something_to_read(self) -> "TableInputs":
-        names = [one.column for one in self.numeric] + [one.column for one in self.categorical] + list(self.derived)
-        if not names:
+    def _each_input_once(self) -> "TableInputs":
+        if len(set(self.columns)) < len(self.columns):
+            raise ValueError(f"table inputs name a column twice: {list(self.columns)}")
+        return self
+
+    def refuse_incomplete(self) -> None:
+        """Refuse settings that read nothing, or count the rows of no group; a member may set a part of them only.
+
+        Raises:
+            ValueError: says what is missing.
+        """
+        if not self.columns:
             raise ValueError("a table input needs columns: give `numeric`, `categorical` or `derived`")
-        if len(set(names)) < len(names):
-            raise ValueError(f"table inputs name a column twice: {names}")
         if ("log_group_rows" in self.derived) != (self.group is not None):
             raise ValueError("`log_group_rows` counts the rows of a `group`; give both or neither")
-        return self

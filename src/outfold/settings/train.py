@@ -258,6 +258,8 @@ class TrainStage(TrainSettings):
                 raise ValueError(f"member {name!r} has no backbone, and the stage gives none")
             if not settings.phases:
                 raise ValueError(f"member {name!r} has no phases, and the stage gives none")
+            if settings.table is not None:
+                settings.table.refuse_incomplete()
             names = [phase.name for phase in settings.phases]
             if len(set(names)) < len(names):
                 raise ValueError(f"member {name!r} has two phases of one name: {names}")
