@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -17,6 +18,38 @@ from outfold.views.image import evaluate
 
 LIGHT = [{"random_resized_crop": {"scale": [0.6, 1.0]}}, "hflip", {"color_jitter": 0.2}, {"rotate": 15}]
 EVERYTHING = [{name: {"p": 1.0}} for name in TRANSFORMS]
+MELANOMA = [
+    "transpose",
+    "vflip",
+    "hflip",
+    {"brightness_contrast": {"brightness": 0.2, "contrast": 0, "p": 0.75}},
+    {"brightness_contrast": {"brightness": 0, "contrast": 0.2, "p": 0.75}},
+    {
+        "one_of": {
+            "p": 0.7,
+            "of": [
+                {"motion_blur": 5},
+                {"median_blur": 5},
+                {"gaussian_blur": {"sigma": [0.8, 1.1]}},
+                {"gaussian_noise": {"variance": [5, 30]}},
+            ],
+        }
+    },
+    {
+        "one_of": {
+            "p": 0.7,
+            "of": [
+                {"optical_distortion": 1.0},
+                {"grid_distortion": {"steps": 5, "limit": 1.0}},
+                {"elastic": {"alpha": 3, "sigma": 50, "affine": 50}},
+            ],
+        }
+    },
+    {"clahe": {"clip_limit": [1, 4], "p": 0.7}},
+    {"hue_saturation_value": {"hue": 10, "saturation": 20, "value": 10, "p": 0.5}},
+    {"shift_scale_rotate": {"shift": 0.1, "scale": 0.1, "rotate": 15, "p": 0.85}},
+    {"cutout": {"size": 0.375, "square": True, "p": 0.7}},
+]
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +87,7 @@ def test_geometry_is_one_warp_and_colour_one_table(photo):
 
 @settings(max_examples=40, deadline=None)
 @given(
-    names=st.lists(st.sampled_from(sorted(TRANSFORMS)), max_size=6),
+    names=st.lists(st.sampled_from([*sorted(TRANSFORMS), {"one_of": sorted(TRANSFORMS)}]), max_size=6),
     shape=st.tuples(st.integers(1, 90), st.integers(1, 90)),
     size=st.tuples(st.integers(1, 60), st.integers(1, 60)),
     seed=st.integers(0, 100),
@@ -69,6 +102,29 @@ def test_any_chain_ends_at_its_size(names, shape, size, seed):
     assert result.flags.writeable
     assert not np.shares_memory(result, image)
     np.testing.assert_array_equal(image, before)
+
+
+@pytest.fixture(scope="module")
+def large_photo() -> np.ndarray:
+    rng = np.random.default_rng(0)
+    soft = ndimage.gaussian_filter(rng.uniform(0, 255, (512, 512, 3)), (12, 12, 0))
+    return np.uint8(30 + 190 * (soft - soft.min()) / np.ptp(soft) + rng.uniform(0, 6, (512, 512, 3)))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_melanoma_chain_is_near_its_steps_in_turn(large_photo, seed):
+    chain = build_chain(MELANOMA, size=(384, 384))
+    steps = chain.sample(np.random.default_rng(seed), 512, 512)
+    in_turn = large_photo
+    for step in steps:
+        in_turn = apply(in_turn, [step])
+    joined = chain(large_photo, np.random.default_rng(seed))
+    assert joined.shape == (384, 384, 3)
+    # A strong CLAHE multiplies by up to 4 what an interpolation takes from the grain; and beyond the border the joined
+    # warp shows the photo itself where there is some.
+    difference = np.abs(joined.astype(int) - in_turn)
+    assert np.median(difference) <= 4
+    assert np.mean(difference > 16) < 0.12
 
 
 def test_the_same_seed_gives_the_same_image_from_any_thread(photo):
@@ -126,6 +182,21 @@ def test_pixel_transforms_meet_the_output_size(photo):
         ({"hue_saturation_value": [1, 2, 3, 4]}, ["hue_saturation_value"]),
         ({"rotate": 1, "hflip": {}}, ["one name"]),
         (3, ["3"]),
+        ("one_of", ["one_of", "list"]),
+        ({"one_of": []}, ["one_of", "list"]),
+        ({"one_of": "hflip"}, ["one_of", "list", "hflip"]),
+        ({"one_of": {"off": ["hflip"]}}, ["one_of", "off", "of"]),
+        ({"one_of": ["hflop"]}, ["hflop", "hflip"]),
+        ({"one_of": ["hflip", {"rotate": {"degree": 3}}]}, ["rotate", "degree", "degrees"]),
+        ({"one_of": [{"rotate": {"degrees": 3, "p": 0.5}}]}, ["rotate", "p", "one_of"]),
+        ({"one_of": {"p": 2, "of": ["hflip"]}}, ["one_of", "p", "2"]),
+        ({"one_off": ["hflip"]}, ["one_off", "one_of"]),
+        ({"median_blur": 4}, ["median_blur", "odd", "4"]),
+        ({"motion_blur": 1}, ["motion_blur", "3"]),
+        ({"gaussian_noise": {"sigma": 3, "variance": 9}}, ["gaussian_noise", "sigma", "variance"]),
+        ({"grid_distortion": {"steps": 0}}, ["grid_distortion", "steps"]),
+        ({"elastic": {"sigma": 0}}, ["elastic", "sigma"]),
+        ({"cutout": 1.5}, ["cutout", "size"]),
     ],
 )
 def test_mistakes_are_named(item, words):
@@ -135,8 +206,8 @@ def test_mistakes_are_named(item, words):
 
 
 def test_every_transform_has_a_name_and_works_bare(photo):
-    assert transform_names() == sorted(TRANSFORMS)
-    for name in transform_names():
+    assert transform_names() == sorted([*TRANSFORMS, "one_of"])
+    for name in TRANSFORMS:
         assert build_chain([name], size=(50, 60))(photo, np.random.default_rng(0)).shape == (50, 60, 3)
 
 
@@ -148,3 +219,47 @@ def test_short_forms():
     assert jitter.brightness == jitter.contrast == jitter.saturation == (0.8, 1.2)
     assert jitter.hue == (0, 0)
     assert (hsv.hue, hsv.saturation, hsv.value) == ((-10, 10), (-20, 20), (-5, 5))
+
+
+def test_one_of_draws_each_with_the_same_chance(photo):
+    chain = build_chain([{"one_of": {"p": 0.6, "of": ["hflip", "vflip", {"one_of": ["rot90"]}]}}], size=(120, 150))
+    rng = np.random.default_rng(0)
+    first = chain.transforms[0].transform
+    assert [type(leaf).__name__ for leaf in first.leaves()] == ["HorizontalFlip", "VerticalFlip", "QuarterTurns"]
+    results = [chain(photo, rng) for _ in range(400)]
+    shares = {
+        "none": np.mean([np.array_equal(result, photo) for result in results]),
+        "hflip": np.mean([np.array_equal(result, photo[:, ::-1]) for result in results]),
+        "vflip": np.mean([np.array_equal(result, photo[::-1]) for result in results]),
+    }
+    assert shares["none"] == pytest.approx(0.4 + 0.2 / 4, abs=0.08)
+    assert shares["hflip"] == pytest.approx(0.2, abs=0.06)
+    assert shares["vflip"] == pytest.approx(0.2, abs=0.06)
+
+
+def test_one_of_mixes_kinds_and_ends_at_the_size(photo):
+    mixed = [{"one_of": ["hflip", "gamma", "median_blur", "clahe", "elastic", {"random_resized_crop": 0.5}]}, "cutout"]
+    chain = build_chain(mixed, size=(64, 48))
+    for seed in range(20):
+        assert chain(photo, np.random.default_rng(seed)).shape == (64, 48, 3)
+    # The fit follows the last transform that may move pixels, so that what is after it meets the output's size.
+    assert [type(maybe.transform).__name__ for maybe in chain.transforms] == ["OneOf", "Fit", "Cutout"]
+
+
+def test_neighbouring_geometry_is_one_warp(photo, monkeypatch):
+    calls = []
+
+    def counted(name: str):
+        real = getattr(cv2, name)
+
+        def call(*arguments, **options):
+            calls.append(name)
+            return real(*arguments, **options)
+
+        return call
+
+    for name in ("remap", "warpAffine", "resize"):
+        monkeypatch.setattr(cv2, name, counted(name))
+    items = [{"optical_distortion": 0.5}, {"elastic": {"affine": 5}}, {"gamma": 0.2}, "grid_distortion", {"rotate": 15}]
+    build_chain(items, size=(64, 64))(photo, np.random.default_rng(0))
+    assert calls == ["remap"]

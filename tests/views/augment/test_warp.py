@@ -8,7 +8,7 @@ from scipy import ndimage
 from torchvision.transforms.v2 import functional as torchvision
 
 from outfold.views.augment.geometry import Fit, HorizontalFlip, Transpose, VerticalFlip, quarter_turns
-from outfold.views.augment.warp import Affine, _warp, compose, crop_resize, render, similarity
+from outfold.views.augment.warp import Affine, compose, crop_resize, render, similarity, warp_affine
 
 RNG = np.random.default_rng(0)
 IDENTITY = np.eye(3)
@@ -70,7 +70,7 @@ def test_any_moves_and_a_crop_are_exact(names, height, width, data):
 def test_the_warp_itself_is_exact_for_moves(name):
     image = RNG.integers(0, 256, (31, 47, 3), dtype=np.uint8)
     step = MOVES[name][0](31, 47)
-    np.testing.assert_array_equal(_warp(image, step.matrix, step.height, step.width), MOVES[name][1](image))
+    np.testing.assert_array_equal(warp_affine(image, step.matrix, step.height, step.width), MOVES[name][1](image))
 
 
 @settings(max_examples=40, deadline=None)
@@ -84,7 +84,7 @@ def test_the_warp_is_bilinear_interpolation(degrees, zoom, shift, crop):
     image = smooth_photo(97, 113)
     steps = [crop_resize(*crop, (50, 60), (64, 64)), similarity(64, 64, degrees=degrees, zoom=zoom, shift=shift)]
     step = compose(steps)
-    assert np.abs(_warp(image, step.matrix, 64, 64) - bilinear(image, step)).max() <= 0.51
+    assert np.abs(warp_affine(image, step.matrix, 64, 64) - bilinear(image, step)).max() <= 0.51
 
 
 @pytest.mark.parametrize("degrees", [-30, -7.5, 12, 90, 135])
@@ -115,7 +115,7 @@ def test_zoom_enlarges_and_shift_moves_the_content():
 def test_an_upright_window_equals_the_warp(size):
     image = smooth_photo(50, 70)
     step = crop_resize(3, 5, (40, 60), size)
-    difference = np.abs(render(image, step).astype(int) - _warp(image, step.matrix, *size))
+    difference = np.abs(render(image, step).astype(int) - warp_affine(image, step.matrix, *size))
     # At the window's border the resize repeats its last pixel, where the warp reads on into the photo.
     assert difference[2:-2, 2:-2].max() <= 1
 

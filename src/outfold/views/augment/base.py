@@ -16,6 +16,10 @@ class Transform:
         """Draw parameters for an image of this size and return the step or steps to do."""
         raise NotImplementedError
 
+    def leaves(self) -> tuple["Transform", ...]:
+        """The transforms that it may apply: itself, or its choices."""
+        return (self,)
+
     @classmethod
     def parameter_names(cls) -> list[str]:
         """What a recipe may set, the main parameter first."""

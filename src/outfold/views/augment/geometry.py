@@ -1,7 +1,10 @@
-"""Transforms that move pixels. Each draws its parameters and returns one `Affine` step; see `warp` for the rest."""
+"""Transforms that move pixels. Each draws its parameters and returns one `Affine` step; see `warp` for the rest.
+
+Those that bend the photo are in `distortion`.
+"""
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic.dataclasses import dataclass
@@ -15,8 +18,8 @@ from outfold.views.sizes import Size, centre, cover, enlarge
 class Geometric(Transform):
     """A transform whose step is composed with its neighbours' into one warp."""
 
-    def sample(self, rng: np.random.Generator, height: int, width: int) -> Affine:
-        """Draw parameters for an image of this size."""
+    def sample(self, rng: np.random.Generator, height: int, width: int) -> Any:
+        """Draw parameters for an image of this size: an `Affine`, a `Distortion`, or a tuple of them."""
         raise NotImplementedError
 
 

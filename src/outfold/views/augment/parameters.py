@@ -38,6 +38,12 @@ def _ordered(value: tuple[float, float]) -> tuple[float, float]:
     return value
 
 
+def _odd(value: int) -> int:
+    if value % 2 == 0:
+        raise ValueError("a kernel's side is odd")
+    return value
+
+
 Probability = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -56,3 +62,7 @@ PositiveRange = Annotated[tuple[Positive, Positive], BeforeValidator(_fixed), _O
 """A range of positive numbers; a scalar v means exactly v."""
 ShareRange = Annotated[tuple[Share, Share], BeforeValidator(_up_to_one), _Ordered]
 """A range of shares in (0, 1]; a scalar v means [v, 1]."""
+FixedShare = Annotated[tuple[Share, Share], BeforeValidator(_fixed), _Ordered]
+"""A range of shares in (0, 1]; a scalar v means exactly v."""
+OddSide = Annotated[int, Field(ge=3), AfterValidator(_odd)]
+"""An odd number of pixels, at least 3."""

@@ -1,4 +1,4 @@
-"""Transforms that look at a pixel's neighbours or at its place: blur, noise, holes, local contrast.
+"""Transforms that look at a pixel's neighbours or at its place: blur, noise, holes.
 
 Each returns a function on uint8 (h, w, 3). What geometry and colour stand before it in the recipe is done first.
 """
@@ -14,7 +14,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from outfold.views.augment.base import Transform
-from outfold.views.augment.parameters import STRICT, ShareRange, UpTo
+from outfold.views.augment.parameters import STRICT, FixedShare, OddSide, UpTo
 
 PixelStep = Callable[[np.ndarray], np.ndarray]
 
@@ -31,7 +31,10 @@ class Pixel(Transform):
 
 @dataclass(frozen=True, config=STRICT)
 class GaussianBlur(Pixel):
-    """Blur by a Gaussian whose standard deviation is drawn uniformly; the kernel reaches 3 deviations."""
+    """Blur by a Gaussian whose standard deviation is drawn uniformly; the kernel reaches 3 deviations.
+
+    Standard deviations of 0.8 and 1.1 stand for the kernels that OpenCV takes where it is given 3 or 5 pixels alone.
+    """
 
     sigma: UpTo = (0.1, 2.0)
     """Range of the standard deviation in pixels of the image it meets; a scalar v means [0, v]."""
@@ -48,17 +51,71 @@ def gaussian_blur(image: np.ndarray, sigma: float) -> np.ndarray:
 
 
 @dataclass(frozen=True, config=STRICT)
+class MedianBlur(Pixel):
+    """Replace every value by the median of its channel in a square; the border is repeated."""
+
+    side: OddSide = 5
+    """Largest side of the square in pixels; odd ones from 3 to this are equally likely."""
+
+    def sample(self, rng: np.random.Generator, height: int, width: int) -> PixelStep:
+        """A side."""
+        return partial(cv2.medianBlur, ksize=draw_odd(rng, self.side))
+
+
+@dataclass(frozen=True, config=STRICT)
+class MotionBlur(Pixel):
+    """Average along a line, drawn between two random pixels of a square kernel; the border is reflected."""
+
+    side: OddSide = 5
+    """Largest side of the kernel in pixels; odd ones from 3 to this are equally likely."""
+
+    def sample(self, rng: np.random.Generator, height: int, width: int) -> PixelStep:
+        """A side, and two different pixels."""
+        return partial(cv2.filter2D, ddepth=-1, kernel=line_kernel(rng, draw_odd(rng, self.side)))
+
+
+def draw_odd(rng: np.random.Generator, largest: int) -> int:
+    """An odd number from 3 to the largest."""
+    return 3 + 2 * int(rng.integers((largest - 1) // 2))
+
+
+def line_kernel(rng: np.random.Generator, side: int) -> np.ndarray:
+    """Float32 (side, side), summing to 1: the line between two different pixels, equally thick (Bresenham)."""
+    first, second = (divmod(int(pixel), side) for pixel in rng.choice(side * side, size=2, replace=False))
+    kernel = np.zeros((side, side), dtype=np.uint8)
+    cv2.line(kernel, first, second, color=1)
+    return kernel.astype(np.float32) / np.float32(kernel.sum())
+
+
+@dataclass(frozen=True, config=STRICT)
 class GaussianNoise(Pixel):
     """Add independent Gaussian noise to every value."""
 
-    sigma: UpTo = (2.0, 6.0)
-    """Range of the standard deviation in grey levels; a scalar v means [0, v]."""
+    sigma: UpTo | None = None
+    """Range of the standard deviation in grey levels, drawn uniformly; a scalar v means [0, v]; 2 to 6 where nothing is
+    given."""
+    variance: UpTo | None = None
+    """In place of sigma, a range of the variance in squared grey levels, drawn uniformly; a scalar v means [0, v]."""
+
+    def __post_init__(self) -> None:
+        if self.sigma is not None and self.variance is not None:
+            raise ValueError("give either sigma or variance")
 
     def sample(self, rng: np.random.Generator, height: int, width: int) -> PixelStep:
         """A standard deviation, and 16 random bits a value."""
-        table = np.rint(rng.uniform(*self.sigma) * gaussian_quantiles()).astype(np.int16)
-        noise = np.take(table, rng.integers(0, 65536, size=(height, width, 3), dtype=np.uint16))
-        return partial(add_noise, noise=noise)
+        if self.variance is None:
+            sigma = rng.uniform(*(self.sigma or (2.0, 6.0)))
+        else:
+            sigma = np.sqrt(rng.uniform(*self.variance))
+        return partial(add_noise, noise=normal_noise(rng, sigma, (height, width, 3)))
+
+
+def normal_noise(rng: np.random.Generator, sigma: float, shape: tuple[int, int, int]) -> np.ndarray:
+    """Normal values int16 of this shape, rounded: 64 random bits look four of them up in a table."""
+    table = np.rint(sigma * gaussian_quantiles()).astype(np.int16)
+    count = shape[0] * shape[1] * shape[2]
+    bits = rng.integers(0, 2**64, size=-(-count // 4), dtype=np.uint64).view(np.uint16)[:count]
+    return np.take(table, bits).reshape(shape)
 
 
 @cache
@@ -80,8 +137,10 @@ def add_noise(image: np.ndarray, noise: np.ndarray) -> np.ndarray:
 class Cutout(Pixel):
     """Paint rectangles of one grey level over the image, wholly inside it."""
 
-    size: ShareRange = (0.25, 0.25)
-    """Range of a hole's height and, drawn apart, width, as shares of the image's."""
+    size: FixedShare = (0.25, 0.25)
+    """Range of a hole's height and, drawn apart, width, as shares of the image's; a scalar is the share of both."""
+    square: bool = False
+    """One side for both, as a share of the image's shorter side."""
     holes: Annotated[int, Field(ge=1)] = 1
     fill: Annotated[int, Field(ge=0, le=255)] = 0
 
@@ -90,9 +149,16 @@ class Cutout(Pixel):
         return partial(cut, boxes=[self._box(rng, height, width) for _ in range(self.holes)], fill=self.fill)
 
     def _box(self, rng: np.random.Generator, height: int, width: int) -> tuple[slice, slice]:
-        rows, columns = (max(1, round(rng.uniform(*self.size) * side)) for side in (height, width))
+        rows, columns = self._sides(rng, height, width)
         top, left = int(rng.integers(height - rows + 1)), int(rng.integers(width - columns + 1))
         return slice(top, top + rows), slice(left, left + columns)
+
+    def _sides(self, rng: np.random.Generator, height: int, width: int) -> tuple[int, int]:
+        if self.square:
+            side = max(1, round(rng.uniform(*self.size) * min(height, width)))
+            return side, side
+        rows, columns = (max(1, round(rng.uniform(*self.size) * side)) for side in (height, width))
+        return rows, columns
 
 
 def cut(image: np.ndarray, boxes: list[tuple[slice, slice]], fill: int) -> np.ndarray:
@@ -103,31 +169,11 @@ def cut(image: np.ndarray, boxes: list[tuple[slice, slice]], fill: int) -> np.nd
     return image
 
 
-@dataclass(frozen=True, config=STRICT)
-class Clahe(Pixel):
-    """Contrast-limited adaptive histogram equalisation of the lightness (CIE L*), on a grid of tiles."""
-
-    clip_limit: UpTo = (1.0, 4.0)
-    """Range of the limit, in multiples of a flat histogram's count; a scalar v means [0, v]."""
-    tiles: Annotated[int, Field(ge=1)] = 8
-    """Tiles along each side."""
-
-    def sample(self, rng: np.random.Generator, height: int, width: int) -> PixelStep:
-        """A limit."""
-        return partial(equalise_lightness, clip_limit=rng.uniform(*self.clip_limit), tiles=self.tiles)
-
-
-def equalise_lightness(image: np.ndarray, clip_limit: float, tiles: int) -> np.ndarray:
-    """RGB -> L*a*b*, equalise L*, and back."""
-    lab = cv2.cvtColor(image, cv2.COLOR_RGB2LAB)
-    lightness = cv2.createCLAHE(clipLimit=clip_limit, tileGridSize=(tiles, tiles)).apply(lab[..., 0])
-    return cv2.cvtColor(cv2.merge([lightness, lab[..., 1], lab[..., 2]]), cv2.COLOR_LAB2RGB)
-
-
 PIXEL: dict[str, type[Pixel]] = {
     "gaussian_blur": GaussianBlur,
+    "median_blur": MedianBlur,
+    "motion_blur": MotionBlur,
     "gaussian_noise": GaussianNoise,
     "cutout": Cutout,
-    "clahe": Clahe,
 }
 """The recipe's names."""

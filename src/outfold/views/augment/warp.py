@@ -4,8 +4,7 @@ Coordinates are pixel indices (x, y): the centre of the first pixel is (0, 0) an
 [-0.5, width - 0.5]. A matrix maps output indices to input indices, so a mirror is x -> width - 1 - x and a
 resize is x -> (x + 0.5) * scale - 0.5. Outside the photo its reflection is read (`dcb|abcd|cba`).
 
-A displacement field (elastic, grid or optical distortion) is another kind of step with a size: to join, `compose`
-returns for such a chain a dense map instead of a matrix, and `render` reads it with cv2.remap.
+Steps that bend (lens, grid and elastic distortion) join in `bend`: there the warp reads a dense map, not a matrix.
 """
 
 import math
@@ -72,24 +71,30 @@ def render(image: np.ndarray, step: Affine) -> np.ndarray:
     takes the cheaper resize; everything else is a bilinear warp. Where the photo shrinks by 2 or more it is first
     averaged over boxes of whole pixels, so that fine texture does not alias.
     """
-    image, matrix = _shrink(image, step.matrix)
+    image, to_boxes = shrink(image, step.matrix)
+    matrix = to_boxes @ step.matrix
     upright = _upright(image, matrix, step.height, step.width)
-    return _warp(image, matrix, step.height, step.width) if upright is None else upright
+    return warp_affine(image, matrix, step.height, step.width) if upright is None else upright
 
 
-def _shrink(image: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Average boxes of whole pixels: as many as an output pixel spans along each input axis, rounded down."""
+def shrink(image: np.ndarray, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Average boxes of whole pixels: as many as an output pixel spans along each input axis, rounded down.
+
+    Returns:
+        The smaller image and the matrix from the given image's pixel indices to its own; the image itself and the
+        identity where an output pixel spans less than two input pixels.
+    """
     height, width = image.shape[:2]
     box_x, box_y = (
         min(max(1, math.floor(math.hypot(*row) + TOLERANCE)), side)
         for row, side in zip(matrix[:2, :2].tolist(), (width, height), strict=True)
     )
     if box_x == box_y == 1:
-        return image, matrix
+        return image, np.eye(3)
     columns, rows = width // box_x, height // box_y
     whole = image[: rows * box_y, : columns * box_x]
     to_boxes = np.array([[1 / box_x, 0, 0.5 / box_x - 0.5], [0, 1 / box_y, 0.5 / box_y - 0.5], [0, 0, 1.0]])
-    return cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA), to_boxes @ matrix
+    return cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA), to_boxes
 
 
 def _upright(image: np.ndarray, matrix: np.ndarray, height: int, width: int) -> np.ndarray | None:
@@ -123,7 +128,7 @@ def _whole_window(scale: float, offset: float, length: int, side: int) -> slice 
     return slice(round(start), round(stop)) if whole and round(start) >= 0 and round(stop) <= side else None
 
 
-def _warp(image: np.ndarray, matrix: np.ndarray, height: int, width: int) -> np.ndarray:
+def warp_affine(image: np.ndarray, matrix: np.ndarray, height: int, width: int) -> np.ndarray:
     """Bilinear warp. Through four channels, because OpenCV's kernel for four is 2.4 times as fast as for three."""
     left, top, window = _read_window(image, matrix, height, width)
     local = matrix[:2] - np.array([[0, 0, left], [0, 0, top]])
