@@ -11,6 +11,7 @@ from outfold.data.checks import Checked, Progress, check_data
 from outfold.data.findings import Finding, count, finding_of
 from outfold.errors import OutfoldError, RecipeError
 from outfold.metrics import metric_of
+from outfold.runs.labels import check_labels
 from outfold.runs.table_inputs import check_table_inputs
 from outfold.settings.recipe import Recipe
 from outfold.tracking.packages import require_packages
@@ -29,11 +30,12 @@ def check_recipe(
         device: where the run would compute; a few steps are taken there to estimate the run's cost, unless something
             would stop it anyway. None estimates nothing.
     """
-    findings = [*_metric_findings(recipe), *_tracker_findings(recipe)]
+    findings = [*_metric_findings(recipe), *_label_findings(recipe), *_tracker_findings(recipe)]
     checked = check_data(recipe.data, recipe.task, recipe.folds, root, workers=workers, progress=progress)
     if checked.ok:
         findings += _table_input_findings(recipe, root)
     checked = replace(checked, findings=(*findings, *checked.findings))
+    checked = replace(checked, findings=(*checked.findings, *_photo_findings(recipe, checked)))
     if device is None or not checked.ok:
         return checked
     return replace(checked, findings=(*checked.findings, *_cost_findings(recipe, checked, device)))
@@ -47,6 +49,14 @@ def _metric_findings(recipe: Recipe) -> list[Finding]:
         except RecipeError as error:
             findings.append(finding_of(error))
     return findings
+
+
+def _label_findings(recipe: Recipe) -> list[Finding]:
+    try:
+        check_labels(recipe)
+    except RecipeError as error:
+        return [finding_of(error)]
+    return []
 
 
 def _tracker_findings(recipe: Recipe) -> list[Finding]:
@@ -75,9 +85,13 @@ def _cost_findings(recipe: Recipe, checked: Checked, device: str) -> list[Findin
         return []
     keep_freed_memory()
     chosen = choose_device(device)
-    test_rows = 0 if checked.test is None else int(checked.test.usable.sum())
+    test_rows, unlabelled_rows = (
+        0 if table is None else int(table.usable.sum()) for table in (checked.test, checked.unlabelled)
+    )
     try:
-        cost = estimate(recipe, checked.folds, test_rows, device=chosen, aspect=_aspect(checked))
+        cost = estimate(
+            recipe, checked.folds, test_rows, device=chosen, aspect=_aspect(checked), unlabelled_rows=unlabelled_rows
+        )
     except OutfoldError as error:
         return [finding_of(error)]
     what = (
@@ -94,11 +108,25 @@ def _cost_findings(recipe: Recipe, checked: Checked, device: str) -> list[Findin
     return [Finding("note", what), *([small] if free < cost.cache + cost.disk else [])]
 
 
+def _photo_findings(recipe: Recipe, checked: Checked) -> list[Finding]:
+    """What members read of photos that are stored at other sizes than their own."""
+    if recipe.data.prepare is None:
+        return []
+    from outfold.runs.prepared import size_findings  # torch
+
+    return size_findings(recipe, [min(sides) for sides in _sides(checked)])
+
+
 def _aspect(checked: Checked) -> float:
     """Median of longer over shorter side of the photos; 1 without photos."""
-    files = checked.train.files if checked.train is not None else ()
-    sides = [(file.info.width, file.info.height) for file in files if file.info is not None]
+    sides = _sides(checked)
     return float(np.median([max(pair) / min(pair) for pair in sides])) if sides else 1.0
+
+
+def _sides(checked: Checked) -> list[tuple[int, int]]:
+    """Width and height of the training table's photos in pixels, as far as they can be read."""
+    files = checked.train.files if checked.train is not None else ()
+    return [(file.info.width, file.info.height) for file in files if file.info is not None]
 
 
 def _existing(folder: Path) -> Path:

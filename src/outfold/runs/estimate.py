@@ -14,6 +14,8 @@ from outfold.data.folds import FoldTable
 from outfold.data.table_columns import keys_of
 from outfold.models.freeze import set_train_mode, set_trainable
 from outfold.models.network import TABLE, Network, build_network
+from outfold.runs.prepared import stored_bytes
+from outfold.settings.label import LabelStage
 from outfold.settings.recipe import Recipe
 from outfold.settings.train import Phase, TrainSettings, TrainStage
 from outfold.stages.inputs import photo_key, photo_side, sizes_of
@@ -36,7 +38,7 @@ class Estimate:
     Attributes:
         seconds: time for all jobs, one after the other; reading photos for the first time comes on top.
         memory: bytes of the fullest moment: of the process on a CPU, of the device on a GPU.
-        cache: bytes of the photo cache, an upper bound where photos differ in shape.
+        cache: bytes of the photo cache or of stored photos, an upper bound where photos differ in shape.
         disk: bytes of the run folder at its fullest.
         models: how many networks are trained.
     """
@@ -49,7 +51,13 @@ class Estimate:
 
 
 def estimate(
-    recipe: Recipe, folds: FoldTable, test_rows: int, *, device: torch.device, aspect: float = 1.5
+    recipe: Recipe,
+    folds: FoldTable,
+    test_rows: int,
+    *,
+    device: torch.device,
+    aspect: float = 1.5,
+    unlabelled_rows: int = 0,
 ) -> Estimate:
     """Measure a few steps of every member and multiply.
 
@@ -59,33 +67,53 @@ def estimate(
         test_rows: rows of the test table.
         device: where the run would compute.
         aspect: longer side of a typical photo over its shorter one.
+        unlabelled_rows: rows of `data.unlabelled`; students are taken to learn from all that they may.
     """
     splits = [folds.split(number) for number in recipe.folds.only or folds.numbers]
     train, valid = (round(sum(len(split[part]) for split in splits) / len(splits)) for part in (0, 1))
     outputs = len(recipe.task.classes or ()) or 2
     seconds, weights, models, sides = 0.0, 0, 0, {}
-    for stage in recipe.stages.values():
+    for name, stage in recipe.stages.items():
         if not isinstance(stage, TrainStage):
             continue
+        learned, predicted = _further_rows(name, stage, recipe, test_rows, unlabelled_rows)
         for settings in map(stage.member_settings, stage.members):
             network, _ = build_network(settings, outputs, table_inputs=_table_width(settings), pretrained=False)
             count = len(splits) * len(stage.seeds)
             bytes_of_network = sum(tensor.nbytes for tensor in network.state_dict().values())
-            seconds += count * _model_seconds(network, settings, train, valid, test_rows, device)
+            seconds += count * _model_seconds(network, settings, train + learned, valid, predicted, device)
             weights += count * bytes_of_network + STATE_COPIES * bytes_of_network
             models += count
             sides[photo_key(settings)] = photo_side(settings)
-    cache = sum(round((len(folds) + test_rows) * side * side * aspect * 3) for side in sides.values())
+    rows = len(folds) + test_rows + unlabelled_rows
+    if recipe.data.prepare is not None:
+        cache = stored_bytes(recipe, rows, aspect)
+    else:
+        cache = sum(round(rows * side * side * aspect * 3) for side in sides.values())
     return Estimate(seconds, _peak_memory(device), cache, weights, models)
 
 
+def _further_rows(
+    name: str, stage: TrainStage, recipe: Recipe, test_rows: int, unlabelled_rows: int
+) -> tuple[int, int]:
+    """Rows without labels that a model of the stage learns from, at most, and rows of whole tables that it predicts."""
+    labels = {other: one for other, one in recipe.stages.items() if isinstance(one, LabelStage)}
+    learned = 0
+    if stage.labels is not None:
+        one = labels[stage.labels]
+        rows = test_rows if one.rows == "test" else unlabelled_rows
+        learned = one.most_rows(rows, len(recipe.task.classes or ()) or 2)
+    teaches = any(one.source == name and one.rows == "unlabelled" for one in labels.values())
+    return learned, test_rows + (unlabelled_rows if teaches else 0)
+
+
 def _model_seconds(
-    network: Network, settings: TrainSettings, train: int, valid: int, test_rows: int, device: torch.device
+    network: Network, settings: TrainSettings, train: int, valid: int, tables: int, device: torch.device
 ) -> float:
-    """Seconds to train one model on `train` rows and to predict its held-out rows and the test table."""
+    """Seconds to train one model on `train` rows and to predict its held-out rows and those of whole tables."""
     size = settings.view.height_width
     forward = _forward_seconds(network, settings, size, device)
-    total = forward * len(settings.predict.tta) * (valid + test_rows)
+    total = forward * len(settings.predict.tta) * (valid + tables)
     for phase, phase_size in zip(settings.phases, sizes_of(settings)[1:], strict=True):
         if settings.trains_on_features(phase):
             total += forward * (train + valid)
