@@ -191,3 +191,20 @@ def test_batches_of_one_row_are_refused(recipe: dict[str, Any], clinic: Path, tm
     recipe["stages"]["fit"]["batch_size"] = 1
     with pytest.raises(RecipeError, match="member 'a': table inputs cannot train on batches of one row"):
         run(recipe, tmp_path / "run", clinic)
+
+
+def test_students_encode_by_labelled_rows_alone(recipe: dict[str, Any], clinic: Path, tmp_path: Path) -> None:
+    """Rows without labels train the student's network, in the head phase on ready features too, but no encoder."""
+    more = pd.read_csv(clinic / "test.csv").assign(region="moon")
+    more["age"] = 1000.0
+    more.to_csv(clinic / "more.csv", index=False)
+    recipe["data"] = {**recipe["data"], "unlabelled": "more.csv"}
+    del recipe["data"]["test"]
+    student = {"kind": "noisy_student", "from": "fit", "label": {"confidence": 0.0}, "student": {"mix": None}}
+    recipe["stages"] = {"fit": recipe["stages"]["fit"], "noisy": student}
+    done = run(recipe, tmp_path / "run", clinic)
+    records = [json.loads(path.read_text()) for path in sorted(done.path.glob("stages/*/a/fold0-seed0/fit.json"))]
+    teacher, taught = records
+    assert taught["pseudo_rows"] > 0
+    assert teacher["table"] == taught["table"]
+    assert "moon" not in json.dumps(taught["table"])
