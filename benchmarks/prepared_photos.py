@@ -1,4 +1,4 @@
-"""What it takes to read a photo once a pass, on one core: from the original, from a stored JPEG, from a cache of pixels.
+"""Photos read on one core: from their originals, from stored JPEG files, from a cache of pixels.
 
     uv run python benchmarks/prepared_photos.py [--photos 12] [--rounds 3] [--sizes 512 768]
 
@@ -94,10 +94,9 @@ def measure(paths: list[Path], size: int, folder: Path, rounds: int) -> None:
         for way, (read, passes) in ways.items():
             rates[way].append(rate(read, len(paths), passes))
     room = sum(file.stat().st_size for file in prepared.files(size)) / len(paths)
-    print(
-        f"\n{size} px: made at {making:.1f} photos/s; {room / 1e3:.0f} kB a photo, {room / size**2:.2f} bytes a pixel,"
-    )
-    print(f"a cache of pixels takes {cache.nbytes / len(paths) / room:.1f} times as much")
+    pixels = cache.nbytes / len(paths)
+    print(f"\n{size} px: made at {making:.1f} photos/s, decoding included; {room / size**2:.2f} bytes a pixel,")
+    print(f"{room / 1e3:.0f} kB a photo, of which a cache of pixels takes {pixels / room:.1f} times as much")
     first = statistics.median(rates["original"])
     for way, measured in rates.items():
         middle = statistics.median(measured)

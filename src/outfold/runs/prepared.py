@@ -122,8 +122,8 @@ def size_findings(recipe: Recipe, shorter_sides: Iterable[int] = ()) -> list[Fin
         if frame_side(settings) > max(prepare.sizes)
     }
     if large:
-        what = f"{count(len(large), 'member')} of more pixels than the {max(prepare.sizes)} px that are stored"
-        findings.append(Finding("note", f"{what}: {listed(large)}: photos are enlarged for them"))
+        what = f"{count(len(large), 'member')} at sizes above the {max(prepare.sizes)} px that are stored"
+        findings.append(Finding("note", f"{what}, for which photos are enlarged: {listed(large)}"))
     small = int((np.fromiter(shorter_sides, np.int64) < min(needed, default=0)).sum())
     if small:
         what = f"{count(small, 'photo')} smaller than {min(needed)} px"
