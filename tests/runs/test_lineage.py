@@ -60,3 +60,23 @@ def test_weights_that_do_not_say_what_they_saw_are_noted(
     quick_recipe["stages"]["fit"]["weights"] = f"file:{tmp_path / 'weights.pth'}"
     (finding,) = leaks(artefacts(quick_recipe, shapes))
     assert (finding.level, finding.rule) == ("note", "unknown-origin")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("teachers", ["same_fold", "all"])
+def test_students_descend_from_their_teachers(
+    teachers: str, quick_recipe: dict[str, Any], shapes: Path, tmp_path: Path
+) -> None:
+    quick_recipe["folds"]["only"] = [0, 1]
+    stages = quick_recipe["stages"]
+    stages["fit"]["members"]["b"] = {}
+    label = {"kind": "label", "from": "fit", "rows": "test", "teachers": teachers}
+    quick_recipe["stages"] = {"fit": stages["fit"], "said": label, "student": {**stages["fit"], "labels": "said"}}
+    outfold.run(Recipe.model_validate(quick_recipe), tmp_path / "run", data=shapes, device="cpu")
+    found = artefacts(quick_recipe, shapes, tmp_path / "run")
+    assert found == artefacts(quick_recipe, shapes)  # what was planned is what was done
+    by_name = {artefact.name: artefact for artefact in found}
+    told = {f"fit/{member}/fold{fold}-seed0" for member in "ab" for fold in ((0, 1) if teachers == "all" else (0,))}
+    assert set(by_name["said/fold0"].inherits) == told
+    assert by_name["student/a/fold0-seed0"].inherits == ("said/fold0",)
+    assert bool(leaks(found)) == (teachers == "all")
