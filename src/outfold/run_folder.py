@@ -12,7 +12,7 @@ from typing import Any, TextIO
 from outfold.errors import RunError
 from outfold.files import read_json, unwritable
 
-SUMMARY, RECIPE, FOLDS, OOF, PREDICTIONS, TARGET, REPORT, LOG, AUDIT = (
+SUMMARY, RECIPE, FOLDS, OOF, PREDICTIONS, TARGET, REPORT, LOG, AUDIT, DIAGNOSIS = (
     "summary.json",
     "recipe.yaml",
     "folds.csv",
@@ -22,6 +22,7 @@ SUMMARY, RECIPE, FOLDS, OOF, PREDICTIONS, TARGET, REPORT, LOG, AUDIT = (
     "report.html",
     "log.jsonl",
     "audit.json",
+    "diagnosis.json",
 )
 
 

@@ -9,6 +9,7 @@ from outfold.cli.audit import audit
 from outfold.cli.check import check
 from outfold.cli.compare import compare
 from outfold.cli.demo import demo
+from outfold.cli.diagnose import diagnose
 from outfold.cli.duplicates import duplicates
 from outfold.cli.folds import folds
 from outfold.cli.init import init
@@ -38,6 +39,7 @@ app.command()(run)
 app.command()(predict)
 app.command()(report)
 app.command()(compare)
+app.command()(diagnose)
 app.command()(ablate)
 app.add_typer(recipes_app, name="recipes")
 

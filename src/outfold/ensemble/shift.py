@@ -120,7 +120,8 @@ def divergence(
     """
     rng = np.random.default_rng(seed)
     before, after = (_correlations(part, np.ones(len(part))) for part in (train, test))
-    draws = np.stack([_drawn(train, groups, rng) - _drawn(test, test_groups, rng) for _ in range(n_resamples)])
+    units, test_units = units_of(groups, len(train)), units_of(test_groups, len(test))
+    draws = np.stack([_drawn(train, units, rng) - _drawn(test, test_units, rng) for _ in range(n_resamples)])
     spread = draws.std(axis=0)
     apart = np.abs(draws - (before - after))
     standardised = np.divide(apart, spread, out=np.zeros_like(apart), where=spread > 0)
@@ -178,16 +179,16 @@ def adversarial(
 
 def _correlations(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Pearson correlations (k, k) of the columns of values (n, k); NaN for columns without spread."""
-    centred = values - np.average(values, axis=0, weights=weights)
-    covariance = (centred * weights[:, None]).T @ centred
-    length = np.sqrt(np.diag(covariance))
-    known = length > 1e-9 * np.abs(values).max(initial=0) * np.sqrt(weights.sum())
-    length = np.where(known, length, np.nan)
-    return covariance / length[:, None] / length[None]
+    centred = values - values.mean(axis=0)  # near enough to the weighted mean, which is then taken off
+    total = weights.sum()
+    offset = weights @ centred / total
+    covariance = (centred * weights[:, None]).T @ centred / total - np.outer(offset, offset)
+    spread = np.sqrt(np.maximum(np.diag(covariance), 0))
+    spread[spread <= 1e-9 * np.abs(values).max(axis=0)] = np.nan  # what rounding leaves of a constant
+    return covariance / np.outer(spread, spread)
 
 
-def _drawn(values: np.ndarray, groups: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:
-    units = units_of(groups, len(values))
+def _drawn(values: np.ndarray, units: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     count = int(units.max()) + 1
     return _correlations(values, np.bincount(rng.integers(0, count, count), minlength=count)[units].astype(np.float64))
 

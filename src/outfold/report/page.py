@@ -10,6 +10,7 @@ from outfold.report.loading import Artefacts, load_artefacts
 from outfold.report.sections.audit import audit
 from outfold.report.sections.classes import classes
 from outfold.report.sections.data import data
+from outfold.report.sections.ensemble import ensemble
 from outfold.report.sections.headline import headline
 from outfold.report.sections.labels import labels
 from outfold.report.sections.making import making
@@ -54,6 +55,7 @@ def sections(run: Artefacts, root: Path) -> list[Section]:
     """The parts of the page that have something to say, in reading order."""
     parts = (
         scores(run),
+        ensemble(run),
         audit(run),
         training(run),
         pseudo_labels(run),
