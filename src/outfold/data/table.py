@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from outfold.data.columns import cell_texts, plain_column, require_columns, stack_columns, value_like
+from outfold.data.columns import cell_texts, plain_column, require_columns, stack_columns
 from outfold.data.mapping import Mapped, map_values
 from outfold.data.paths import Confinement, media_paths, template_columns
 from outfold.data.reading import read_rows
 from outfold.data.rows import SOURCE, SOURCE_ROW, name_rows
+from outfold.data.where import matching_rows
 from outfold.errors import DataError
 from outfold.settings.data import Data, Media, Source
 
@@ -112,12 +113,20 @@ def refuse_known_ids(train: Samples, unlabelled: Samples) -> None:
 
 
 def samples_from_frame(frame: pd.DataFrame, data: Data, root: Path) -> Samples:
-    """Samples of rows that the caller holds as a DataFrame; errors name rows from 1."""
+    """Samples of rows that the caller holds as a DataFrame; errors name rows from 1.
+
+    Their media lie where `data.image` says, or else where the test table's do.
+    """
     require_columns(frame, [data.id], role="the id", table="frame")
     frame = frame.reset_index(drop=True)
     if SOURCE_ROW not in frame.columns:
         frame = frame.assign(**{SOURCE: frame.get(SOURCE, "frame"), SOURCE_ROW: np.arange(1, len(frame) + 1)})
-    return Samples(frame, _unique_ids(frame, data.id), _media_of(frame, data.image, root), data.id)
+    return Samples(frame, _unique_ids(frame, data.id), _media_of(frame, later_media(data), root), data.id)
+
+
+def later_media(data: Data) -> Media | None:
+    """Where the media of rows are that come later."""
+    return data.image or (data.test.image if data.test is not None else None)
 
 
 def _read_source(source: Source, data: Data, root: Path) -> pd.DataFrame:
@@ -130,24 +139,11 @@ def _read_source(source: Source, data: Data, root: Path) -> pd.DataFrame:
     own_names = {new: old for old, new in source.rename.items()}
     frame, rows = read_rows(Path(path), exact={own_names.get(name, name) for name in exact})
     require_columns(frame, source.rename, role="a column to rename", table=source.table)
-    keep = _matching(frame, source)
+    keep = matching_rows(frame, source.where, role="a filter (`where`)", table=source.table)
     frame = frame.assign(**{SOURCE_ROW: rows}).loc[keep].rename(columns=source.rename).reset_index(drop=True)
     _refuse_equal_names(frame, source)
     require_columns(frame, [data.id], role="the id", table=source.table)
     return _with_source(frame, source)
-
-
-def _matching(frame: pd.DataFrame, source: Source) -> np.ndarray:
-    """Boolean mask (n,) of the rows that meet every condition of `where`."""
-    require_columns(frame, source.where, role="a filter (`where`)", table=source.table)
-    keep = np.ones(len(frame), dtype=bool)
-    for name, wanted in source.where.items():
-        values: list[Any] = list(wanted) if isinstance(wanted, list) else [wanted]
-        keep &= frame[name].isin([value_like(value, frame[name]) for value in values]).to_numpy(dtype=bool)
-    if not keep.any():
-        found = {name: frame[name].dropna().unique().tolist()[:10] for name in source.where}
-        raise DataError(f"{source.table}: no row meets `where`", got=found, expected=source.where)
-    return keep
 
 
 def _with_source(frame: pd.DataFrame, source: Source) -> pd.DataFrame:

@@ -110,10 +110,9 @@ def size_findings(recipe: Recipe, shorter_sides: Iterable[int] = ()) -> list[Fin
         recipe: the effective recipe.
         shorter_sides: of the training table's photos, as far as they are known.
     """
-    prepare = recipe.data.prepare
-    if prepare is None:
+    prepare, needed = recipe.data.prepare, sizes_needed(recipe)
+    if prepare is None or not needed:
         return []
-    needed = sizes_needed(recipe)
     read = "; ".join(f"{size} px for {listed(members)}" for size, members in needed.items())
     findings = [Finding("note", f"photos are stored once at {read}")]
     large = {
@@ -124,7 +123,7 @@ def size_findings(recipe: Recipe, shorter_sides: Iterable[int] = ()) -> list[Fin
     if large:
         what = f"{count(len(large), 'member')} at sizes above the {max(prepare.sizes)} px that are stored"
         findings.append(Finding("note", f"{what}, for which photos are enlarged: {listed(large)}"))
-    small = int((np.fromiter(shorter_sides, np.int64) < min(needed, default=0)).sum())
+    small = int((np.fromiter(shorter_sides, np.int64) < min(needed)).sum())
     if small:
         what = f"{count(small, 'photo')} smaller than {min(needed)} px"
         findings.append(Finding("note", f"{what}: stored at their own size, and enlarged by each member"))
