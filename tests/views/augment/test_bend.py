@@ -214,6 +214,12 @@ def test_three_points_move_within_reach():
     assert np.abs(np.mean(moves, axis=0)).max() < 0.8
 
 
+def test_a_cut_after_bending_keeps_its_size(photo):
+    bend = Lens(HEIGHT, WIDTH, k=0.3)
+    cut = warp(photo, [bend, crop_resize(0, 0, (40, 50), (40, 50))])
+    np.testing.assert_array_equal(cut, warp(photo, [bend])[:40, :50])
+
+
 @pytest.mark.parametrize("bending", [False, True])
 @pytest.mark.parametrize("stride", [2, 3])
 def test_a_stride_makes_some_of_the_pixels(photo, bending, stride):

@@ -61,7 +61,7 @@ def warp(image: np.ndarray, steps: Sequence[Geometry], stride: int = 1) -> np.nd
 
 
 def join(steps: Sequence[Geometry]) -> list[Geometry]:
-    """The same steps: neighbouring affine ones as one, and without those that change nothing."""
+    """The same steps: neighbouring affine ones as one, and none but the last, whose size counts, that moves nothing."""
     joined: list[Geometry] = []
     for step in steps:
         before = joined[-1] if joined else None
@@ -69,11 +69,10 @@ def join(steps: Sequence[Geometry]) -> list[Geometry]:
             joined[-1] = compose([before, step])
         else:
             joined.append(step)
-    return [step for step in joined if not _is_identity(step)] or joined[-1:]
+    return [*(step for step in joined[:-1] if not _is_identity(step)), joined[-1]]
 
 
 def _is_identity(step: Geometry) -> bool:
-    """A matrix that moves nothing; a step that only cuts its input at the far sides is one, too."""
     return isinstance(step, Affine) and np.array_equal(step.matrix, IDENTITY)
 
 

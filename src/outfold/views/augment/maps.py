@@ -90,13 +90,15 @@ def displace(x, y, height, width, field, spacing):  # type: ignore[no-untyped-de
     """Add displacements float32 (rows, columns, 2), given at nodes `spacing` pixels apart, bilinear in between."""
     last_x, last_y = last_of(width), last_of(height)
     to_nodes = np.float32(1 / spacing)
-    rows, columns = field.shape[:2]
+    last_node_x, last_node_y = field.shape[1] - 1, field.shape[0] - 1
+    place_x, place_y = np.empty(x.shape[1], np.float32), np.empty(x.shape[1], np.float32)
     for row in range(len(x)):
-        for i in range(x.shape[1]):
-            place_x, place_y = fold_one(x[row, i], last_x), fold_one(y[row, i], last_y)
-            u, v = place_x * to_nodes, place_y * to_nodes
+        for i in range(len(place_x)):  # by itself, for the compiler makes vector instructions of it
+            place_x[i], place_y[i] = fold_one(x[row, i], last_x), fold_one(y[row, i], last_y)
+        for i in range(len(place_x)):
+            u, v = place_x[i] * to_nodes, place_y[i] * to_nodes
             left, upper = np.uint32(np.int32(u)), np.uint32(np.int32(v))
-            right, lower = np.uint32(min(left + 1, columns - 1)), np.uint32(min(upper + 1, rows - 1))
+            right, lower = np.uint32(min(left + 1, last_node_x)), np.uint32(min(upper + 1, last_node_y))
             part_x, part_y = u - np.float32(left), v - np.float32(upper)
             above_x, below_x = field[upper, left, 0], field[lower, left, 0]
             above_y, below_y = field[upper, left, 1], field[lower, left, 1]
@@ -104,5 +106,5 @@ def displace(x, y, height, width, field, spacing):  # type: ignore[no-untyped-de
             below_x += part_x * (field[lower, right, 0] - below_x)
             above_y += part_x * (field[upper, right, 1] - above_y)
             below_y += part_x * (field[lower, right, 1] - below_y)
-            x[row, i] = place_x + above_x + part_y * (below_x - above_x)
-            y[row, i] = place_y + above_y + part_y * (below_y - above_y)
+            x[row, i] = place_x[i] + above_x + part_y * (below_x - above_x)
+            y[row, i] = place_y[i] + above_y + part_y * (below_y - above_y)
