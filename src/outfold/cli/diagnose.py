@@ -64,6 +64,12 @@ def _print_members(found: Mapping[str, Any], console: "Console") -> None:
     rows.append((f"all, by {found['method']}", _number(blend["value"]), _range(blend), ""))
     title = f"{found['metric']} on {found['rows']:,} {drawn}"
     _print_table(title, ("", "score", "95% interval", "weight"), rows, console)
+    if found["learning"] is not None:
+        gain = found["learning"]["gain_over_mean"]
+        said = (
+            f"learning the weights: {_number(gain['value'], '+')} ({_range(gain, '+')}) over the plain mean, nested; "
+        )
+        say(console, said + f"in sample the blend would seem to score {_number(found['learning']['in_sample'])}")
     console.print()
     gains = [
         (one["name"], _number(one["gain"]["value"], "+"), _range(one["gain"], "+"), _number(one["importance"], "+"))

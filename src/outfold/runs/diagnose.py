@@ -31,6 +31,7 @@ from outfold.stages.blend import summary_of
 
 MOST_PAIRS = 12
 """Pairs of outputs that are named of each member."""
+LEARNING = ("in_sample", "optimism", "gain_over_mean")
 NO_TEST = "the run has no test table, so nothing is said of how it differs from the training rows"
 
 
@@ -75,8 +76,8 @@ def diagnose_run(folder: Path, *, root: Path | None = None, seed: int = 0) -> di
 
     Returns:
         What diagnosis.json holds: `run_score`, by which a report knows the state of the run; `members` with score,
-        gain, weight and importance; `blend`; `rank_correlation`; `divergence` by member; `adversarial`; and `notes` on
-        what could not be said.
+        gain, weight and importance; `blend`; `learning`; `rank_correlation`; `divergence` by member; `adversarial`; and
+        `notes` on what could not be said.
 
     Raises:
         RunError: it is no complete run, has one member only or no out-of-fold score, or a file is missing.
@@ -130,10 +131,18 @@ def _worth(folder: Path, recipe: Recipe, members: Sequence[MemberFiles], seed: i
         "rows": len(evaluation),
         "groups": None if groups is None else len(np.unique(groups)),
         "method": method,
+        "learning": _learning(folder, recipe),
         "members": entries,
         "blend": _estimate(found.blend),
         "rank_correlation": [[_known(value) for value in row] for row in rank_correlation(values)],
     }, notes
+
+
+def _learning(folder: Path, recipe: Recipe) -> dict[str, Any] | None:
+    """What the answer's learned weights gained, as the blend wrote it; None where nothing was learned."""
+    final = recipe.final_stage()
+    record = summary_of(folder / "stages" / final) if isinstance(recipe.stages[final], BlendStage) else {}
+    return {name: record[name] for name in LEARNING} if set(LEARNING) <= set(record) else None
 
 
 def _blended(

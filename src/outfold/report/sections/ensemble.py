@@ -30,11 +30,12 @@ def ensemble(run: Artefacts) -> Section | None:
 def ensemble_section(found: Mapping[str, Any]) -> Section:
     """A diagnosis as `outfold.runs.diagnose` wrote it."""
     drawn = "rows" if found["groups"] is None else counted(found["groups"], "group")
+    method = found["method"].replace("_", " ")
     intro = (
-        f"{counted(len(found['members']), 'member')}, blended by {found['method'].replace('_', ' ')}. What a member adds "
-        f"is the blend's score minus that of the others. Intervals are over {drawn}, all on the same resamples."
+        f"{counted(len(found['members']), 'member')}, blended by {method}. What a member adds is the blend's score "
+        f"minus that of the others. Intervals are over {drawn}, all on the same resamples."
     )
-    body: list[Child] = [_members(found), charts(_gains(found), _likeness(found))]
+    body: list[Child] = [_members(found), _learning(found), charts(_gains(found), _likeness(found))]
     body += [*_adversarial(found), *_divergence(found)]
     notes = [note[:1].upper() + note[1:] + "." for note in found["notes"]]
     return Section("ensemble", "Ensemble", intro, [*body, bullets(notes) if notes else None])
@@ -58,6 +59,20 @@ def _members(found: Mapping[str, Any]) -> Html:
     columns = ("no.", "member", title, "95% interval", "weight", "adds", "its interval", "tells test")
     caption = f"Members; together {number(found['blend']['value'])}, 95% interval {_range(found['blend'])}"
     return table(columns, rows, text=("member",), main="adds", caption=caption, sortable=len(rows) > 5)
+
+
+def _learning(found: Mapping[str, Any]) -> Child:
+    """What learned weights are worth; nothing where none were learned."""
+    part = found["learning"]
+    if part is None:
+        return None
+    gain = part["gain_over_mean"]
+    return tag(
+        "p",
+        "The weights are learned, and each fold was blended with those learned on the others. Against the plain mean "
+        f"this changed the score by {_signed(gain['value'])} (95% interval {_range(gain, sign=True)}). Judged on the rows "
+        f"that they were learned on, the blend would have seemed to score {number(part['in_sample'])}.",
+    )
 
 
 def _gains(found: Mapping[str, Any]) -> Html:
