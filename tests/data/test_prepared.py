@@ -137,6 +137,15 @@ def test_small_members_decode_large_files_at_a_fraction(photos: list[Path], tmp_
     assert store.photos(100)[3].shape == (90, 90, 3)  # the photo has no more
 
 
+def test_what_is_stored_does_not_depend_on_the_other_sizes(photos: list[Path], tmp_path: Path) -> None:
+    together = prepared(photos, tmp_path / "together", 30, 60, 90, 128, 256)
+    for size in together.sizes:
+        alone = prepared(photos, tmp_path / "alone", size)
+        assert [file.read_bytes() for file in sorted(together.files(size))] == [
+            file.read_bytes() for file in sorted(alone.files(size))
+        ]
+
+
 def test_one_more_photo_is_one_more_file(photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prepared(photos[:3], tmp_path / "store", 128)
     before = {path: path.stat().st_mtime_ns for path in files(tmp_path / "store")}

@@ -209,13 +209,17 @@ def _opencv_is_right(info: ImageInfo) -> bool:
 
 def _decode_opencv(data: bytes, info: ImageInfo, shortest_side: int | None) -> np.ndarray | None:
     """RGB pixels as stored, or None where OpenCV gives up; PIL then says why."""
-    scale = reduction(min(info.width, info.height), shortest_side) if info.format in _JPEG_FORMATS else 1
-    flags = _REDUCED.get(scale, cv2.IMREAD_COLOR) | cv2.IMREAD_IGNORE_ORIENTATION
+    flags = _REDUCED.get(decoding_scale(info, shortest_side), cv2.IMREAD_COLOR) | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
     except cv2.error:
         return None
     return None if pixels is None else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+
+
+def decoding_scale(info: ImageInfo, shortest_side: int | None) -> int:
+    """1 / this is the part of its size at which `decode_image` decodes a photo: 1, and for a JPEG also 2, 4 or 8."""
+    return reduction(min(info.width, info.height), shortest_side) if info.format in _JPEG_FORMATS else 1
 
 
 def reduction(side: int, shortest_side: int | None) -> int:

@@ -20,7 +20,7 @@ from outfold.data.cache import Progress, disk_errors, distinct_contents, refuse_
 from outfold.data.jpeg import is_whole, link_jpeg, read_jpeg, stored_pixels, write_jpeg
 from outfold.data.keys import content_keys
 from outfold.data.locks import exclusive
-from outfold.data.media import content_key_of, decode_image
+from outfold.data.media import content_key_of, decode_image, decoding_scale, probe_image
 from outfold.data.threads import in_order
 from outfold.errors import MediaError, RunError
 from outfold.settings.data import Prepare
@@ -74,10 +74,9 @@ class Store:
         wanted = self.missing(key, sizes)
         if not wanted:
             return
-        data = _original(path, key)
         before: tuple[Path, tuple[int, ...]] | None = None  # equal shapes of two sizes: neither is shrunk
-        for size in sorted(wanted):
-            pixels = stored_pixels(_decoded(data, path, size), self.prepare.crop, size)
+        for size, photo in _decoded(path, key, sorted(wanted)):
+            pixels = stored_pixels(photo, self.prepare.crop, size)
             place = self.place(key, size)
             place.parent.mkdir(parents=True, exist_ok=True)
             if before is None or before[1] != pixels.shape or not link_jpeg(before[0], place):
@@ -249,10 +248,19 @@ def _original(path: Path, key: str) -> bytes:
     return data
 
 
-def _decoded(data: bytes, path: Path, size: int) -> np.ndarray:
-    """The pixels of a photo, uint8 (H, W, 3), large enough for `size`; errors name its file."""
+def _decoded(path: Path, key: str, sizes: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
+    """Each of some rising sizes with the photo decoded large enough for it, uint8 (H, W, 3).
+
+    Raises:
+        MediaError: the photo cannot be used, or has changed since its content key was taken; its file is named.
+    """
+    data, scale = _original(path, key), 0
     try:
-        return decode_image(data, shortest_side=size)
+        info = probe_image(data)
+        for size in sizes:
+            if decoding_scale(info, size) != scale:
+                scale, photo = decoding_scale(info, size), decode_image(data, shortest_side=size)
+            yield size, photo
     except MediaError as error:
         problem = error.problem.partition(": ")[2]  # behind what bytes are called
         raise MediaError(f"{path}: {problem}", got=error.got, expected=error.expected, fix=error.fix) from error
