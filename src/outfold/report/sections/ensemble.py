@@ -70,16 +70,16 @@ def _learning(found: Mapping[str, Any]) -> Child:
     return tag(
         "p",
         "The weights are learned, and each fold was blended with those learned on the others. Against the plain mean "
-        f"this changed the score by {_signed(gain['value'])} (95% interval {_range(gain, sign=True)}). Judged on the rows "
-        f"that they were learned on, the blend would have seemed to score {number(part['in_sample'])}.",
+        f"this changed the score by {_signed(gain['value'])} (95% interval {_range(gain, sign=True)}). Judged on the "
+        f"rows that they were learned on, the blend would have seemed to score {number(part['in_sample'])}.",
     )
 
 
 def _gains(found: Mapping[str, Any]) -> Html:
     """One line a member: what it adds, with its interval; zero as a rule."""
     gains = [one["gain"] for one in found["members"]]
-    known = [value for gain in gains for value in gain.values() if value is not None]
-    low, high = widened(min(0.0, *known), max(0.0, *known))
+    known = [0.0, *(value for gain in gains for value in gain.values() if value is not None)]
+    low, high = widened(min(known), max(known))
     step = 24 if len(gains) <= 12 else 17
     bottom = 14 + step * len(gains)
     x = Scale(low - 0.05 * (high - low), high + 0.05 * (high - low), 34, WIDTH - 12)
