@@ -141,3 +141,26 @@ def test_the_audit_gets_the_fingerprints_that_the_search_made(
     assert (len(train), len(test)) == (72, 18)
     assert np.isfinite(train).all()
     assert len(np.unique(train, axis=0)) == 72
+
+
+def test_unlabelled_copies_of_held_out_rows_are_not_learned_from(
+    recipe: dict[str, Any], copied: Path, tmp_path: Path
+) -> None:
+    table = pd.read_csv(copied / "train.csv")
+    copies = table["photo"].isin(COPIES.values())
+    table[~copies].to_csv(copied / "train.csv", index=False)
+    further = pd.read_csv(copied / "test.csv")
+    pd.concat([table.loc[copies, ["photo"]], further]).to_csv(copied / "more.csv", index=False)
+    recipe["data"] |= {"unlabelled": "more.csv"}
+    del recipe["data"]["test"]
+    fit = recipe["stages"]["fit"]
+    label = {"kind": "label", "from": "fit", "per_class": "all"}
+    recipe["stages"] = {"fit": fit, "labels": label, "student": {**fit, "labels": "labels"}}
+    recipe["folds"]["only"] = [0]
+    done = run(recipe, tmp_path / "run", copied)
+    assert done.summary["stages"]["labels"]["not_compared"] == []
+    left_out = pd.read_parquet(tmp_path / "run/stages/labels/fold0.parquet").set_index("id")["left_out"]
+    held_out = set(done.oof["id"])
+    for original, name in COPIES.items():
+        assert left_out[name] == ("held_out" if original in held_out else "seen")
+    assert (left_out.drop(list(COPIES.values())) == "").all()

@@ -154,7 +154,8 @@ def _find(
     require_columns(train.frame, targets, role="the label", table="training table")
     test = load_samples(described, root, "test", targets=targets) if described.test is not None else None
     compute = Compute(choose_device(device), workers or default_workers(), emit)
-    return search(settings, train, test, targets, root, compute)
+    others = {"test": test} if test is not None and settings.test else {}
+    return search(settings, train, others, targets, root, compute)
 
 
 def _print(found: "Duplicates", settings: "Settings") -> None:

@@ -84,6 +84,7 @@ class Dataset:
         score_class: the class whose probability is judged, where it is one of several.
         variants: further assignments of folds, by the names that members use.
         unlabelled: rows without labels, or None.
+        unlabelled_copies: int64 (u,), as `copies`, of the rows without labels.
     """
 
     root: Path
@@ -103,6 +104,7 @@ class Dataset:
     score_class: Label | None = None
     variants: Mapping[str, FoldTable] = field(default_factory=dict)
     unlabelled: Rows | None = None
+    unlabelled_copies: np.ndarray | None = None
 
     @cached_property
     def answer(self) -> TargetCodec:

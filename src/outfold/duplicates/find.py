@@ -42,36 +42,39 @@ class Items:
     table: np.ndarray
     """object (n,) of str, the source that each row came from."""
     test: np.ndarray
-    """bool (n,), rows of the test table."""
+    """bool (n,), rows that are not trained on with their label: of the test table, or without labels."""
     paths: tuple[Path, ...]
     """Each row's file."""
     labels: tuple[str | None, ...]
     """Each row's label as text; None for rows without."""
     names: tuple[str, ...]
     """Each row's place, as in `train.csv:17`."""
+    others: str = "test"
+    """How rows that are not trained on are called."""
 
     def __len__(self) -> int:
         return len(self.ids)
 
 
-def items_of(train: Samples, test: Samples | None = None, targets: Sequence[str] = ()) -> Items:
-    """The rows of the training and test tables, which must have files.
+def items_of(train: Samples, others: Mapping[str, Samples] | None = None, targets: Sequence[str] = ()) -> Items:
+    """The rows of the training table and of others, which must have files.
 
     Args:
         train: training rows.
-        test: test rows.
+        others: test rows and rows without labels, by what they are called.
         targets: columns of the training table that make up a label.
     """
-    sides = [train] if test is None else [train, test]
+    sides = [train, *(others or {}).values()]
     columns = [cell_texts(train.frame[name]) for name in targets]
     labels = [", ".join(map(str, cells)) for cells in zip(*columns, strict=True)] if columns else [None] * len(train)
     return Items(
         np.concatenate([side.ids for side in sides]),
         np.concatenate([side.frame[SOURCE].astype(str).to_numpy(object) for side in sides]),
-        np.concatenate([np.full(len(side), number == 1) for number, side in enumerate(sides)]),
+        np.concatenate([np.full(len(side), number > 0) for number, side in enumerate(sides)]),
         tuple(path for side in sides for path in side.media or ()),
-        (*labels, *[None] * (0 if test is None else len(test))),
+        (*labels, *[None] * sum(map(len, sides[1:]))),
         tuple(name_rows(side.frame, [row]) for side in sides for row in range(len(side))),
+        " or ".join(others or ("test",)),
     )
 
 

@@ -92,7 +92,8 @@ def summary(found: Duplicates) -> Iterator[str]:
         chosen = (pairs["exact"] == exact).to_numpy(bool)
         across = [int((chosen & (sides == number)).sum()) for number in range(3)]
         within, between, beyond = (f"{number:,}" for number in across)
-        yield f"{kind} copies: {within} within train, {between} between train and test, {beyond} within test"
+        others = items.others
+        yield f"{kind} copies: {within} within train, {between} between train and {others}, {beyond} within {others}"
     if found.items.labels and any(label is not None for label in items.labels):
         yield f"conflicting labels: {count(int(pairs['conflict'].sum()), 'pair')}"
     decided = pairs["decision"].value_counts()

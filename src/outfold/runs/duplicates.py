@@ -1,6 +1,6 @@
 """Near-duplicates in a run: looked for before the folds are made, linked or dropped, and written down."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +40,7 @@ class Sifted:
         train: the training rows that stay.
         copies: int64 (n,), copies of one photo share a number, also with test rows; None where nobody looked.
         test_copies: int64 (m,), the same of the test rows; None where nobody looked.
+        unlabelled_copies: int64 (u,), the same of the rows without labels; None where nobody looked.
         embeddings: float32 (n, f), fingerprints of the rows that stay; None where nobody looked.
         test_embeddings: float32 (m, f), the same of the test rows.
         dropped: (id, reason) of the training rows that went.
@@ -48,6 +49,7 @@ class Sifted:
     train: Rows
     copies: np.ndarray | None = None
     test_copies: np.ndarray | None = None
+    unlabelled_copies: np.ndarray | None = None
     embeddings: np.ndarray | None = None
     test_embeddings: np.ndarray | None = None
     dropped: Sequence[tuple[str, str]] = ()
@@ -60,6 +62,7 @@ def sift_copies(
     root: Path,
     compute: Compute,
     keep: Callable[[Duplicates], None] = lambda found: None,
+    unlabelled: Rows | None = None,
 ) -> Sifted:
     """Look for near-duplicates and drop the rows that the recipe wants dropped; all as it was where it does not look.
 
@@ -70,11 +73,14 @@ def sift_copies(
         root: folder that relative paths start from.
         compute: as for `search`; is also told how many rows are dropped.
         keep: is given what was found.
+        unlabelled: rows without labels.
     """
     settings = recipe.duplicates
     if settings is None:
         return Sifted(train)
-    found = search(settings, train.samples, None if test is None else test.samples, recipe.task.target, root, compute)
+    others = {"test": test if settings.test else None, "unlabelled": unlabelled}
+    further = {name: rows.samples for name, rows in others.items() if rows is not None}
+    found = search(settings, train.samples, further, recipe.task.target, root, compute)
     keep(found)
     ids, groups, n = found.items.ids, found.groups, len(train)
     gone = {one.row: f"a copy of {ids[one.kept]}, which stays" for one in dropped_rows(found, settings)}
@@ -83,26 +89,39 @@ def sift_copies(
         compute.emit({"event": "dropped", "table": "train", "rows": len(gone), "why": why})
     stay = np.setdiff1d(np.arange(n), list(gone)).astype(np.int64)
     dropped = [(str(ids[row]), reason) for row, reason in gone.items()]
-    own, other = _sides(found.vectors, stay, n)
-    return Sifted(train.take(stay), *_sides(groups, stay, n), own, other, dropped)
+    starts = dict(zip(further, np.cumsum([n, *map(len, further.values())]), strict=False))
 
+    def part(values: np.ndarray | None, name: str) -> np.ndarray | None:
+        """What is known of one table's rows."""
+        if values is None or name not in further:
+            return None
+        return values[starts[name] : starts[name] + len(further[name])]
 
-def _sides(values: np.ndarray | None, stay: np.ndarray, n: int) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Of what is known of n training rows and the test rows below them: of those that stay, and of the test rows."""
-    if values is None:
-        return None, None
-    return values[:n][stay], values[n:] if len(values) > n else None
+    return Sifted(
+        train.take(stay),
+        groups[:n][stay],
+        part(groups, "test"),
+        part(groups, "unlabelled"),
+        None if found.vectors is None else found.vectors[:n][stay],
+        part(found.vectors, "test"),
+        dropped,
+    )
 
 
 def search(
-    settings: Settings, train: Samples, test: Samples | None, targets: tuple[str, ...], root: Path, compute: Compute
+    settings: Settings,
+    train: Samples,
+    others: Mapping[str, Samples],
+    targets: tuple[str, ...],
+    root: Path,
+    compute: Compute,
 ) -> Duplicates:
-    """Look for near-duplicates among training rows, and across the test table where the settings say so.
+    """Look for near-duplicates among training rows, and between them and other rows.
 
     Args:
         settings: the recipe's part.
         train: training rows with photos.
-        test: test rows, if there are any.
+        others: test rows and rows without labels, where they are looked at, by what they are called.
         targets: columns that make up a label.
         root: folder that relative paths start from.
         compute: device and threads; is told {"event": "duplicates", "what", "done", "total"}.
@@ -111,7 +130,7 @@ def search(
         DataError: the decisions are not usable, or far too many photos look alike.
         RecipeError, WeightsError: the backbone or its weights cannot be had.
     """
-    items = items_of(train, test if settings.test else None, targets)
+    items = items_of(train, others, targets)
     path = None if settings.decisions is None else root / settings.decisions
     decisions = None if path is None else read_decisions(path, items.ids.tolist())
     fingerprint = photo_fingerprint(

@@ -59,7 +59,7 @@ def load_dataset(
         dropped += dropped_test
     unlabelled, dropped_unlabelled = _unlabelled(recipe, samples, root, compute)
     dropped += dropped_unlabelled
-    sifted = sift_copies(recipe, train, test, root, compute, keep)
+    sifted = sift_copies(recipe, train, test, root, compute, keep, unlabelled)
     train, dropped = sifted.train, [*dropped, *sifted.dropped]
     frame = train.samples.frame
     codec = TargetCodec.fit(recipe.task, frame)
@@ -101,6 +101,7 @@ def load_dataset(
         score_class=recipe.task.score_class,
         variants=variants,
         unlabelled=unlabelled,
+        unlabelled_copies=sifted.unlabelled_copies,
     )
     score_masks(recipe.task, dataset)  # a score that looks at no row is refused before anything is trained
     return replace(dataset, warnings=data_warnings(recipe, dataset))

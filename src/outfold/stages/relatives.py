@@ -58,9 +58,8 @@ def _copies(stage: LabelStage, dataset: Dataset) -> list[Column]:
 
 
 def _copy_numbers(stage: LabelStage, dataset: Dataset) -> Column | None:
-    if dataset.copies is None or dataset.test_copies is None or stage.rows != "test":
-        return None
-    return dataset.copies.tolist(), dataset.test_copies.tolist()
+    numbers = dataset.test_copies if stage.rows == "test" else dataset.unlabelled_copies
+    return None if dataset.copies is None or numbers is None else (dataset.copies.tolist(), numbers.tolist())
 
 
 def _groups(stage: LabelStage, folds: Folds, dataset: Dataset) -> list[Column]:
