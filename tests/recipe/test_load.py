@@ -322,7 +322,7 @@ def test_every_shipped_recipe_is_valid_with_every_profile(name: str, profile: st
     assert recipe.name == name
     assert recipe.description
     for metric in (recipe.task.metric, *recipe.task.metrics):
-        get_metric(metric, recipe.task.kind)
+        get_metric(metric, recipe.task.answer.kind)
     for stage in recipe.stages.values():
         for member in stage.members if isinstance(stage, TrainStage) else ():
             settings = stage.member_settings(member)
