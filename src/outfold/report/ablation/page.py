@@ -1,5 +1,7 @@
 """The page of an ablation: one HTML file that asks nothing of any network."""
 
+import math
+
 from outfold.recipe.yaml_text import inline_yaml
 from outfold.report.ablation.content import Ablation, Difference, Variant
 from outfold.report.ablation.figure import differences, scores, signed
@@ -98,10 +100,10 @@ def _how_to_read(ablation: Ablation) -> list[Child]:
 def _difference_row(variant: Variant, found: Difference) -> Row:
     return [
         variant.name,
-        Cell(signed(found.pooled.value), found.pooled.value),
+        _sorted(signed(found.pooled.value), found.pooled.value),
         f"{signed(found.pooled.low)} to {signed(found.pooled.high)}",
         tag("span", found.verdict, class_=f"verdict {found.verdict}"),
-        Cell(signed(found.folds.mean), found.folds.mean),
+        _sorted(signed(found.folds.mean), found.folds.mean),
         f"{signed(found.folds.low)} to {signed(found.folds.high)}",
         Cell(count(found.rows), found.rows),
         Cell(count(found.units), found.units),
@@ -126,7 +128,12 @@ def _scores(ablation: Ablation) -> Section:
 def _score_row(variant: Variant, folds: list[int], names: list[str]) -> Row:
     values = [variant.score, variant.mean, variant.deviation, *(variant.by_fold.get(fold) for fold in folds)]
     values += [variant.scores.get(name, {}).get("value") for name in names]
-    return [variant.name, *(Cell(number(value), value) for value in values)]
+    return [variant.name, *(_sorted(number(value), value) for value in values)]
+
+
+def _sorted(shown: str, value: float | None) -> Cell:
+    """A cell that sorts by its number, and last without one."""
+    return Cell(shown, value if value is not None and math.isfinite(value) else None)
 
 
 def _changes(ablation: Ablation) -> Section:
