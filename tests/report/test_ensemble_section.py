@@ -72,7 +72,7 @@ def test_members_with_scores_weights_and_what_they_add() -> None:
 
 def test_findings_are_told() -> None:
     page = html(diagnosis(alarming=True, flagged=2))
-    assert "Most of it is carried by fit/b1" in page
+    assert "It is carried by fit/b1_a_rather_long_name: look" in page
     assert "2 pairs whose correlation differs by more than chance" in page
     assert "&lt;i&gt;one1" in page
     assert "one2" not in page

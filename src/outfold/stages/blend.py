@@ -118,8 +118,13 @@ def source_names(name: str, stage: BlendStage, recipe: Recipe) -> list[str]:
     return names
 
 
+def summary(name: str, stage: BlendStage, context: Context) -> dict[str, Any]:
+    """What the run's summary tells of the stage besides its scores: method, weights, what learning them gained."""
+    return summary_of(context.folder / "stages" / name)
+
+
 def summary_of(folder: Path) -> dict[str, Any]:
-    """What a summary tells of a finished blend, from its folder: method, weights, learning and scores."""
+    """The same, from the stage's folder."""
     return {name: value for name, value in read_json(folder / WEIGHTS).items() if name != "key"}
 
 
