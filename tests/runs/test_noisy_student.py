@@ -92,6 +92,8 @@ def test_two_rounds_from_start_to_end(noisy: dict[str, Any], root: Path, tmp_pat
     told = [event for event in events if event["event"] == "labelled"]
     assert len(told) == 4
     assert "learns from" in told[0]["what"]
+    assert "not compared" not in told[0]["what"]
+    assert done.summary["data"]["unlabelled_rows"] == 18
     assert "Pseudo-labels" in (tmp_path / "run" / "report.html").read_text()
     assert done.summary["audit"]["errors"] == []
     record = json.loads((tmp_path / "run/stages/noisy1/a/fold0-seed0/fit.json").read_text())
@@ -171,6 +173,8 @@ def test_the_test_table_can_be_labelled_and_its_predictions_are_used_as_they_are
         **{"fold0": 1, "fold1": 1},
     }
     assert done.summary["stages"]["noisy1-labels"]["not_compared"] == ["column 'site'"]
+    told = next(event["what"] for event in events if event["event"] == "labelled")
+    assert told.endswith("not compared with held-out rows by column 'site'")
 
 
 @pytest.mark.slow

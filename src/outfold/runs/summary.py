@@ -140,6 +140,7 @@ def data_summary(dataset: Dataset) -> dict[str, Any]:
         "root": str(dataset.root),
         "rows": len(dataset.train),
         "test_rows": 0 if dataset.test is None else len(dataset.test),
+        "unlabelled_rows": 0 if dataset.unlabelled is None else len(dataset.unlabelled),
         "dropped": [{"id": name, "reason": reason} for name, reason in dataset.dropped],
         "classes": classes,
         "groups": None if dataset.folds.groups is None else len(np.unique(dataset.folds.groups)),

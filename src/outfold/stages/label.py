@@ -59,7 +59,8 @@ def perform(job: Job, stage: LabelStage, context: Context) -> None:
     write_labels(context.folder / job.output, answers, chosen)
     teachers = [model.place.as_posix() for model in models]
     write_json(context.place(job) / f"{job.step}.json", {"key": job.key, "fold": fold, "teachers": teachers, **counts})
-    context.compute.emit({"event": "labelled", "stage": job.stage, "fold": fold, "what": _told(counts), **counts})
+    what = _told(counts, not_compared(stage, context.recipe, context.dataset))
+    context.compute.emit({"event": "labelled", "stage": job.stage, "fold": fold, "what": what, **counts})
 
 
 def collect(name: str, stage: LabelStage, context: Context) -> Result:
@@ -148,11 +149,14 @@ def _counts(answers: Predictions, chosen: Chosen, dataset: Dataset) -> dict[str,
     return {**whole, "left_out": left_out, "classes": by_class.to_dict("records")}
 
 
-def _told(counts: dict[str, Any]) -> str:
+def _told(counts: dict[str, Any], without_comparison: Sequence[str]) -> str:
     """What became of the rows, in words."""
     kept = f"learns from {counts['kept']:,} of {counts['rows']:,} rows, {counts['learned']:,} with repetitions"
     without = [one["class"] for one in counts["classes"] if not one["kept"]]
-    return "; ".join([kept, *_reasons(counts), *([f"none of {', '.join(without)}"] if without else [])])
+    parts = [kept, *_reasons(counts), *([f"none of {', '.join(without)}"] if without else [])]
+    if without_comparison:
+        parts.append(f"not compared with held-out rows by {', '.join(without_comparison)}")
+    return "; ".join(parts)
 
 
 def _reasons(counts: dict[str, Any]) -> list[str]:

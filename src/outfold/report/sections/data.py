@@ -33,6 +33,8 @@ def _sizes(found: Mapping[str, object]) -> Html:
         ("test rows", count(_whole(found["test_rows"]))),
         ("groups", "none" if groups is None else count(_whole(groups))),
     ]
+    if found.get("unlabelled_rows"):
+        rows.insert(2, ("rows without labels", count(_whole(found["unlabelled_rows"]))))
     classes = found["classes"]
     if isinstance(classes, Mapping) and classes:
         fewest, most = min(classes.values()), max(classes.values())
