@@ -1,0 +1,35 @@
+from types import SimpleNamespace
+from typing import Any
+
+from outfold.data.pseudo import REASONS
+from outfold.report.sections.pseudo_labels import LEFT_OUT, pseudo_labels
+
+
+def run_with(stages: dict[str, Any]) -> Any:
+    return SimpleNamespace(summary={"stages": stages})
+
+
+def fold(number: int, kept: int) -> dict[str, Any]:
+    left_out = {"held_out": 7, "seen": 11, "unsure": 1300, "surplus": 2}
+    counts = {"rows": 2000, "kept": kept, "learned": 3000}
+    classes = [{"class": name, **counts, **left_out} for name in ("<b>", "nevus")]
+    return {"fold": number, "teachers": [], **counts, "left_out": left_out, "classes": classes}
+
+
+def test_nothing_to_say_without_label_stages() -> None:
+    assert pseudo_labels(run_with({"fit": {"kind": "train", "score": 0.5}})) is None
+
+
+def test_every_row_is_counted_by_fold_and_by_class() -> None:
+    entry = {"kind": "label", "rows": 2000, "not_compared": ["column 'site'"], "labels": [fold(0, 680), fold(1, 684)]}
+    section = pseudo_labels(run_with({"labels": entry}))
+    assert section is not None
+    html = str(section.html())
+    for text in ("2,000", "1,300", "680", "684", "682", "3,000", "&lt;b&gt;", "nevus"):  # 682: the mean of the folds
+        assert text in html, text
+    assert "<b>" not in html
+    assert "could not be compared" in html
+
+
+def test_every_reason_has_a_column() -> None:
+    assert list(LEFT_OUT) == list(REASONS)
