@@ -17,7 +17,8 @@ from outfold.data.predictions import Predictions
 from outfold.errors import RecipeError
 from outfold.metrics import get_metric
 from outfold.settings.recipe import Recipe
-from outfold.stages.blend import given_weights, learned_weights, source_names, splits_of, summary_of
+from outfold.stages.blend import learned_weights, splits_of, summary_of
+from outfold.stages.blend_sources import given_weights, source_names
 
 MEMBERS = ["fit/a", "fit/b", "fit/c"]
 METHODS: dict[str, dict[str, Any]] = {
@@ -168,6 +169,23 @@ def test_a_changed_member_is_blended_again_and_the_others_stay(
     jobs = [event["job"] for event in events if event["event"] == "job"]
     assert {job.split()[0].split("/")[1] for job in jobs if job.startswith("fit/")} == {"c"}
     assert {job.split()[0] for job in jobs if job.endswith("weights")} == set(METHODS) - {"weighed"}
+
+
+def test_another_test_table_is_blended_with_the_same_weights(
+    done: tuple[Path, list[dict[str, Any]]], shapes: Path, tmp_path: Path
+) -> None:
+    run, _ = done
+    out, data = tmp_path / "run", tmp_path / "data"
+    shutil.copytree(run, out)
+    shutil.copytree(shapes, data)
+    pd.read_csv(shapes / "test.csv")[:7].to_csv(data / "test.csv", index=False)
+    events: list[dict[str, Any]] = []
+    again = outfold.run(Recipe.model_validate(recipe_of(METHODS)), out, data=data, device="cpu", emit=events.append)
+    jobs = [event["job"] for event in events if event["event"] == "job"]
+    assert {job.split()[1] for job in jobs} == {"test"}
+    assert set(METHODS) <= {job.split()[0] for job in jobs}
+    assert again.predictions is not None
+    assert len(again.predictions) == 7
 
 
 def test_ranks_within_a_small_table_are_called_out(

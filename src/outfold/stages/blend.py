@@ -2,30 +2,26 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from outfold.data.dataset import Dataset
 from outfold.data.predictions import Predictions
-from outfold.ensemble.members import stacked
 from outfold.ensemble.methods import METHODS, Options, check_method
 from outfold.ensemble.nested import Nested, Split, nested
 from outfold.ensemble.ranks import FEW_ROWS, RankReference, judges_order, percent_ranks
-from outfold.errors import RecipeError
 from outfold.files import read_json, write_atomically, write_json
 from outfold.metrics import Metric, metric_of
 from outfold.settings.blend import BlendStage
 from outfold.settings.data import TaskKind
-from outfold.settings.recipe import Recipe
-from outfold.settings.train import TrainStage
 from outfold.stages.base import FORMAT, Context, Emit, Inference, Job, Result, digest
 from outfold.stages.blend_record import by_name, in_order, learning, scores
+from outfold.stages.blend_sources import feeds, first_of, given_weights, members_of, source_names, values_of
 
 WEIGHTS, REFERENCE = "weights.json", "reference.parquet"
 """In the stage's folder: weights and scores; what values are ranked among."""
-Table = Literal["oof", "test"]
 
 
 class Learned(NamedTuple):
@@ -37,7 +33,7 @@ class Learned(NamedTuple):
 
 
 def plan(name: str, stage: BlendStage, context: Context) -> list[Job]:
-    """One job that finds the weights and scores the blend.
+    """One job that finds the weights and scores the blend, and one that blends the test table where there is one.
 
     Raises:
         RecipeError: the method does not fit the task or its metric, or a member is blended twice.
@@ -46,76 +42,49 @@ def plan(name: str, stage: BlendStage, context: Context) -> list[Job]:
     check_method(stage.method, metric_of(task), task.kind)
     sources = source_names(name, stage, context.recipe)
     judged_by = [task.kind, task.metric, task.target_weights]
-    upstream = [job.key for job in context.jobs if job.step != "test" and _feeds(job, sources)]
-    key = digest(FORMAT, stage.model_dump(mode="json"), judged_by, folds.fold, _groups(context.dataset), upstream)
-    return [Job(name, "weights", key, Path("stages", name, WEIGHTS))]
+    upstream = [job for job in context.jobs if feeds(job, sources)]
+    known = [job.key for job in upstream if job.step != "test"]
+    key = digest(FORMAT, stage.model_dump(mode="json"), judged_by, folds.fold, _groups(context.dataset), known)
+    jobs = [Job(name, "weights", key, Path("stages", name, WEIGHTS))]
+    if context.dataset.test is not None:
+        new = [job.key for job in upstream if job.step == "test"]
+        jobs.append(Job(name, "test", digest(key, new), Path("stages", name, "test.parquet")))
+    return jobs
 
 
 def perform(job: Job, stage: BlendStage, context: Context) -> None:
-    """Learn or take the weights, judge the blend, and keep what later rows need."""
-    folder, dataset, metric = context.place(job), context.dataset, metric_of(context.recipe.task.answer)
-    names = source_names(job.stage, stage, context.recipe)
-    oof = _values(_members(names, context.results), "oof")
-    target = dataset.answer_target[dataset.scored_rows]
-    (folder / WEIGHTS).unlink(missing_ok=True)
-    if METHODS[stage.method].of_ranks:
-        _write_reference(folder, oof, [f"{name} {output}" for name in names for output in dataset.answer.outputs])
-        oof = percent_ranks(oof)
-        further = [metric_of(context.recipe.task.answer, name) for name in context.recipe.task.metrics]
-        _say_unjudgeable(job.stage, further, context.compute.emit)
-    record: dict[str, Any] = {"key": job.key, "method": stage.method}
-    if METHODS[stage.method].learn is None:
-        weights = given_weights(stage, names)
-        prediction = _combined(oof, weights, stage, dataset.answer.kind)
-        record["weights"] = by_name(names, weights)
+    """Do one job."""
+    (context.place(job) / f"{job.step}.json").unlink(missing_ok=True)
+    if job.step == "weights":
+        _find_weights(job, stage, context)
     else:
-        found = _nested(oof, target, metric, stage, dataset)
-        prediction = found.prediction
-        record |= learning(found, names, splits_of(dataset))
-        _say_unlearned(job.stage, found, dataset, context.compute.emit)
-    # As the run's tables keep them: in float32, which clips probabilities of 0 and 1 elsewhere.
-    judged = oof.astype(np.float32), prediction.astype(np.float32)
-    record["scores"] = scores(*judged, target, metric, names, _groups(dataset))
-    write_json(folder / WEIGHTS, record)
+        _blend_test(job, stage, context)
 
 
 def collect(name: str, stage: BlendStage, context: Context) -> Result:
     """The blend's predictions, and those of its members as they came."""
     names = source_names(name, stage, context.recipe)
-    members = _members(names, context.results)
+    members = members_of(names, context.results)
     folder, dataset = context.folder / "stages" / name, context.dataset
-    record, oof = read_json(folder / WEIGHTS), _values(members, "oof")
+    record, oof = read_json(folder / WEIGHTS), values_of(members, "oof")
     if METHODS[stage.method].of_ranks:
         oof = percent_ranks(oof)
     prediction = np.empty_like(oof[0])
     for weights, rows in _weights_by_rows(record, names, dataset):
         prediction[rows] = _combined(oof[:, rows], weights, stage, dataset.answer.kind)
-    like = _first(members, "oof")
-    test = None
-    if dataset.test is not None:
-        test = _later(folder, record, stage, members, dataset.answer.kind, context.compute.emit)
-    return Result(Predictions(like.ids, prediction, like.outputs, like.space), test, members)
+    like = first_of(members, "oof")
+    oof_blend = Predictions(like.ids, prediction, like.outputs, like.space)
+    if dataset.test is None:
+        return Result(oof_blend, None, members)
+    test = Predictions.from_frame(pd.read_parquet(folder / "test.parquet"), like.outputs, like.space)
+    return Result(oof_blend, test, members)
 
 
 def predict(name: str, stage: BlendStage, inference: Inference) -> Result:
     """Blend rows that were not part of the run, with the weights that were learned on all of its rows."""
-    members = _members(source_names(name, stage, inference.recipe), inference.results)
+    members = members_of(source_names(name, stage, inference.recipe), inference.results)
     folder = inference.folder / "stages" / name
-    record = read_json(folder / WEIGHTS)
-    return Result(None, _later(folder, record, stage, members, inference.answer.kind, inference.compute.emit), members)
-
-
-def source_names(name: str, stage: BlendStage, recipe: Recipe) -> list[str]:
-    """What is blended: `stage/member` for each member of a train stage, the stage's name for another blend.
-
-    Raises:
-        RecipeError: a member is named twice, by itself and by its stage.
-    """
-    names = [one for source in stage.sources for one in _expanded(source, recipe)]
-    twice = sorted({one for one in names if names.count(one) > 1})
-    if twice:
-        raise RecipeError(f"stage {name!r} blends {twice[0]!r} twice", got=list(stage.sources))
-    return names
+    return Result(None, _later(folder, stage, members, inference.answer.kind, inference.compute.emit), members)
 
 
 def summary(name: str, stage: BlendStage, context: Context) -> dict[str, Any]:
@@ -158,49 +127,40 @@ def splits_of(dataset: Dataset) -> dict[int, Split]:
     return splits
 
 
-def given_weights(stage: BlendStage, names: Sequence[str]) -> np.ndarray:
-    """Equal weights, or the recipe's, each shared by the members of its source."""
-    if not stage.weights:
-        return np.full(len(names), 1 / len(names))
-    sources = [name if name in stage.weights else name.partition("/")[0] for name in names]
-    weights = np.array([stage.weights[source] / sources.count(source) for source in sources])
-    return weights / weights.sum()
+def _find_weights(job: Job, stage: BlendStage, context: Context) -> None:
+    """Learn or take the weights, judge the blend, and keep what later rows need."""
+    folder, dataset, metric = context.place(job), context.dataset, metric_of(context.recipe.task.answer)
+    names = source_names(job.stage, stage, context.recipe)
+    oof = values_of(members_of(names, context.results), "oof")
+    target = dataset.answer_target[dataset.scored_rows]
+    if METHODS[stage.method].of_ranks:
+        _write_reference(folder, oof, [f"{name} {output}" for name in names for output in dataset.answer.outputs])
+        oof = percent_ranks(oof)
+        further = [metric_of(context.recipe.task.answer, name) for name in context.recipe.task.metrics]
+        _say_unjudgeable(job.stage, further, context.compute.emit)
+    record: dict[str, Any] = {"key": job.key, "method": stage.method}
+    if METHODS[stage.method].learn is None:
+        weights = given_weights(stage, names)
+        prediction = _combined(oof, weights, stage, dataset.answer.kind)
+        record["weights"] = by_name(names, weights)
+    else:
+        found = _nested(oof, target, metric, stage, dataset)
+        prediction = found.prediction
+        record |= learning(found, names, splits_of(dataset))
+        _say_unlearned(job.stage, found, dataset, context.compute.emit)
+    # As the run's tables keep them: in float32, which clips probabilities of 0 and 1 elsewhere.
+    judged = oof.astype(np.float32), prediction.astype(np.float32)
+    record["scores"] = scores(*judged, target, metric, names, _groups(dataset))
+    write_json(folder / WEIGHTS, record)
 
 
-def _expanded(source: str, recipe: Recipe) -> list[str]:
-    stage = recipe.stages.get(source)
-    return [f"{source}/{member}" for member in stage.members] if isinstance(stage, TrainStage) else [source]
-
-
-def _feeds(job: Job, names: Sequence[str]) -> bool:
-    """Whether a job's outcome is part of what these sources offer."""
-    return (job.stage if job.model is None else f"{job.stage}/{job.model.member}") in names
-
-
-def _members(names: Sequence[str], results: Mapping[str, Result]) -> dict[str, Result]:
-    """The result of each source."""
-    found = {}
-    for name in names:
-        stage, _, member = name.partition("/")
-        found[name] = results[stage].members[member] if member else results[stage]
-    return found
-
-
-def _first(members: Mapping[str, Result], table: Table) -> Predictions:
-    """Whose ids, outputs and space the blend has."""
-    return _predictions(next(iter(members.values())), table)
-
-
-def _values(members: Mapping[str, Result], table: Table) -> np.ndarray:
-    """float64 (m, n, k), aligned by id to the first member."""
-    ids = _first(members, table).ids
-    return stacked([_predictions(member, table).aligned_to(ids).values for member in members.values()])
-
-
-def _predictions(member: Result, table: Table) -> Predictions:
-    part = member.oof if table == "oof" else member.test
-    assert part is not None  # every stage that can be blended predicts
-    return part
+def _blend_test(job: Job, stage: BlendStage, context: Context) -> None:
+    """Blend the test table with the weights that were learned on all scored rows."""
+    folder = context.place(job)
+    members = members_of(source_names(job.stage, stage, context.recipe), context.results)
+    blend = _later(folder, stage, members, context.dataset.answer.kind, context.compute.emit)
+    write_atomically(folder / "test.parquet", lambda part: blend.to_frame("").to_parquet(part, index=False))
+    write_json(folder / "test.json", {"key": job.key, "space": blend.space})
 
 
 def _options(stage: BlendStage, kind: TaskKind) -> Options:
@@ -235,16 +195,10 @@ def _weights_by_rows(
     return [(in_order(fold["weights"], names), splits[fold["fold"]][1]) for fold in record["folds"]]
 
 
-def _later(
-    folder: Path,
-    record: Mapping[str, Any],
-    stage: BlendStage,
-    members: Mapping[str, Result],
-    kind: TaskKind,
-    emit: Emit,
-) -> Predictions:
+def _later(folder: Path, stage: BlendStage, members: Mapping[str, Result], kind: TaskKind, emit: Emit) -> Predictions:
     """Blend rows without a fold: the test table's, or later ones."""
-    values, like = _values(members, "test"), _first(members, "test")
+    record = read_json(folder / WEIGHTS)
+    values, like = values_of(members, "test"), first_of(members, "test")
     if METHODS[stage.method].of_ranks:
         values = _ranked(values, folder, stage, emit)
     blend = _combined(values, in_order(record["weights"], list(members)), stage, kind)
