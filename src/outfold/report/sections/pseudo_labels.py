@@ -32,8 +32,8 @@ def pseudo_labels(run: Artefacts) -> Section | None:
 
 def _stage(name: str, entry: Mapping[str, Any]) -> Iterator[Child]:
     if entry["not_compared"]:
-        compared = ", ".join(entry["not_compared"])
-        yield notice(f"{name}: rows could not be compared with held-out ones by {compared}; some of them may belong together.")
+        by = ", ".join(entry["not_compared"])
+        yield notice(f"{name}: rows could not be compared with held-out ones by {by}; some may belong together.")
     folds = entry["labels"]
     yield _folds(name, folds)
     if len(folds[0]["classes"]) > 1:
