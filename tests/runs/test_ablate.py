@@ -12,7 +12,7 @@ import pytest
 import outfold
 from outfold.errors import DataError, OutfoldError, RecipeError
 from outfold.metrics import get_metric
-from outfold.runs.ablated import difference_of
+from outfold.runs.ablated import contradicts, difference_of
 from outfold.runs.compare import Pair
 from outfold.settings.recipe import Recipe
 
@@ -206,3 +206,21 @@ def test_differences_by_fold_and_pooled() -> None:
     assert found.verdict == "worse"
     same = difference_of(Pair(target, good, good, None, ("t",), (0, 0), 0, fold), metric, level=0.95, n_resamples=500)
     assert same.verdict == "noise"
+
+
+def test_folds_of_different_scales_are_no_difference() -> None:
+    """Within each fold both order the rows in the same way; the second one's folds are far apart in scale."""
+    rng = np.random.default_rng(0)
+    target = (rng.random((300, 1)) < 0.5).astype(np.float32)
+    fold = np.arange(300) % 3
+    first = (np.clip(target * 0.4 + rng.random((300, 1)), 0, 1.4) / 1.4).astype(np.float32)
+    second = ((first + fold[:, None]) / 3).astype(np.float32)
+    second[0], second[3] = second[3].copy(), second[0].copy()  # not exactly the same order
+    pair = Pair(target, first, second, None, ("t",), (0, 0), 0, fold)
+    found = difference_of(pair, get_metric("roc_auc", "binary"), level=0.95, n_resamples=500)
+    assert found.pooled.high < 0
+    assert contradicts(found.folds.mean, found.pooled.value) == (found.verdict == "noise")
+    assert contradicts(0.001, -0.1)
+    assert contradicts(0.0, -0.1)
+    assert not contradicts(-0.001, -0.1)
+    assert not contradicts(0.0, 0.0)

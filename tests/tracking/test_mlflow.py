@@ -61,11 +61,13 @@ def test_a_stopped_run_goes_on_in_the_same_entry(tracked: Runs, tmp_path: Path) 
 
 
 def test_another_recipe_in_the_folder_is_another_entry_with_all_epochs(tracked: Runs, tmp_path: Path) -> None:
-    track = {"to": "mlflow", "project": "seeds", "name": "mine", "uri": f"sqlite:///{tmp_path / 'mlflow.db'}"}
+    track = {"to": "mlflow", "project": "seeds", "name": "mine", "uri": f"sqlite:///{tmp_path / 'kept' / 'mlflow.db'}"}
+    (tmp_path / "kept").mkdir()
     tracked(track)
     events = tracked(track, predict={"tta": ["identity"]})
     assert not [event for event in events if event["event"] == "epoch"]
-    second, first = runs_of(tmp_path, "seeds")
+    second, first = runs_of(tmp_path / "kept", "seeds")
+    assert first.info.artifact_uri.startswith((tmp_path / "kept" / "mlflow-artifacts" / "seeds").as_uri())
     assert second.info.run_name == first.info.run_name == "mine"
     assert second.data.params["stages.fit.predict.tta"] == '["identity"]'
     trained = [name for name in first.data.metrics if "/fold" in name]

@@ -80,6 +80,8 @@ def difference_of(pair: Pair, metric: Metric, *, level: float, n_resamples: int,
     found = compare(metric, pair.target, pair.a, pair.b, pair.groups, n_resamples=n_resamples, seed=seed, level=level)
     by_fold = {int(number): _fold_difference(pair, metric, pair.fold == number) for number in np.unique(pair.fold)}
     overlap = 1 / (len(by_fold) - 1) if len(by_fold) > 1 else 0.0
+    folds = paired_t(list(by_fold.values()), overlap=overlap)
+    said = verdict(found.difference.low, found.difference.high, greater_is_better=metric.greater_is_better)
     return Difference(
         rows=found.rows,
         units=found.units,
@@ -87,10 +89,15 @@ def difference_of(pair: Pair, metric: Metric, *, level: float, n_resamples: int,
         baseline=found.a.value,
         variant=found.b.value,
         by_fold=by_fold,
-        folds=paired_t(list(by_fold.values()), overlap=overlap),
+        folds=folds,
         pooled=found.difference,
-        verdict=verdict(found.difference.low, found.difference.high, greater_is_better=metric.greater_is_better),
+        verdict="noise" if contradicts(folds.mean, found.difference.value) else said,
     )
+
+
+def contradicts(by_fold: float, pooled: float) -> bool:
+    """Whether the folds one by one point the other way than all rows at once."""
+    return by_fold * pooled < 0 or (by_fold == 0) != (pooled == 0)
 
 
 def _fold_difference(pair: Pair, metric: Metric, rows: np.ndarray) -> float:
@@ -108,6 +115,11 @@ def _notes(pair: Pair, found: Difference) -> list[str]:
         )
     if pair.in_other_folds:
         notes.append(f"{pair.in_other_folds:,} of the common rows are in other folds than in the baseline")
+    if contradicts(found.folds.mean, found.pooled.value):
+        notes.append(
+            f"on all rows at once {found.pooled.value:+.4f}, but fold by fold {found.folds.mean:+.4f}: "
+            "the folds' models differ in scale, and nothing is said of better or worse"
+        )
     undefined = [str(fold) for fold, value in found.by_fold.items() if np.isnan(value)]
     if undefined:
         notes.append(f"the metric is not defined on the common rows of fold {', '.join(undefined)}")

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from outfold.settings.recipe import Recipe
-from outfold.settings.track import Track
 from outfold.tracking.figures import parameters_of
 
+SQLITE = "sqlite:///"
 AT_ONCE = 100
 """Parameters in one call; MLflow takes no more."""
 NOT_IN_A_NAME = re.compile(r"[^\w.\- :/]")
@@ -33,11 +33,14 @@ class Book:
         logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # not how a database is made
         track = recipe.track
         assert track is not None
-        self.client = MlflowClient(tracking_uri=track.uri or f"sqlite:///{folder.parent / 'mlflow.db'}")
+        store = track.uri or f"{SQLITE}{folder.parent / 'mlflow.db'}"
+        self.client = MlflowClient(tracking_uri=store)
         if known is not None and self._reopened(known):
             return known
         tags = {"outfold.recipe": recipe.name, "outfold.folder": str(folder), "mlflow.note.content": recipe.description}
-        run = self.client.create_run(self._experiment(track, folder), run_name=track.name or folder.name, tags=tags)
+        run = self.client.create_run(
+            self._experiment(track.project, store), run_name=track.name or folder.name, tags=tags
+        )
         self.id = run.info.run_id
         parameters = [Param(_named(name), str(value)) for name, value in parameters_of(recipe).items()]
         for part in _parts(parameters):
@@ -75,13 +78,15 @@ class Book:
         self.id = known
         return True
 
-    def _experiment(self, track: Track, folder: Path) -> str:
-        """The experiment's id; one that is made in our own SQLite file keeps its artefacts beside it."""
-        found = self.client.get_experiment_by_name(track.project)
+    def _experiment(self, name: str, store: str) -> str:
+        """The experiment's id; one that is made in a SQLite file keeps its artefacts beside it."""
+        found = self.client.get_experiment_by_name(name)
         if found is not None:
             return found.experiment_id
-        beside = (folder.parent / "mlflow-artifacts" / _named(track.project)).as_uri() if track.uri is None else None
-        return self.client.create_experiment(track.project, artifact_location=beside)
+        beside = None
+        if store.startswith(SQLITE):  # MLflow itself would put them into the working folder
+            beside = (Path(store.removeprefix(SQLITE)).resolve().parent / "mlflow-artifacts" / _named(name)).as_uri()
+        return self.client.create_experiment(name, artifact_location=beside)
 
     def _log(self, figures: Mapping[str, float], step: int) -> None:
         from mlflow.entities import Metric

@@ -1,6 +1,7 @@
 """Weights & Biases: offline by default, into RUN/wandb, which `wandb sync` sends later."""
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ class Book:
 
     def __init__(self) -> None:
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+        os.environ.setdefault("WANDB_SILENT", "true")  # terminal and log are ours
         self.run: Any = None
         self.folder = Path()
         self.models: set[str] = set()
@@ -26,6 +28,8 @@ class Book:
         track = recipe.track
         assert track is not None
         self.folder = folder
+        if known is not None:
+            time.sleep(1)  # folders are named by id and second; two runs of one second would share one
         self.run = wandb.init(
             project=track.project,
             name=track.name or folder.name,
@@ -36,7 +40,7 @@ class Book:
             dir=folder,
             notes=recipe.description,
             config=parameters_of(recipe),
-            # Terminal and code are ours to show; files are copied, so that the folder can move before it is sent.
+            # Files are linked or copied by content, so that the folder can move before it is sent.
             settings=wandb.Settings(console="off", silent=True, save_code=False, disable_git=True, symlink=False),
         )
         return str(self.run.id)

@@ -27,7 +27,7 @@ class Difference:
         by_fold: variant - baseline on each fold's rows; NaN where the metric is not defined there.
         folds: their mean and its 95% t interval.
         pooled: the difference on all rows, with an interval that holds for all variants together.
-        verdict: what the pooled interval says.
+        verdict: what the pooled interval says; noise where the folds one by one point the other way.
     """
 
     rows: int

@@ -90,7 +90,7 @@ def _how_to_read(ablation: Ablation) -> list[Child]:
     )
     return [
         "Paired: baseline and variant are judged on the same rows. A difference is noise where its interval holds "
-        "zero. Intervals are from "
+        "zero, or where the folds one by one point the other way. Intervals are from "
         f"{count(ablation.resamples)} bootstrap resamples of rows, or of groups where rows share one.{many} ",
         "They say nothing of what other seeds would give. The t interval is over folds, widened because folds share "
         "training rows (Nadeau and Bengio).",
