@@ -17,6 +17,9 @@ from outfold.settings.recipe import Recipe
 
 @pytest.fixture
 def one_class_recipe(tiny_recipe: dict[str, Any]) -> dict[str, Any]:
+    photos = {"path": "images/{photo}.png"}
+    sources = {"train": {"table": "train.csv", "image": photos}, "test": {"table": "test.csv", "image": photos}}
+    tiny_recipe["data"] = {**sources, "id": "photo"}  # media by source, as tables of several years have them
     tiny_recipe["task"] = {
         "kind": "multiclass",
         "target": "colour",

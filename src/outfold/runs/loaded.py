@@ -9,7 +9,7 @@ import pandas as pd
 from outfold.data.dataset import Rows
 from outfold.data.paths import template_columns
 from outfold.data.reading import read_rows
-from outfold.data.table import Samples, samples_from_frame
+from outfold.data.table import Samples, later_media, samples_from_frame
 from outfold.errors import RunError
 from outfold.recipe.load import load_recipe
 from outfold.report import write_report
@@ -122,7 +122,8 @@ class Run:
         if isinstance(table, pd.DataFrame):
             return samples_from_frame(table, data, Path(root or ".").resolve())
         path = Path(table).resolve()
-        exact = {data.id, *(template_columns(data.image.path) if data.image else ())}
+        media = later_media(data)
+        exact = {data.id, *(template_columns(media.path) if media else ())}
         return samples_from_frame(read_rows(path, exact=exact)[0], data, Path(root or path.parent).resolve())
 
     def report(self) -> Path:
