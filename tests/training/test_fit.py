@@ -103,6 +103,17 @@ def test_the_loop_is_plain_gradient_descent(tmp_path: Path) -> None:
     assert fit.history[-1]["valid_loss"] == pytest.approx(valid, rel=1e-5)
 
 
+def test_one_validation_at_the_end_leaves_the_same_weights(tmp_path: Path) -> None:
+    often, once = plain_network(), plain_network()
+    fitted(often, tmp_path / "often", settings(keep={"best": "last"}))
+    fit = fitted(once, tmp_path / "once", settings(keep={"best": "last", "validate_after": "training"}))
+    for name, tensor in often.state_dict().items():
+        assert torch.equal(once.state_dict()[name], tensor)
+    assert ["valid_loss" in row for row in fit.history] == [False, True]
+    with pytest.raises(ValueError, match="best: last"):
+        settings(keep={"validate_after": "training"})
+
+
 def test_accumulating_four_small_batches_is_one_large_batch(tmp_path: Path) -> None:
     sgd = {"name": "sgd", "momentum": 0.0, "weight_decay": 0.0}
     phases = [{"name": "all", "epochs": 1, "lr": 0.1, "schedule": "constant"}]

@@ -118,7 +118,8 @@ def _model_seconds(
         if settings.trains_on_features(phase):
             total += forward * (train + valid)
             continue
-        total += phase.epochs * (train * _step_seconds(network, settings, phase, phase_size, device) + valid * forward)
+        total += phase.epochs * train * _step_seconds(network, settings, phase, phase_size, device)
+        total += settings.validations(phase) * valid * forward
     return total
 
 

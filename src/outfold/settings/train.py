@@ -116,11 +116,15 @@ class Keep(Spec):
     """How many best checkpoints stay on disk; predictions use the best."""
     patience: int | None = Field(None, ge=1)
     """End a phase after this many of its epochs without a better score."""
+    validate_after: Literal["epoch", "training"] = "epoch"
+    """Score the validation fold after every epoch, or once when all is trained, which `best: last` allows."""
 
     @model_validator(mode="after")
     def _patience_watches_a_score(self) -> "Keep":
         if self.best == "last" and (self.patience is not None or self.top > 1):
             raise ValueError("`best: last` watches no score, so `patience` and `top` mean nothing; leave them out")
+        if self.validate_after == "training" and self.best != "last":
+            raise ValueError("`validate_after: training` gives no scores to choose an epoch by; set `best: last`")
         return self
 
 
@@ -219,6 +223,15 @@ class TrainSettings(Spec):
     phases: tuple[Phase, ...] = ()
     keep: Keep = Keep()
     predict: Predict = Predict()
+
+    def is_validated(self, phase: Phase, epoch_in_phase: int) -> bool:
+        """Whether the validation fold is scored after this epoch of a phase, counted from 0."""
+        last = phase.name == self.phases[-1].name and epoch_in_phase == phase.epochs - 1
+        return self.keep.validate_after == "epoch" or last
+
+    def validations(self, phase: Phase) -> int:
+        """How many of a phase's epochs are followed by a validation."""
+        return sum(self.is_validated(phase, epoch) for epoch in range(phase.epochs))
 
     def trains_on_features(self, phase: Phase) -> bool:
         """Whether a phase trains the head alone on views that never change: the backbone's features are then enough."""

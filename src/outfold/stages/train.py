@@ -126,8 +126,8 @@ def fit_work(settings: TrainSettings, train: int, valid: int) -> float:
         if settings.trains_on_features(phase):
             continue
         samples = sum(map(len, training_batches(np.arange(train), settings.batch_size, (0,))))
-        epoch = megapixels(samples, size, training=True) + megapixels(valid, settings.view.height_width)
-        total += epoch * phase.epochs
+        total += megapixels(samples * phase.epochs, size, training=True)
+        total += megapixels(valid * settings.validations(phase), settings.view.height_width)
     return total
 
 

@@ -195,7 +195,7 @@ class Fit:
         advance = self._advance(learner, size, training=True)
         trained = train_epoch(learner, loader, guard, first_step=epoch_in_phase * steps, advance=advance)
         self.waiting.add(trained.waiting)
-        scores = self._validate(learner)
+        scores = self._validate(learner) if self.settings.is_validated(phase, epoch_in_phase) else {}
         return {"phase": phase.name, "epoch": epoch, **_columns(trained, learner), **scores} | {
             "seconds": round(time.perf_counter() - started, 3)
         }
