@@ -21,6 +21,7 @@ def list_recipes(context: typer.Context) -> None:
         if recipe.profiles:
             typer.echo(f"    profiles: {', '.join(recipe.profiles)}")
     typer.echo("\n`outfold recipes show NAME` prints one: a good start for a recipe of your own.")
+    typer.echo("`outfold recipes variants` lists what `outfold ablate --vary NAME` knows.")
 
 
 @recipes_app.command()
@@ -29,6 +30,19 @@ def show(name: Annotated[str, typer.Argument(help="Name of a built-in recipe.")]
     from outfold.recipe.load import builtin_text
 
     typer.echo(builtin_text(name), nl=False)
+
+
+@recipes_app.command()
+def variants(name: Annotated[str | None, typer.Argument(help="Print this one, with its comments.")] = None) -> None:
+    """List the files of variants that come with outfold, or print one."""
+    from outfold.recipe.study import variants_names, variants_of, variants_text
+
+    if name is not None:
+        typer.echo(variants_text(name), nl=False)
+        return
+    for known in variants_names():
+        content = variants_of(known)
+        typer.echo(f"{known}\n    {content.description}\n    {', '.join(content.variants)}")
 
 
 @recipes_app.command()

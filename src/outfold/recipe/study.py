@@ -88,8 +88,19 @@ def variants_names() -> tuple[str, ...]:
     return tuple(sorted(e.name.removesuffix(SUFFIX) for e in _shipped().iterdir() if e.name.endswith(SUFFIX)))
 
 
+def variants_of(vary: str | Path | Mapping[str, Any]) -> Variants:
+    """What a file of variants holds; see `load_study`."""
+    return _settings(_read_variants(vary))
+
+
 def variants_text(name: str) -> str:
-    """The YAML text of a shipped file of variants, with its comments."""
+    """The YAML text of a shipped file of variants, with its comments.
+
+    Raises:
+        RecipeError: there is no such file; names the nearest.
+    """
+    if name not in variants_names():
+        raise RecipeError(f"no file of variants `{name}` comes with outfold", fix=suggestion(name, variants_names()))
     return (_shipped() / f"{name}{SUFFIX}").read_text(encoding="utf-8")
 
 
