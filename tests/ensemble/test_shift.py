@@ -1,9 +1,12 @@
 """Train against test: clean data raises no alarm, a planted shift does, and smoother test means are no shift."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.linear_model import Ridge
 
+from outfold.data.folds import group_kfold
 from outfold.data.predictions import softmax
 from outfold.ensemble.shift import adversarial, as_held_out, divergence, donors
 from outfold.errors import DataError
@@ -88,6 +91,44 @@ def test_false_alarms_of_the_divergence_are_rare():
         mix = rng.normal(size=(6, 6))
         flagged += divergence(*(rng.normal(size=(n, 6)) @ mix for n in (300, 200)), n_resamples=100).flagged.any()
     assert flagged <= 7  # 5% of 40, and what 100 resamples leave
+
+
+def pasture_members(folder, is_test):
+    """Three ridge regressions of pasture masses on image features, of five folds by date; the groups of all rows."""
+    table = pd.read_csv(folder / "train_with_published_folds.csv")
+    rows = pd.read_csv(folder / "features_ids.csv")["ID"]
+    features = pd.DataFrame(np.load(folder / "features.npy"), index=rows).loc[table["ID"]].to_numpy()
+    masses = table[["Dry_Green_g", "Dry_Dead_g", "Dry_Clover_g"]].to_numpy()
+    groups, apart = table["GroupID"].to_numpy(), is_test(table)
+    train, test = np.flatnonzero(~apart), np.flatnonzero(apart)
+    fold = group_kfold(groups[train], MODELS, 0)
+    held_out = fold == np.arange(MODELS)[:, None]
+    oof, later = [], []
+    for alpha, columns in ((30, slice(0, 768, 2)), (300, slice(1, 768, 2)), (3000, slice(None))):
+        inputs, own, new = features[:, columns], np.zeros((len(train), 3)), []
+        for valid in held_out:
+            model = Ridge(alpha=alpha).fit(inputs[train[~valid]], masses[train[~valid]])
+            own[valid] = model.predict(inputs[train[valid]])
+            new.append(model.predict(inputs[test]))
+        oof.append(own)
+        later.append(np.stack(new))
+    donor = donors(len(train), len(test))
+    return oof, [as_held_out(one, held_out, donor) for one in later], groups[train], groups[test]
+
+
+def test_real_pastures_of_another_state_are_told_from_those_of_the_training_rows(shared_data):
+    folder = shared_data("csiro")
+
+    def alarming(is_test):
+        return adversarial(*pasture_members(folder, is_test)).alarming
+
+    def at_random(seed):
+        """Two fifths of the 28 dates."""
+        chosen = np.random.default_rng(seed).permutation(28)[:11]
+        return lambda table: np.isin(pd.factorize(table["GroupID"])[0], chosen)
+
+    assert sum(alarming(at_random(seed)) for seed in range(8)) <= 1  # intervals over so few groups are narrow
+    assert alarming(lambda table: (table["State"] == "Vic").to_numpy())
 
 
 def test_a_test_row_gets_the_models_of_its_donor():

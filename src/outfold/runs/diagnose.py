@@ -31,6 +31,8 @@ from outfold.stages.blend import summary_of
 
 MOST_PAIRS = 12
 """Pairs of outputs that are named of each member."""
+FEW_GROUPS = 20
+"""With fewer groups to draw from, percentile intervals come out too narrow."""
 LEARNING = ("in_sample", "optimism", "gain_over_mean")
 NO_TEST = "the run has no test table, so nothing is said of how it differs from the training rows"
 
@@ -179,6 +181,9 @@ def _shift(
     notes = []
     if groups is not None and test_groups is None:
         notes.append("groups of the test rows are not known: they are taken as unrelated, which may overstate a shift")
+    fewest = min((len(np.unique(known)) for known in (groups, test_groups) if known is not None), default=FEW_GROUPS)
+    if fewest < FEW_GROUPS:
+        notes.append(f"{fewest} groups are few: intervals and limits that compare the tables are too narrow")
     pairs = [
         _pairs(divergence(before, after, groups, test_groups, seed=seed), member.test[0].outputs)
         if before.shape[1] > 1
@@ -186,14 +191,17 @@ def _shift(
         for member, before, after in zip(members, train, test, strict=True)
     ]
     found = adversarial(train, test, groups, test_groups, seed=seed)
+    if np.isnan(found.auc):
+        notes.append("training or test table have too few groups to tell them apart by a classifier")
+    told = {
+        "auc": _estimate(Estimate(found.auc, found.low, found.high)),
+        "alarming": found.alarming,
+        "train_rows": found.rows[0],
+        "test_rows": found.rows[1],
+    }
     return {
         "divergence": pairs,
-        "adversarial": {
-            "auc": _estimate(Estimate(found.auc, found.low, found.high)),
-            "alarming": found.alarming,
-            "train_rows": found.rows[0],
-            "test_rows": found.rows[1],
-        },
+        "adversarial": None if np.isnan(found.auc) else told,
         "importance": [_known(value) for value in found.importance],
     }, notes
 
