@@ -16,6 +16,8 @@ from outfold.data.folds import FoldTable
 from outfold.data.predictions import Predictions
 from outfold.errors import RecipeError
 from outfold.metrics import get_metric
+from outfold.report import write_report
+from outfold.runs.diagnose import write_diagnosis
 from outfold.settings.recipe import Recipe
 from outfold.stages.blend import learned_weights, splits_of, summary_of
 from outfold.stages.blend_sources import given_weights, source_names
@@ -39,7 +41,7 @@ def recipe_of(blends: dict[str, dict[str, Any]], **fit: Any) -> dict[str, Any]:
         "name": "tiny",
         "data": {"train": "train.csv", "test": "test.csv", "id": "photo", "image": {"path": "images/{photo}.png"}},
         "task": {"kind": "binary", "target": "is_red", "metric": "roc_auc", "metrics": ["log_loss"]},
-        "folds": {"k": 3, "group": "site", "stratify": "is_red"},
+        "folds": {"k": 2, "group": "site", "stratify": "is_red"},
         "stages": {
             "fit": {
                 "kind": "train",
@@ -109,8 +111,8 @@ def test_no_row_is_blended_by_weights_that_were_learned_on_it(
 ) -> None:
     run, _ = done
     record = record_of(run, name)
-    assert [fold["fold"] for fold in record["folds"]] == [0, 1, 2]
-    assert sum(fold["learned_on"] for fold in record["folds"]) == 2 * 72
+    assert [fold["fold"] for fold in record["folds"]] == [0, 1]
+    assert sum(fold["learned_on"] for fold in record["folds"]) == 72
     assert_allclose(record["optimism"], record["in_sample"] - record["scores"]["blend"], atol=1e-6)
     assert_allclose(record["gain_over_mean"]["value"], record["scores"]["blend"] - record["scores"]["mean"], atol=1e-6)
 
@@ -224,6 +226,21 @@ def test_a_row_of_its_own_has_a_rank_among_out_of_fold_rows_alone(
     else:
         assert alone[column].tolist() == [1.0]
         assert any(event["event"] == "warning" and "table of 1 rows" in event["text"] for event in events)
+
+
+def test_a_blend_of_blends_is_diagnosed_by_its_single_members(
+    done: tuple[Path, list[dict[str, Any]]], tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    shutil.copytree(done[0], out)
+    found = write_diagnosis(out)
+    assert [one["name"] for one in found["members"]] == MEMBERS
+    assert any("'both' blends blends" in note for note in found["notes"])
+    scores = record_of(out, "plain")["scores"]
+    assert_allclose(found["blend"]["value"], scores["mean"], atol=1e-6)
+    assert_allclose([one["score"]["value"] for one in found["members"]], list(scores["members"].values()), atol=1e-6)
+    assert found["adversarial"] is not None
+    assert 'id="ensemble"' in write_report(out).read_text()
 
 
 def test_blends_that_cannot_be(shapes: Path, tmp_path: Path) -> None:
