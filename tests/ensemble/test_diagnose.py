@@ -3,7 +3,8 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy.stats import spearmanr
 
-from outfold.ensemble import mean
+from outfold.data.predictions import Predictions
+from outfold.ensemble import aligned, mean
 from outfold.ensemble.diagnose import rank_correlation, worth
 from outfold.errors import DataError
 from outfold.metrics import compare, get_metric, interval
@@ -52,6 +53,21 @@ def test_an_output_that_never_changes_is_left_out():
     assert_allclose(rank_correlation(members)[0, 1], spearmanr(members[0, :, 0], members[1, :, 0]).statistic)
     members[1] = 0.5
     assert np.isnan(rank_correlation(members)[0, 1])
+
+
+def test_predictions_are_aligned_by_id_and_refused_where_they_are_of_other_things():
+    one = Predictions(["a", "b", "c"], np.arange(6).reshape(3, 2), ("x", "y"), "probability")
+    assert_allclose(aligned([one, one.take(np.array([2, 0, 1]))]), [one.values] * 2)
+    for other, problem in (
+        (one.take(np.array([0, 1])), "other samples"),
+        (Predictions(one.ids, one.values, ("y", "x"), "probability"), "different outputs"),
+        (Predictions(one.ids, one.values, ("x", "y"), "logit"), "different space"),
+        (Predictions(one.ids, np.full((3, 2), np.nan), ("x", "y"), "probability"), "not finite"),
+    ):
+        with pytest.raises(DataError, match=problem):
+            aligned([one, other])
+    with pytest.raises(DataError, match="do not fit together"):
+        aligned([])
 
 
 def test_members_that_do_not_fit(case):

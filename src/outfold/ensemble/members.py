@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from outfold.data.predictions import Predictions
 from outfold.errors import DataError
 from outfold.metrics import Metric
 from outfold.metrics.registry import check_arrays
@@ -34,6 +35,20 @@ def stacked(members: Members) -> np.ndarray:
     if len(member):
         raise DataError("a member's prediction is not finite", got=f"member {member[0]}, row {row[0]}")
     return values
+
+
+def aligned(parts: Sequence[Predictions]) -> np.ndarray:
+    """Several predictions of the same samples as members, float64 (m, n, k), in the order of the first one's ids.
+
+    Raises:
+        DataError: there are none; ids, outputs or spaces differ; a number is not finite.
+    """
+    for part in parts[1:]:
+        for name in ("outputs", "space"):
+            own, other = getattr(parts[0], name), getattr(part, name)
+            if own != other:
+                raise DataError(f"predictions of different {name} cannot be blended", got=other, expected=own)
+    return stacked([part.aligned_to(parts[0].ids).values for part in parts])
 
 
 def shares(weights: np.ndarray | Sequence[float] | None, count: int) -> np.ndarray:

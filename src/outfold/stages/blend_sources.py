@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from outfold.data.predictions import Predictions
-from outfold.ensemble.members import stacked
+from outfold.ensemble.members import aligned
 from outfold.errors import RecipeError
 from outfold.settings.blend import BlendStage
 from outfold.settings.recipe import Recipe
@@ -59,9 +59,8 @@ def first_of(members: Mapping[str, Result], table: Table) -> Predictions:
 
 
 def values_of(members: Mapping[str, Result], table: Table) -> np.ndarray:
-    """float64 (m, n, k), aligned by id to the first member."""
-    ids = first_of(members, table).ids
-    return stacked([_predictions(member, table).aligned_to(ids).values for member in members.values()])
+    """float64 (m, n, k), in the order of the first member's ids."""
+    return aligned([_predictions(member, table) for member in members.values()])
 
 
 def _expanded(source: str, recipe: Recipe) -> list[str]:
