@@ -94,6 +94,7 @@ def test_variants_are_runs_on_the_baselines_folds(two_tables: tuple[dict[str, An
     assert len(fits(events)) == 2  # those of the new variant
 
 
+@pytest.mark.slow
 def test_a_stopped_ablation_goes_on(tiny_recipe: dict[str, Any], shapes: Path, tmp_path: Path) -> None:
     tiny_recipe["folds"]["only"] = [0, 1]
     tiny_recipe["stages"]["fit"]["phases"][0]["epochs"] = 2
@@ -180,6 +181,7 @@ def test_models_taken_over_are_links_that_survive_their_origin(
     assert len(outfold.load_run(out / "same").predict(shapes / "test.csv")) == 18
 
 
+@pytest.mark.slow
 def test_a_damaged_sibling_is_not_taken_over(tiny_recipe: dict[str, Any], shapes: Path, tmp_path: Path) -> None:
     tiny_recipe["folds"]["only"] = [0]
     out = tmp_path / "out"

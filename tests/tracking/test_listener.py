@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from outfold.errors import RecipeError, RunError
+from outfold.runs.check import check_recipe
 from outfold.settings.recipe import Recipe
 from outfold.tracking import TRACKING, listener, require_packages, tracking_listener
 from outfold.tracking.figures import final_figures, finite_figures, parameters_of
@@ -120,20 +121,21 @@ def test_nothing_is_opened_for_a_run_that_never_had_a_plan(tiny_recipe: dict[str
 
 
 def test_a_missing_package_is_named_with_what_installs_it(
-    tiny_recipe: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_recipe: dict[str, Any], shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("outfold.tracking.packages.find_spec", lambda name: None if name == "sqlalchemy" else object())
     recipe = Recipe.model_validate({**tiny_recipe, "track": {"to": "mlflow"}})
     with pytest.raises(RecipeError, match="no sqlalchemy") as error:
         tracking_listener(recipe, tmp_path, print)
     assert 'pip install "outfold[mlflow]"' in str(error.value)
+    checked = check_recipe(recipe, shapes)
+    assert "track: mlflow needs packages" in " ".join(finding.what for finding in checked.findings)
+    assert not checked.ok
     require_packages(None)
 
 
 def test_no_tracker_is_imported_without_being_asked_for() -> None:
-    script = (
-        "import outfold, sys; outfold.run; print([m for m in ('mlflow', 'wandb', 'tensorboard') if m in sys.modules])"
-    )
+    script = "import outfold.tracking, sys; print([m for m in ('mlflow', 'wandb', 'tensorboard') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
     assert done.stdout == "[]\n"
 

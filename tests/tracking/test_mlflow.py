@@ -60,6 +60,7 @@ def test_a_stopped_run_goes_on_in_the_same_entry(tracked: Runs, tmp_path: Path) 
     assert sorted(point.step for point in told) == [1, 2]  # the first, stopped before it was told, comes at the end
 
 
+@pytest.mark.slow
 def test_another_recipe_in_the_folder_is_another_entry_with_all_epochs(tracked: Runs, tmp_path: Path) -> None:
     track = {"to": "mlflow", "project": "seeds", "name": "mine", "uri": f"sqlite:///{tmp_path / 'kept' / 'mlflow.db'}"}
     (tmp_path / "kept").mkdir()
@@ -75,6 +76,7 @@ def test_another_recipe_in_the_folder_is_another_entry_with_all_epochs(tracked: 
     assert {name: second.data.metrics[name] for name in trained} == {name: first.data.metrics[name] for name in trained}
 
 
+@pytest.mark.slow
 def test_an_entry_that_was_deleted_is_opened_anew(tracked: Runs, tmp_path: Path) -> None:
     tracked("mlflow")
     client(tmp_path).delete_run(runs_of(tmp_path)[0].info.run_id)

@@ -72,6 +72,7 @@ def test_config_epochs_scores_and_files_are_read_back(tracked: Runs, tmp_path: P
     assert report.read_bytes() == (tmp_path / "run" / "report.html").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_with_the_same_id(tracked: Runs, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         tracked("wandb", stop="job_done")

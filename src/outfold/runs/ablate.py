@@ -61,7 +61,7 @@ def ablate(
     for number, (name, recipe) in enumerate(recipes.items(), 1):
         emit({"event": "variant", "name": name, "number": number, "of": len(recipes)})
         counter = _Counter(emit)
-        siblings = [out / other for other in recipes if other != name and (out / other).is_dir()]
+        siblings = [path for path in sorted(out.glob("*/")) if path.name != name]
         try:
             shared = recipe if name == BASELINE else with_shared_folds(name, recipe, study.baseline, out, root)
             execute(shared, out / name, root=root, device=device, workers=workers, emit=counter, siblings=siblings)

@@ -30,7 +30,7 @@ class Book:
         parameters = parameters_of(recipe)
         content = json.dumps(parameters, sort_keys=True).encode()
         entry = known or hashlib.blake2b(content, digest_size=4).hexdigest()
-        self.writer = SummaryWriter(folder / FOLDER / entry, flush_secs=10)
+        self.writer = SummaryWriter(folder / FOLDER / entry)
         if known is None:
             indented = "\n".join(f"    {line}" for line in dump_recipe(recipe).splitlines())
             self.writer.add_text("recipe", indented)  # indented text is code in Markdown, whatever it holds
@@ -43,6 +43,7 @@ class Book:
         """See `Tracker.epoch`."""
         for name, value in figures.items():
             self.writer.add_scalar(f"{model}/{name}", value, epoch)
+        self.writer.flush()  # what was told is on disk, however the process ends
 
     def scores(self, figures: Mapping[str, float], files: Sequence[Path]) -> None:
         """See `Tracker.scores`."""
