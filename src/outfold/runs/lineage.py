@@ -9,10 +9,12 @@ from outfold.audit.provenance import Artefact
 from outfold.data.dataset import Dataset
 from outfold.models.seen import row_marks, seen_by
 from outfold.models.weights import weights_path
+from outfold.settings.blend import BlendStage
 from outfold.settings.label import LabelStage
 from outfold.settings.recipe import Recipe
 from outfold.settings.train import TrainSettings, TrainStage
 from outfold.stages.base import Model
+from outfold.stages.blend import learned_weights
 from outfold.stages.label import models_of_teacher
 from outfold.stages.pseudo_rows import teachers_of
 from outfold.stages.train import models_of
@@ -21,7 +23,7 @@ Ids = frozenset[str]
 
 
 def lineage(recipe: Recipe, dataset: Dataset, folder: Path | None = None) -> list[Artefact]:
-    """The weights of all models, the pseudo-labels they learn, and those files that they start from.
+    """The weights of all models and blends, the pseudo-labels they learn, and those files that they start from.
 
     Args:
         recipe: the effective recipe.
@@ -40,6 +42,10 @@ def lineage(recipe: Recipe, dataset: Dataset, folder: Path | None = None) -> lis
         if isinstance(stage, TrainStage):
             for one in _models(name, stage, dataset, marks, folder, found):
                 found[one.name] = one
+        if isinstance(stage, BlendStage):
+            for learned in learned_weights(name, stage, dataset):
+                fitted, judged = learned.fitted_on, learned.judged_on
+                found[learned.name] = Artefact(learned.name, "blend", fitted, judged_on=judged)
     return list(found.values())
 
 

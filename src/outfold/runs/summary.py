@@ -17,10 +17,11 @@ from outfold.files import read_json, write_atomically, write_json
 from outfold.metrics import metric_of
 from outfold.run_folder import OOF, PREDICTIONS, TARGET
 from outfold.runs.scores import Judged, fold_scores, judged_rows, known, scores_with_intervals
+from outfold.settings.blend import BlendStage
 from outfold.settings.label import LabelStage
 from outfold.settings.recipe import SubmitStage
 from outfold.settings.train import TrainSettings, TrainStage
-from outfold.stages import label
+from outfold.stages import blend, label
 from outfold.stages.base import Context, Model, Result, answered
 from outfold.stages.outputs import member_codec
 from outfold.stages.predicting import read_predictions
@@ -75,6 +76,8 @@ def stage_summary(name: str, context: Context, result: Result) -> dict[str, Any]
     entry["folds"] = [_fold_summary(fold, judged, context) for fold in context.dataset.held_out]
     if isinstance(stage, TrainStage):
         entry |= _train_summary(name, stage, context, result)
+    if isinstance(stage, BlendStage):
+        entry["blend"] = blend.summary(name, stage, context)
     return entry
 
 
