@@ -90,8 +90,12 @@ def main() -> None:
     parser.add_argument("source", type=Path, help="folder of HAM10000's labels.csv")
     parser.add_argument("out", type=Path, help="folder to write")
     parser.add_argument("--seed", type=int, default=0, help="decides which lesions go where")
+    parser.add_argument("--lesions", type=int, help="take so many lesions only, drawn at random")
     arguments = parser.parse_args()
     labels, out = pd.read_csv(arguments.source / "labels.csv"), arguments.out
+    if arguments.lesions is not None:
+        names = np.random.default_rng(arguments.seed).permutation(np.sort(labels["lesion_id"].unique()))
+        labels = labels[labels["lesion_id"].isin(names[: arguments.lesions])].reset_index(drop=True)
     year = years_of(labels["lesion_id"], arguments.seed)
     rows = kaggle_columns(labels, year)
     parts = {name: rows[year == name] for name in ("2020", "test", "2019")}

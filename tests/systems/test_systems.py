@@ -1,5 +1,7 @@
 """The built-in systems and a new user's way, for real but small: real photos, real pretrained weights, few epochs."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,6 +56,41 @@ def test_fine102_small(shelf: Path, tmp_path: Path) -> None:
     assert submission["label"].isin(range(1, 9)).all()
     assert (submission["label"] == truth["label"]).mean() > 0.8
     assert run.score > 0.8
+
+
+@pytest.fixture
+def two_years(shared_data: Callable[[str], Path], tmp_path: Path) -> Path:
+    """Photos of 500 skin lesions in the layout of the melanoma competition, by the script that the examples hold."""
+    script = Path(__file__).parents[2] / "examples" / "kaggle_melanoma_layout.py"
+    command = [sys.executable, str(script), str(shared_data("ham10000")), str(tmp_path / "data"), "--lesions", "500"]
+    subprocess.run(command, check=True, capture_output=True)
+    return tmp_path / "data"
+
+
+def test_isic2020_small(two_years: Path, tmp_path: Path) -> None:
+    sets = ["folds.group=[patient_id, lesion_id]", "fit.view.size=64", "fit.members.lite0_96_patient.view.size=80"]
+    sets += ["fit.members.lite0_128_four.view.size=64", "fit.phases.1.epochs=1", "fit.phases.1.size=48"]
+    sets += ["fit.phases.2.epochs=1", "fit.predict.tta=[identity]", "duplicates=null", "folds.search=20"]
+    run = outfold.run("isic2020-1st", tmp_path / "run", data=two_years, profile="small", overrides=sets, device="cpu")
+    assert run.score > 0.55
+    tables = [pd.read_csv(two_years / name) for name in ("train.csv", "isic2019/train.csv")]
+    lesion = pd.concat(
+        [tables[0].set_index("image_name")["patient_id"], tables[1].set_index("image_name")["lesion_id"]]
+    )
+    for name in ("folds.csv", "folds-new.csv", "folds-old.csv"):
+        fold = pd.read_csv(tmp_path / "run" / name).set_index("id")["fold"]
+        assert set(fold.index) == set(lesion.index)
+        assert (fold.groupby(lesion.loc[fold.index].to_numpy()).nunique() == 1).all()
+    members = run.summary["stages"]["fit"]["members"]
+    assert set(members) == {"lite0_112", "lite0_96_patient", "lite0_128_four"}
+    assert {"roc_auc", "roc_auc_2020", "roc_auc_fold_ranks", "roc_auc_2020_fold_ranks"} == set(run.summary["scores"])
+    submission, sample = (
+        pd.read_csv(path) for path in (run.path / "submission.csv", two_years / "sample_submission.csv")
+    )
+    assert list(submission.columns) == list(sample.columns)
+    assert submission["image_name"].tolist() == sample["image_name"].tolist()
+    later = run.predict(two_years / "test.csv")
+    assert later["prob_melanoma"].to_numpy() == pytest.approx(submission["target"].to_numpy(), abs=1e-6)
 
 
 def test_a_folder_of_class_folders_from_init_to_predictions(shelf: Path, tmp_path: Path) -> None:

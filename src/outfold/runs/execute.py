@@ -20,13 +20,17 @@ from outfold.report import write_report
 from outfold.run_folder import AUDIT, FOLDS, RECIPE, SUMMARY, EventLog, locked, variant_file
 from outfold.runs.audit import audit_finished
 from outfold.runs.borrow import borrow
+from outfold.runs.diagnose import write_diagnosis
 from outfold.runs.duplicates import FOLDER as DUPLICATES
 from outfold.runs.duplicates import write_found
+from outfold.runs.member_files import member_names
 from outfold.runs.plan import plan
 from outfold.runs.prepare import load_dataset
 from outfold.runs.summary import data_summary, environment_summary, stage_summary, write_codecs, write_tables
 from outfold.runs.validate import validate
+from outfold.settings.blend import BlendStage
 from outfold.settings.recipe import Recipe
+from outfold.settings.train import TrainStage
 from outfold.stages import STAGE_KINDS
 from outfold.stages.base import Compute, Context, Emit, Job
 from outfold.tracking import tracking_listener
@@ -93,6 +97,7 @@ def execute(
         summary |= {"seconds": round(time.perf_counter() - started, 2), "status": "complete"}
         write_json(folder / SUMMARY, summary)
         tell({"event": "report"})
+        _diagnose(recipe, folder, root, tell)
         write_report(folder)
         tell({"event": "finished", "score": summary.get("score"), "seconds": summary["seconds"]})
     return summary
@@ -141,6 +146,17 @@ def _run_stage(name: str, jobs: Sequence[Job], context: Context) -> None:
         kind.perform(job, stage, context)
         context.compute.emit({"event": "job_done", "job": job.title, "megapixels": job.work})
     context.results[name] = kind.collect(name, stage, context)
+
+
+def _diagnose(recipe: Recipe, folder: Path, root: Path, emit: Emit) -> None:
+    """Diagnose the members of a finished run of several; a run stays complete where that is not possible."""
+    final = recipe.final_stage()
+    if not isinstance(recipe.stages[final], TrainStage | BlendStage) or len(member_names(recipe, final)) < 2:
+        return
+    try:
+        write_diagnosis(folder, root=root)
+    except OutfoldError as error:
+        emit({"event": "warning", "text": f"the members were not diagnosed: {error.problem}"})
 
 
 def _note_duplicates(recipe: Recipe, found: Sequence[Duplicates], folder: Path, emit: Emit) -> None:
