@@ -13,6 +13,7 @@ PARTS = {
     "audit": "outfold.audit",
     "augment": "outfold.views.augment",
     "duplicates": "outfold.duplicates",
+    "ensemble": "outfold.ensemble",
     "errors": "outfold.errors",
     "folds": "outfold.data.folds",
     "losses": "outfold.training.losses",

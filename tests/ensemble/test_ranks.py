@@ -8,7 +8,6 @@ from numpy.testing import assert_allclose
 from scipy.stats import rankdata
 
 from outfold.ensemble import RankReference, percent_ranks, rank_mean
-from outfold.ensemble.ranks import JUDGE_ORDER, judges_order
 from outfold.errors import DataError
 from outfold.metrics import METRICS, get_metric
 
@@ -77,4 +76,4 @@ def test_metrics_of_the_order_are_those_that_ranks_do_not_change(name):
     target = np.eye(3)[rng.integers(0, 3, 60)][:, :columns] if kind != "regression" else prediction + 0.1 * rng.random()
     metric = get_metric(name, kind)
     same = np.isclose(metric.function(target, prediction), metric.function(target, percent_ranks(prediction)))
-    assert same == judges_order(metric) == (name in JUDGE_ORDER)
+    assert same == metric.by_order

@@ -7,7 +7,6 @@ import numpy as np
 
 from outfold.ensemble.average import geometric, logit_mean, power_mean, weighted
 from outfold.ensemble.greedy import greedy
-from outfold.ensemble.ranks import judges_order
 from outfold.ensemble.simplex import constrained
 from outfold.errors import RecipeError
 from outfold.metrics import Metric
@@ -77,7 +76,7 @@ def check_method(name: Name, metric: Metric, kind: TaskKind) -> None:
         RecipeError: ranks for a metric that looks at values, logits of a regression.
     """
     method = METHODS[name]
-    if method.of_ranks and not judges_order(metric):
+    if method.of_ranks and not metric.by_order:
         raise RecipeError(
             f"`{name}` gives ranks, but {metric.name} looks at more than the order of predictions",
             fix="use `mean` or `logit_mean`, or a metric of the order such as roc_auc",

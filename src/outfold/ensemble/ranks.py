@@ -9,10 +9,7 @@ from scipy.stats import rankdata
 from outfold.ensemble.average import Weights, weighted
 from outfold.ensemble.members import Members, stacked
 from outfold.errors import DataError
-from outfold.metrics import Metric
 
-JUDGE_ORDER = ("roc_auc", "macro_roc_auc", "average_precision", "macro_average_precision")
-"""Metrics that look at nothing but the order of predictions, so that ranks are as good as probabilities."""
 FEW_ROWS = 100
 """In tables of fewer rows ranks say more about the table than about a row."""
 
@@ -77,11 +74,6 @@ def rank_mean(
     if len(references) != len(values):
         raise DataError("reference ranks are not for these members", got=len(references), expected=len(values))
     return weighted([rank(value) for rank, value in zip(references, values, strict=True)], weights)
-
-
-def judges_order(metric: Metric) -> bool:
-    """Whether a metric stays the same when predictions are replaced by their ranks."""
-    return metric.name in JUDGE_ORDER
 
 
 def _rank_among(values: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
 
 from outfold.data.dataset import Dataset
 from outfold.data.folds import FoldTable
 from outfold.data.predictions import Predictions
 from outfold.data.where import matching_rows
+from outfold.ensemble.ranks import percent_ranks
 from outfold.errors import RecipeError
 from outfold.metrics import Metric, interval, metric_of
 from outfold.settings.data import Score, Task
@@ -106,7 +106,7 @@ def fold_ranks(values: np.ndarray, fold: np.ndarray) -> np.ndarray:
     ranks = np.empty(values.shape)
     for number in np.unique(fold):
         rows = np.flatnonzero(fold == number)
-        ranks[rows] = rankdata(values[rows], axis=0) / len(rows)
+        ranks[rows] = percent_ranks(values[rows])
     return ranks
 
 

@@ -11,7 +11,7 @@ from outfold.data.dataset import Dataset
 from outfold.data.predictions import Predictions
 from outfold.ensemble.methods import METHODS, Options, check_method
 from outfold.ensemble.nested import Nested, Split, nested
-from outfold.ensemble.ranks import FEW_ROWS, RankReference, judges_order, percent_ranks
+from outfold.ensemble.ranks import FEW_ROWS, RankReference, percent_ranks
 from outfold.files import read_json, write_atomically, write_json
 from outfold.metrics import Metric, metric_of
 from outfold.settings.blend import BlendStage
@@ -227,7 +227,7 @@ def _ranked(values: np.ndarray, folder: Path, stage: BlendStage, emit: Emit) -> 
 
 
 def _say_unjudgeable(name: str, metrics: Sequence[Metric], emit: Emit) -> None:
-    wrong = [metric.name for metric in metrics if not judges_order(metric)]
+    wrong = [metric.name for metric in metrics if not metric.by_order]
     if wrong:
         text = f"{name}: its predictions are ranks, so that {', '.join(wrong)} of it means nothing"
         emit({"event": "warning", "text": text})
