@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from outfold.cli.options import DataRoot, Device, Overrides, Profile, RecipeName, Workers, names_in
-from outfold.cli.printing import say
+from outfold.cli.printing import print_table, say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,7 +65,7 @@ def print_ablation(ablation: "Ablation", folder: Path, console: "Console") -> No
     rows = [_row(variant) for variant in (ablation.baseline, *ablation.variants)]
     title = f"{ablation.recipe}: {ablation.metric} out of fold, and differences to the baseline on the same rows"
     console.print()
-    _print_table(title, columns, rows, console)
+    print_table(console, title, columns, rows, words=("variant", "verdict"), folded=("variant",))
     compared = len(ablation.compared)
     together = f" for all {compared} together (Bonferroni)" if compared > 1 else ""
     words = in_words(ablation)
@@ -95,17 +95,3 @@ def _row(variant: "Variant") -> tuple[str, ...]:
 
 def _number(value: float, sign: str = "") -> str:
     return "-" if isnan(value) else f"{value:{sign}.4f}"
-
-
-def _print_table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]], console: "Console") -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    say(console, title, style="bold")
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for column in columns:
-        words = column in ("variant", "verdict")
-        table.add_column(column, justify="left" if words else "right", no_wrap=column != "variant", overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    console.print(table)

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from outfold.cli.options import names_in, weights_in
-from outfold.cli.printing import say
+from outfold.cli.printing import print_table, say
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
 
     from rich.console import Console
 
@@ -152,7 +151,7 @@ def _print_scores(compared: "Compared", console: "Console") -> None:
         for name, estimate, sign in (("A", found.a, ""), ("B", found.b, ""), ("B - A", found.difference, "+"))
     ]
     title = f"{compared.metric.name} on {found.rows:,} common {drawn}"
-    _print_table(title, ("", "score", "95% interval"), rows, console)
+    print_table(console, title, ("", "score", "95% interval"), rows)
 
 
 def _print_boards(compared: "Compared", console: "Console") -> None:
@@ -162,7 +161,7 @@ def _print_boards(compared: "Compared", console: "Console") -> None:
     board = compared.boards[0]
     title = f"95% of scores on simulated leaderboards of {board.rows:,} rows, {board.public_rows:,} of them public"
     rows = [(name, *_board_ranges(scores)) for name, scores in zip("AB", compared.boards, strict=True)]
-    _print_table(title, ("", "public", "private", "public - private"), rows, console)
+    print_table(console, title, ("", "public", "private", "public - private"), rows)
     share = disagreement(*compared.boards)
     say(console, f"Public and private part put A and B in different order in {share:.0%} of them.")
     if board.undefined:
@@ -189,24 +188,12 @@ def _print_ranks(ranks: "tuple[Ranks, Ranks]", console: "Console") -> None:
         low, high = middle(simulated.winner_rank)
         rows.append((name, *map(_number, scores), f"{low:,.0f} to {high:,.0f}"))
     title = f"{ranks[0].teams:,} models as good as A: mean public scores by rank, and the first one's private end"
-    _print_table(title, ("", "first", "median", "last", "its private", "its rank, 95%"), rows, console)
+    print_table(console, title, ("", "first", "median", "last", "its private", "its rank, 95%"), rows)
     explanation = (
         "A test set each: an upper bound on luck. "
         "One test set: all teams share it and differ from each other as B does from A."
     )
     say(console, explanation)
-
-
-def _print_table(title: str, columns: "Sequence[str]", rows: "Iterable[Sequence[str]]", console: "Console") -> None:
-    from rich.table import Table
-
-    say(console, title, style="bold")
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for column in columns:
-        table.add_column(column, justify="right" if column else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
 
 
 def _number(value: float, sign: str = "") -> str:

@@ -1,12 +1,12 @@
 """`outfold diagnose`: what each member of a run adds, how alike members are, and which of them carries a shift."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from outfold.cli.printing import say
+from outfold.cli.printing import print_table, say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -63,7 +63,7 @@ def _print_members(found: Mapping[str, Any], console: "Console") -> None:
     ]
     rows.append((f"all, by {found['method']}", _number(blend["value"]), _range(blend), ""))
     title = f"{found['metric']} on {found['rows']:,} {drawn}"
-    _print_table(title, ("", "score", "95% interval", "weight"), rows, console)
+    print_table(console, title, ("", "score", "95% interval", "weight"), rows)
     if found["learning"] is not None:
         gain = found["learning"]["gain_over_mean"]
         said = (
@@ -76,7 +76,7 @@ def _print_members(found: Mapping[str, Any], console: "Console") -> None:
         for one in members
     ]
     title = "what each adds: score of all minus score of the others, and its share in telling test rows"
-    _print_table(title, ("", "adds", "95% interval", "tells test"), gains, console)
+    print_table(console, title, ("", "adds", "95% interval", "tells test"), gains)
     helps, harms = ([one["name"] for one in members if _surely(one, found, sign)] for sign in (1, -1))
     say(console, f"adds beyond chance: {', '.join(helps) or 'none alone'}")
     say(console, *([f"takes away beyond chance: {', '.join(harms)}"] if harms else []), "")
@@ -98,14 +98,13 @@ def _print_likeness(found: Mapping[str, Any], console: "Console") -> None:
             (number, name, *(_number(value, digits=3) for value in line))
             for number, name, line in zip(numbers, names, matrix, strict=True)
         ]
-        _print_table(
-            "rank correlation (Spearman); the less, the more a blend can gain", ("", "", *numbers), rows, console
-        )
+        title = "rank correlation (Spearman); the less, the more a blend can gain"
+        print_table(console, title, ("", "", *numbers), rows)
     else:
         pairs = [(matrix[i][j], names[i], names[j]) for i in range(len(names)) for j in range(i)]
         most = sorted(pairs, key=lambda pair: -(pair[0] or -2.0))[:MOST_PAIRS]
         listed = [(one, other, _number(value, digits=3)) for value, one, other in most]
-        _print_table("rank correlation (Spearman) of the members most alike", ("", "", "r"), listed, console)
+        print_table(console, "rank correlation (Spearman) of the members most alike", ("", "", "r"), listed)
     console.print()
 
 
@@ -126,7 +125,7 @@ def _print_divergence(found: Mapping[str, Any], console: "Console") -> None:
     ]
     if rows:
         title = "outputs whose correlation differs between training and test rows by more than chance"
-        _print_table(title, ("", "outputs", "train", "test", "chance"), rows, console)
+        print_table(console, title, ("", "outputs", "train", "test", "chance"), rows, words=("", "outputs"))
     else:
         say(console, "correlations between outputs: none differs between training and test rows by more than chance")
     hidden = sum(part["flagged"] for _, part in known) - len(rows)
@@ -141,24 +140,6 @@ def _print_adversarial(found: Mapping[str, Any], console: "Console") -> None:
     said += f" for telling {part['test_rows']:,} test rows from {part['train_rows']:,} training rows; "
     said += "members see the two tables differently" if part["alarming"] else "nothing tells them apart"
     say(console, said)
-
-
-def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], console: "Console") -> None:
-    from rich.table import Table
-
-    say(console, title, style="bold")
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for place, column in enumerate(columns):
-        table.add_column(column, justify="right" if place and column not in ("", "outputs") else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*map(_escaped, row))
-    console.print(table)
-
-
-def _escaped(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
 
 
 def _number(value: float | None, sign: str = "", digits: int = 4) -> str:
