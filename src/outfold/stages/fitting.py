@@ -2,18 +2,21 @@
 
 import shutil
 import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from lightning_fabric import Fabric
 
 from outfold.data.balance import class_weights, sample_weights
 from outfold.data.dataset import Dataset, Rows
 from outfold.data.pseudo import learned_target
 from outfold.data.targets import TargetScaler
 from outfold.files import write_atomically, write_json
-from outfold.models.network import Network, build_network
+from outfold.models.network import InputStats, Network, build_network
 from outfold.models.seen import row_marks, seen_by, seen_header
 from outfold.models.weights import weights_path
 from outfold.settings.data import TaskKind
@@ -29,6 +32,7 @@ from outfold.training.features import frozen_features
 from outfold.training.fit import Examples, Fit, Judge, Split
 from outfold.training.joined import joined_examples, joined_split
 from outfold.training.losses import LossFunction, build_loss
+from outfold.views.inputs import Input
 
 
 def fit_model(job: Job, model: Model, settings: TrainSettings, context: Context) -> None:
@@ -64,19 +68,6 @@ def fit_model(job: Job, model: Model, settings: TrainSettings, context: Context)
         examples, split = joined_examples(examples, more), with_pseudo_rows(split, pseudo, settings, context)
         seen = np.concatenate([seen, pseudo.seen])
     fabric = make_fabric(context.compute.device, settings.precision)
-    pixels = pixels_name(settings, context.recipe.data.prepare)
-    identity = f"{pixels} mean {settings.view.mean or stats.mean} std {settings.view.std or stats.std}"
-
-    def features(net: Network) -> np.ndarray:
-        return np.concatenate(
-            [
-                frozen_features(
-                    net, inputs, len(rows), rows.content, identity, settings, fabric, context.compute.workers
-                )
-                for rows, inputs in tables
-            ]
-        )
-
     fit = Fit(
         network=network,
         examples=examples,
@@ -89,28 +80,44 @@ def fit_model(job: Job, model: Model, settings: TrainSettings, context: Context)
         key=job.key,
         seed=model.seed,
         workers=context.compute.workers,
-        features=features,
+        features=lambda net: _frozen_features(net, tables, stats, settings, fabric, context),
         emit=lambda event: context.compute.emit({"job": job.title, **event}),
     )
     best_epoch = fit.run()
     save_weights(folder / "weights.safetensors", network.state_dict(), seen_header(seen))
     write_atomically(folder / "history.csv", lambda part: pd.DataFrame(fit.history).to_csv(part, index=False))
-    record = {
-        "key": job.key,
-        "seed": model.seed,
-        "fold": model.fold,
-        "epochs": len(fit.history),
-        "best_epoch": best_epoch,
-        "mean": list(stats.mean),
-        "std": list(stats.std),
+    learned = {
         "scaler": None if scaler is None else scaler.to_dict(),
         "table": None if encoder is None else encoder.to_dict(),
         "pseudo_rows": 0 if pseudo is None else len(pseudo.rows),
+    }
+    spent = {
+        "epochs": len(fit.history),
+        "best_epoch": best_epoch,
         "seconds": round(time.perf_counter() - started, 2),
         "wait_share": round(fit.waiting.share, 4),
     }
-    write_json(folder / "fit.json", record)
+    identity = {"key": job.key, "seed": model.seed, "fold": model.fold}
+    write_json(folder / "fit.json", identity | spent | asdict(stats) | learned)
     clear_checkpoints(folder / "checkpoints", keep=settings.keep.top > 1)
+
+
+def _frozen_features(
+    network: Network,
+    tables: Sequence[tuple[Rows, Mapping[str, Input]]],
+    stats: InputStats,
+    settings: TrainSettings,
+    fabric: Fabric,
+    context: Context,
+) -> np.ndarray:
+    """The backbone's features of all rows of these tables, one table below the other, float32 (n, f)."""
+    pixels, view = pixels_name(settings, context.recipe.data.prepare), settings.view
+    identity = f"{pixels} mean {view.mean or stats.mean} std {view.std or stats.std}"
+    parts = [
+        frozen_features(network, inputs, len(rows), rows.content, identity, settings, fabric, context.compute.workers)
+        for rows, inputs in tables
+    ]
+    return np.concatenate(parts)
 
 
 def _seen(train: np.ndarray, settings: TrainSettings, dataset: Dataset) -> np.ndarray:
