@@ -7,6 +7,10 @@ from typing import Any
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Before anything imports torch: processes that share the cores must not each start a thread a core.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 SHARED_DATA = Path(os.environ.get("OUTFOLD_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
