@@ -112,7 +112,7 @@ def test_a_faulty_teacher_is_told_once(noisy: dict[str, Any], tmp_path: Any) -> 
     noisy["stages"]["fit"]["batch_size"] = 0
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(noisy, sort_keys=False))
-    with pytest.raises(RecipeError, match="stages.fit.batch_size is 0, expected at least 1"):
+    with pytest.raises(RecipeError, match=r"stages\.fit\.batch_size is 0, expected at least 1"):
         load_recipe(path)
 
 

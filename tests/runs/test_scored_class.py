@@ -32,7 +32,7 @@ def one_class_recipe(tiny_recipe: dict[str, Any]) -> dict[str, Any]:
             "auc_ranks": {"fold_ranks": True},
         },
     }
-    tiny_recipe["folds"] |= {"variants": {"other": {"seed": 3}}}
+    tiny_recipe["folds"] |= {"variants": {"other": {"seed": 3}, "unused": {"seed": 4}}}
     fit = tiny_recipe["stages"]["fit"]
     fit["phases"][0]["epochs"] = 2
     fit["predict"]["average"] = "probability"
@@ -86,6 +86,10 @@ def test_no_group_crosses_the_folds_of_any_assignment(done: outfold.Run, shapes:
             assert set(predicted) == set(fold.index[fold == number])
 
 
+def test_only_assignments_that_members_use_are_made(done: outfold.Run) -> None:
+    assert sorted(path.name for path in done.path.glob("folds*.csv")) == ["folds-other.csv", "folds.csv"]
+
+
 def test_the_classes_that_a_member_merges_are_learned_as_one(done: outfold.Run) -> None:
     target = json.loads((done.path / "target.json").read_text())
     assert target["classes"] == ["not red", "red"]
@@ -130,6 +134,36 @@ def test_the_audit_of_such_a_run_can_be_repeated(done: outfold.Run, shapes: Path
     assert not [finding for finding in findings if finding.level == "error"]
 
 
+@pytest.fixture
+def rank_recipe(one_class_recipe: dict[str, Any]) -> dict[str, Any]:
+    stages = one_class_recipe["stages"]
+    stages["fit"]["phases"][0]["epochs"] = 1
+    stages["ensemble"] = {"kind": "blend", "from": "fit", "method": "rank_mean"}
+    stages["answer"] = {**stages.pop("answer"), "from": "ensemble"}
+    return one_class_recipe
+
+
+def test_ranks_are_never_taken_for_probabilities(rank_recipe: dict[str, Any], shapes: Path, tmp_path: Path) -> None:
+    run = outfold.run(Recipe.model_validate(rank_recipe), tmp_path / "run", data=shapes, device="cpu")
+    assert "rank_red" in run.oof.columns and "prob_red" not in run.oof.columns
+    assert list(run.predict(shapes / "test.csv").columns) == ["photo", "rank_red"]
+    page = (run.path / "report.html").read_text()
+    assert "no threshold makes labels of them" in page
+    assert "Calibration" not in page and "positive from 0.5 on" not in page
+
+
+def test_no_label_and_no_mean_of_probabilities_comes_of_ranks(rank_recipe: dict[str, Any]) -> None:
+    stages = rank_recipe["stages"]
+    stages["answer"]["format"] = "label"
+    with pytest.raises(ValueError, match="no rank says a label"):
+        Recipe.model_validate(rank_recipe)
+    stages["answer"]["format"] = "auto"
+    answer = stages.pop("answer")
+    stages["more"] = {"kind": "blend", "from": ["ensemble", "fit"], "method": "mean"}
+    with pytest.raises(ValueError, match="only `method: rank_mean` can blend"):
+        Recipe.model_validate({**rank_recipe, "stages": {**stages, "answer": answer}})
+
+
 def test_ranks_of_a_score_that_looks_at_more_than_the_order_are_refused(
     one_class_recipe: dict[str, Any], shapes: Path, tmp_path: Path
 ) -> None:
@@ -150,7 +184,7 @@ def test_a_score_of_no_row_is_refused_before_anything_is_trained(
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ({"merge_classes": {"red": "green"}}, "must leave the scored class"),
+        ({"merge_classes": {"red": "green"}}, "must leave the scored class 'red' alone"),
         ({"merge_classes": {"pink": "green"}}, "not among task.classes"),
         ({"merge_classes": {"blue": "green", "green": "blue"}}, "itself merged"),
         ({"folds": "missing"}, "folds.variants has no 'missing'"),

@@ -124,7 +124,7 @@ def test_later_rows_are_blended_as_the_test_table_was(
     later = outfold.load_run(run).predict(shapes / "test.csv", device="cpu")
     table = outfold.load_run(run).predictions
     assert table is not None
-    column = next(name for name in table.columns if name.startswith("prob_"))
+    column = next(name for name in table.columns if name.startswith(("prob_", "rank_")))
     assert later["photo"].tolist() == table["id"].tolist()
     assert_allclose(later[column], table[column], atol=1e-5)
     members = members_of(run, "test")
@@ -146,7 +146,7 @@ def test_out_of_fold_rows_are_blended_by_their_folds_weights(
     shutil.copytree(run, out)
     again = outfold.run(Recipe.model_validate(recipe), out, data=shapes, device="cpu", emit=events.append)
     assert [event["job"] for event in events if event["event"] == "job"] == []  # only the answer is another
-    column = next(name for name in again.oof.columns if name.startswith("prob_"))
+    column = next(name for name in again.oof.columns if name.startswith(("prob_", "rank_")))
     members, oof = members_of(run, "oof"), again.oof.set_index("id")
     for fold in record_of(run, "solved")["folds"]:
         part = oof[oof["fold"] == fold["fold"]]
@@ -171,6 +171,23 @@ def test_a_changed_member_is_blended_again_and_the_others_stay(
     jobs = [event["job"] for event in events if event["event"] == "job"]
     assert {job.split()[0].split("/")[1] for job in jobs if job.startswith("fit/")} == {"c"}
     assert {job.split()[0] for job in jobs if job.endswith("weights")} == set(METHODS) - {"weighed"}
+
+
+def test_weights_follow_members_that_change_their_names(
+    done: tuple[Path, list[dict[str, Any]]], shapes: Path, tmp_path: Path
+) -> None:
+    run, _ = done
+    out = tmp_path / "run"
+    shutil.copytree(run, out)
+    recipe = recipe_of({name: METHODS[name] for name in ("plain", "solved")})
+    members = recipe["stages"]["fit"]["members"]
+    recipe["stages"]["fit"]["members"] = {"b": members["a"], "a": members["b"], "d": members["c"]}
+    outfold.run(Recipe.model_validate(recipe), out, data=shapes, device="cpu")
+    before, after = (record_of(folder, "solved") for folder in (run, out))
+    renamed = dict(zip(MEMBERS, ("fit/b", "fit/a", "fit/d"), strict=True))
+    assert before["weights"]["fit/a"] != before["weights"]["fit/b"]
+    assert after["weights"] == {renamed[name]: weight for name, weight in before["weights"].items()}
+    assert after["scores"]["blend"] == before["scores"]["blend"]
 
 
 def test_another_test_table_is_blended_with_the_same_weights(
@@ -216,7 +233,7 @@ def test_a_row_of_its_own_has_a_rank_among_out_of_fold_rows_alone(
     recipe = Recipe.model_validate(recipe_of({name: METHODS[name]}))
     whole = outfold.run(recipe, out, data=shapes, device="cpu")
     assert whole.predictions is not None
-    column = next(one for one in whole.oof.columns if one.startswith("prob_"))
+    column = next(one for one in whole.oof.columns if one.startswith(("prob_", "rank_")))
     events: list[dict[str, Any]] = []
     table = pd.read_csv(shapes / "test.csv")[:1]
     alone = whole.predict(table, root=shapes, device="cpu", emit=events.append)

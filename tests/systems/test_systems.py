@@ -90,7 +90,7 @@ def test_isic2020_small(two_years: Path, tmp_path: Path) -> None:
     assert list(submission.columns) == list(sample.columns)
     assert submission["image_name"].tolist() == sample["image_name"].tolist()
     later = run.predict(two_years / "test.csv")
-    assert later["prob_melanoma"].to_numpy() == pytest.approx(submission["target"].to_numpy(), abs=1e-6)
+    assert later["rank_melanoma"].to_numpy() == pytest.approx(submission["target"].to_numpy(), abs=1e-6)
 
 
 def test_a_folder_of_class_folders_from_init_to_predictions(shelf: Path, tmp_path: Path) -> None:

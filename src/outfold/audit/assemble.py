@@ -166,6 +166,8 @@ def _out_of_fold(dataset: Dataset, oof: Predictions) -> list[Finding]:
     findings += misaligned_columns(target, values, oof.outputs, codec.kind)
     findings += fold_scales(target, values, fold, codec.kind, oof.outputs, groups)
     findings += broken_identities(target, values, oof.outputs, codec.kind)
+    if oof.space == "rank":
+        return findings  # ranks claim no label that could be doubted, or never be given
     if codec.kind == "multiclass":
         findings += never_predicted(target, values, oof.outputs)
     return findings + label_noise(samples, codec, target, values, rows)

@@ -40,8 +40,9 @@ def print_table(
     say(console, title, style="bold")
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for column in columns:
-        side = "left" if column in words else "right"
-        table.add_column(column, justify=side, no_wrap=column not in folded, overflow="fold")
+        table.add_column(
+            column, justify="left" if column in words else "right", no_wrap=column not in folded, overflow="fold"
+        )
     for row in rows:
         table.add_row(*map(Text, row))
     console.print(table)

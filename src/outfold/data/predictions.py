@@ -7,10 +7,14 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from outfold.data.targets import TargetCodec
 from outfold.errors import DataError
 from outfold.settings.data import TaskKind
 
-Space = Literal["logit", "probability", "value"]
+Space = Literal["logit", "probability", "value", "rank"]
+
+PREFIXES: dict[Space, str] = {"logit": "logit_", "probability": "prob_", "value": "pred_", "rank": "rank_"}
+"""What prediction columns of a run's tables begin with, so that nobody takes one kind of number for another."""
 
 NAMED = 3
 """How many ids an error names."""
@@ -24,7 +28,8 @@ class Predictions:
         ids: object (n,), the samples' ids as text; unique.
         values: float32 (n, k).
         outputs: names of the k columns.
-        space: `logit`, `probability`, or `value` (regression, in the target's own unit).
+        space: `logit`, `probability`, `value` (regression, in the target's own unit), or `rank` (0 to 1: only the order
+            means something).
 
     Raises:
         DataError: shapes disagree, or an id occurs twice.
@@ -91,7 +96,7 @@ class Predictions:
     def to_probability(self, kind: TaskKind) -> "Predictions":
         """Logits as probabilities: softmax over the outputs for multiclass, sigmoid per output otherwise.
 
-        Probabilities are returned as they are, and so are the values of a regression.
+        Probabilities are returned as they are, and so are the values of a regression and ranks.
         """
         if self.space != "logit":
             return self
@@ -185,6 +190,18 @@ class Predictions:
         total = np.zeros((len(ids), len(first.outputs)))
         np.add.at(total, codes, np.concatenate([part.values for part in parts]))
         return cls(np.asarray(ids, dtype=object), total / np.bincount(codes)[:, None], first.outputs, first.space)
+
+
+def space_of(table: pd.DataFrame, codec: TargetCodec) -> Space:
+    """What the predictions in a run's table are: values of a regression, else ranks where columns say so.
+
+    Args:
+        table: oof.parquet or predictions.parquet of a run.
+        codec: of what is judged.
+    """
+    if codec.kind == "regression":
+        return "value"
+    return "rank" if all(f"{PREFIXES['rank']}{output}" in table.columns for output in codec.outputs) else "probability"
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ import pandas as pd
 from pandas.errors import EmptyDataError, ParserError
 from pyarrow import ArrowException
 
+from outfold.data.predictions import PREFIXES, space_of
 from outfold.data.targets import TargetCodec
 from outfold.errors import DataError, RunError
 from outfold.files import read_json
@@ -33,6 +34,7 @@ class Evaluation:
         target: float32 (n, k), as `TargetCodec.encode` gives it.
         prediction: float32 (n, k), probabilities or, for a regression, values.
         codec: what the k outputs mean.
+        ranks: whether predictions are ranks, 0 to 1, of which only the order means something.
     """
 
     ids: np.ndarray
@@ -40,6 +42,7 @@ class Evaluation:
     target: np.ndarray
     prediction: np.ndarray
     codec: TargetCodec
+    ranks: bool = False
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -152,12 +155,12 @@ def load_evaluation(folder: Path) -> Evaluation:
     """
     codec = TargetCodec.from_dict(read_json(folder / TARGET))
     path = _present(folder / OOF)
-    prefix = "pred_" if codec.kind == "regression" else "prob_"
-    columns = [f"{prefix}{output}" for output in codec.outputs]
     try:
         table = pd.read_parquet(path)
     except (ArrowException, OSError, ValueError) as error:
         raise RunError(f"{path} cannot be read: {error}", fix=AGAIN) from error
+    space = space_of(table, codec)
+    columns = [f"{PREFIXES[space]}{output}" for output in codec.outputs]
     missing = [name for name in ("id", "fold", *codec.columns, *columns) if name not in table.columns]
     if missing:
         raise RunError(f"{path} lacks columns", got=list(table.columns)[:10], expected=missing[:10], fix=AGAIN)
@@ -166,7 +169,7 @@ def load_evaluation(folder: Path) -> Evaluation:
     except DataError as error:
         raise RunError(f"{path} and {TARGET} do not fit together: {error.problem}", fix=AGAIN) from error
     ids, fold = table["id"].astype(str).to_numpy(object), table["fold"].to_numpy(np.int64)
-    return Evaluation(ids, fold, target, table[columns].to_numpy(np.float32), codec)
+    return Evaluation(ids, fold, target, table[columns].to_numpy(np.float32), codec, ranks=space == "rank")
 
 
 def read_events(path: Path, most: int = 12, tail_bytes: int = 65_536) -> list[dict[str, Any]]:

@@ -44,6 +44,9 @@ class Gallery:
 
 def galleries(evaluation: Evaluation) -> list[Gallery]:
     """The galleries of a task, without empty ones."""
+    if evaluation.ranks:
+        found = _binary_ranks(evaluation) if evaluation.codec.kind == "binary" else iter(())
+        return [gallery for gallery in found if gallery.mistakes]
     choose = {"multiclass": _multiclass, "binary": _binary, "multilabel": _multilabel, "regression": _regression}
     return [gallery for gallery in choose[evaluation.codec.kind](evaluation) if gallery.mistakes]
 
@@ -89,6 +92,18 @@ def _binary(evaluation: Evaluation) -> Iterator[Gallery]:
             for row in _first(wrong, order)
         ]
         yield Gallery(title, f"The most confidently wrong first; {len(wrong):,} rows in all.", mistakes)
+
+
+def _binary_ranks(evaluation: Evaluation) -> Iterator[Gallery]:
+    """Ranks have no threshold: the rows of each class that stand furthest on the other's side."""
+    scores = evaluation.prediction[:, 0]
+    for true, side, order in ((1, "lowest", scores), (0, "highest", -scores)):
+        name = evaluation.classes[true]
+        mistakes = [
+            Mistake(row, name, f"rank {_probability(scores[row])}")
+            for row in _first(np.flatnonzero(evaluation.true == true), order)
+        ]
+        yield Gallery(f"Truly {name}, ranked {side}", "The furthest from where they belong first.", mistakes)
 
 
 def _multilabel(evaluation: Evaluation) -> Iterator[Gallery]:

@@ -15,7 +15,7 @@ from outfold.data.findings import Finding, Level, count, places_of
 from outfold.data.folds import FoldTable, link_groups, make_folds, read_folds
 from outfold.data.folds.grouping import group_column
 from outfold.data.media import content_key
-from outfold.data.predictions import Predictions, Space
+from outfold.data.predictions import PREFIXES, Predictions, space_of
 from outfold.data.table import Samples, load_samples
 from outfold.data.targets import TargetCodec
 from outfold.errors import DataError, MediaError
@@ -169,7 +169,7 @@ def _tables(recipe: Recipe, root: Path, samples: Samples, workers: int) -> tuple
 
 def _planned_variants(recipe: Recipe, sifted: Sifted, root: Path) -> dict[str, FoldTable]:
     """Further assignments of folds as a run would make them."""
-    parts = {name: recipe.folds.variant(name) for name in recipe.folds.variants}
+    parts = {name: recipe.folds.variant(name) for name in recipe.fold_variants()}
     return {name: _made(folds, sifted, root) for name, folds in parts.items()}
 
 
@@ -182,7 +182,7 @@ def _variants(folder: Path, recipe: Recipe, dataset: Dataset) -> dict[str, FoldT
     """The run's further assignments of folds, of the rows that are still there."""
     ids = dataset.train.samples.ids
     gone = set(pd.read_csv(folder / FOLDS, dtype={"id": str})["id"]) - set(map(str, ids))
-    return {name: read_folds(folder / variant_file(name), ids, dropped=gone) for name in recipe.folds.variants}
+    return {name: read_folds(folder / variant_file(name), ids, dropped=gone) for name in recipe.fold_variants()}
 
 
 def _dataset(
@@ -246,7 +246,6 @@ def _folds(recipe: Recipe, sifted: Sifted, root: Path, gone: Sequence[str]) -> F
 def _predictions(path: Path, codec: TargetCodec) -> Predictions | None:
     if not path.exists():
         return None
-    regression = codec.kind == "regression"
-    space: Space = "value" if regression else "probability"
-    prefix = "pred_" if regression else "prob_"
-    return Predictions.from_frame(pd.read_parquet(path), codec.outputs, space, prefix=prefix)
+    table = pd.read_parquet(path)
+    space = space_of(table, codec)
+    return Predictions.from_frame(table, codec.outputs, space, prefix=PREFIXES[space])

@@ -7,9 +7,8 @@ from typing import Any
 import pandas as pd
 
 from outfold.data.dataset import Rows
-from outfold.data.paths import template_columns
 from outfold.data.reading import read_rows
-from outfold.data.table import Samples, later_media, samples_from_frame
+from outfold.data.table import Samples, exact_columns, samples_from_frame
 from outfold.errors import RunError
 from outfold.recipe.load import load_recipe
 from outfold.report import write_report
@@ -79,7 +78,8 @@ class Run:
         """Predict new rows with the run's models, in the way its out-of-fold predictions were made.
 
         Args:
-            table: rows with the recipe's id and media columns; a DataFrame, or a CSV or parquet file.
+            table: rows with the recipe's id and media columns, or with those of its test table; a DataFrame, or a CSV
+                or parquet file.
             root: folder that media paths are relative to; a file's own folder, or the working folder for a
                 DataFrame, when not given.
             device: auto, cpu, cuda, cuda:1, mps.
@@ -87,7 +87,7 @@ class Run:
 
         Returns:
             The recipe's id column, the target columns as labels or values in the user's own types, and for a
-            classification one probability column an output.
+            classification one probability column an output. Where the answer is a mean of ranks, its ranks alone.
         """
         prepare_process()
         compute = Compute(choose_device(device), default_workers(), emit)
@@ -101,8 +101,9 @@ class Run:
                 inference.results[name] = STAGE_KINDS[stage.kind].predict(name, stage, inference)
         predictions = inference.results[final].test
         assert predictions is not None  # every stage that can be the final one predicts
-        labels = inference.answer.labels(predictions.values)
-        answer = pd.concat([pd.Series(predictions.ids, name=self.recipe.data.id), labels], axis=1)
+        answer = pd.DataFrame({self.recipe.data.id: predictions.ids})
+        if predictions.space != "rank":  # a rank says where a row stands, not what it is
+            answer = pd.concat([answer, inference.answer.labels(predictions.values)], axis=1)
         if inference.answer.kind != "regression":
             answer = pd.concat([answer, prediction_columns(predictions).drop(columns="id")], axis=1)
         return answer
@@ -122,9 +123,7 @@ class Run:
         if isinstance(table, pd.DataFrame):
             return samples_from_frame(table, data, Path(root or ".").resolve())
         path = Path(table).resolve()
-        media = later_media(data)
-        exact = {data.id, *(template_columns(media.path) if media else ())}
-        return samples_from_frame(read_rows(path, exact=exact)[0], data, Path(root or path.parent).resolve())
+        return samples_from_frame(read_rows(path, exact=exact_columns(data))[0], data, Path(root or path.parent).resolve())
 
     def report(self) -> Path:
         """Write report.html anew and return its path."""

@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 
 from outfold.data.dataset import Dataset
-from outfold.data.predictions import Predictions
+from outfold.data.predictions import PREFIXES, Predictions
 from outfold.data.targets import TargetCodec
 from outfold.files import read_json, write_atomically, write_json
 from outfold.metrics import metric_of
@@ -30,8 +30,8 @@ PACKAGES = ("outfold", "torch", "timm", "lightning-fabric", "numpy", "pandas", "
 
 
 def prediction_columns(predictions: Predictions) -> pd.DataFrame:
-    """Id and predictions as the run's tables name them: `prob_<output>` or, for a regression, `pred_<target>`."""
-    return predictions.to_frame("pred_" if predictions.space == "value" else "prob_")
+    """Id and predictions as the run's tables name them: `prob_<output>`, `rank_<output>` or `pred_<target>`."""
+    return predictions.to_frame(PREFIXES[predictions.space])
 
 
 def write_codecs(folder: Path, dataset: Dataset) -> None:

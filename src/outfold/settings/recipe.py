@@ -87,6 +87,8 @@ class Recipe(Spec):
     @model_validator(mode="after")
     def _stages_read_what_is_there(self) -> "Recipe":
         for name, stage in self.stages.items():
+            if isinstance(stage, SubmitStage) and stage.format == "label" and self.answers_with_ranks(name):
+                raise ValueError(f"stage {name!r}: {stage.source!r} gives ranks, and no rank says a label")
             if isinstance(stage, LabelStage) and not isinstance(self.stages[stage.source], TrainStage):
                 raise ValueError(f"stage {name!r}: the teacher must be a train stage, {stage.source!r} is none")
             if isinstance(stage, TrainStage) and stage.labels and not isinstance(self.stages[stage.labels], LabelStage):
@@ -96,6 +98,8 @@ class Recipe(Spec):
                 upstream = self.stages[place]
                 if not isinstance(upstream, TrainStage | BlendStage):
                     raise ValueError(f"stage {name!r}: {place!r} makes no predictions to blend")
+                if self.answers_with_ranks(place) and not self.answers_with_ranks(name):
+                    raise ValueError(f"stage {name!r}: {place!r} gives ranks, which only `method: rank_mean` can blend")
                 known = upstream.members if isinstance(upstream, TrainStage) else {}
                 if member and member not in known:
                     raise ValueError(f"stage {name!r}: {place!r} has no member {member!r}, only {list(known)}")
@@ -123,7 +127,7 @@ class Recipe(Spec):
             if into in merges or label == into:
                 raise ValueError(f"{place}: merge_classes maps {label!r} to {into!r}, which is itself merged")
             if str(self.task.score_class) in (label, into):
-                raise ValueError(f"{place}: merge_classes must leave the scored class {into!r} alone")
+                raise ValueError(f"{place}: merge_classes must leave the scored class {self.task.score_class!r} alone")
 
     @model_validator(mode="after")
     def _duplicates_have_photos_and_an_effect(self) -> "Recipe":
@@ -142,11 +146,27 @@ class Recipe(Spec):
                 for member in stage.members:
                     yield name, member, stage.member_settings(member)
 
+    def fold_variants(self) -> tuple[str, ...]:
+        """The names of `folds.variants` that members use, in the order they are written."""
+        used = {settings.folds for _, _, settings in self.members()}
+        return tuple(name for name in self.folds.variants if name in used)
+
+    def labels_unlabelled(self) -> bool:
+        """Whether a label stage labels the rows of `data.unlabelled`; nobody reads them where none does."""
+        return any(isinstance(stage, LabelStage) and stage.rows == "unlabelled" for stage in self.stages.values())
+
     def final_stage(self) -> str:
         """The stage whose predictions are the recipe's answer: the last one, or what the last one submits."""
         name = list(self.stages)[-1]
         stage = self.stages[name]
         return stage.source if isinstance(stage, SubmitStage) else name
+
+    def answers_with_ranks(self, name: str) -> bool:
+        """Whether a stage's predictions are ranks."""
+        stage = self.stages[name]
+        if isinstance(stage, SubmitStage):
+            return self.answers_with_ranks(stage.source)
+        return isinstance(stage, BlendStage) and stage.method == "rank_mean"
 
     def ancestors(self, name: str) -> list[str]:
         """The stages that a stage needs to predict, itself last, in the order of the recipe.

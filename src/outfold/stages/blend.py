@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from outfold.data.dataset import Dataset
-from outfold.data.predictions import Predictions
+from outfold.data.predictions import Predictions, Space
 from outfold.ensemble.methods import METHODS, Options, check_method
 from outfold.ensemble.nested import Nested, Split, nested
 from outfold.ensemble.ranks import FEW_ROWS, RankReference, percent_ranks
@@ -44,7 +44,8 @@ def plan(name: str, stage: BlendStage, context: Context) -> list[Job]:
     judged_by = [task.kind, task.metric, task.target_weights]
     upstream = [job for job in context.jobs if feeds(job, sources)]
     known = [job.key for job in upstream if job.step != "test"]
-    key = digest(FORMAT, stage.model_dump(mode="json"), judged_by, folds.fold, _groups(context.dataset), known)
+    settings = [stage.model_dump(mode="json"), sources]  # weights are kept by source
+    key = digest(FORMAT, settings, judged_by, folds.fold, _groups(context.dataset), known)
     jobs = [Job(name, "weights", key, Path("stages", name, WEIGHTS))]
     if context.dataset.test is not None:
         new = [job.key for job in upstream if job.step == "test"]
@@ -73,10 +74,11 @@ def collect(name: str, stage: BlendStage, context: Context) -> Result:
     for weights, rows in _weights_by_rows(record, names, dataset):
         prediction[rows] = _combined(oof[:, rows], weights, stage, dataset.answer.kind)
     like = first_of(members, "oof")
-    oof_blend = Predictions(like.ids, prediction, like.outputs, like.space)
+    space = _space_of(stage, like)
+    oof_blend = Predictions(like.ids, prediction, like.outputs, space)
     if dataset.test is None:
         return Result(oof_blend, None, members)
-    test = Predictions.from_frame(pd.read_parquet(folder / "test.parquet"), like.outputs, like.space)
+    test = Predictions.from_frame(pd.read_parquet(folder / "test.parquet"), like.outputs, space)
     return Result(oof_blend, test, members)
 
 
@@ -163,6 +165,11 @@ def _blend_test(job: Job, stage: BlendStage, context: Context) -> None:
     write_json(folder / "test.json", {"key": job.key, "space": blend.space})
 
 
+def _space_of(stage: BlendStage, like: Predictions) -> Space:
+    """What a blend of such members is: ranks, or what the members are."""
+    return "rank" if METHODS[stage.method].of_ranks else like.space
+
+
 def _options(stage: BlendStage, kind: TaskKind) -> Options:
     return Options(kind, stage.power, stage.rounds, stage.bags, stage.seed)
 
@@ -202,7 +209,7 @@ def _later(folder: Path, stage: BlendStage, members: Mapping[str, Result], kind:
     if METHODS[stage.method].of_ranks:
         values = _ranked(values, folder, stage, emit)
     blend = _combined(values, in_order(record["weights"], list(members)), stage, kind)
-    return Predictions(like.ids, blend, like.outputs, like.space)
+    return Predictions(like.ids, blend, like.outputs, _space_of(stage, like))
 
 
 def _write_reference(folder: Path, oof: np.ndarray, columns: Sequence[str]) -> None:

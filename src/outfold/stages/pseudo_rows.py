@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from outfold.data.dataset import Dataset, Rows
-from outfold.data.predictions import Predictions
+from outfold.data.predictions import PREFIXES, Predictions
 from outfold.data.pseudo import Chosen, learned_target
 from outfold.files import read_json, write_atomically
 from outfold.models.seen import row_marks, seen_by
@@ -49,7 +49,7 @@ def step_of(fold: int) -> str:
 
 def write_labels(path: Path, answers: Predictions, chosen: Chosen) -> Path:
     """Write a table of id, prob_<output> (or pred_<target>), repetitions and left_out (why; empty where it is kept)."""
-    table = answers.to_frame("pred_" if answers.space == "value" else "prob_")
+    table = answers.to_frame(PREFIXES[answers.space])
     table = table.assign(repetitions=chosen.repetitions, left_out=chosen.left_out)
     return write_atomically(path, lambda part: table.to_parquet(part, index=False))
 
@@ -63,10 +63,20 @@ def labels_job(model: Model, context: Context) -> Job | None:
 
 def most_pseudo_rows(job: Job, context: Context) -> int:
     """How many rows an epoch has, at most, of those that a job labels."""
+    stage = _stage_of(job, context)
+    codec = context.dataset.codec
+    return stage.most_rows(len(rows_of_labels(job, context)), len(codec.classes or codec.outputs))
+
+
+def rows_of_labels(job: Job, context: Context) -> Rows:
+    """The rows that a job labels."""
+    return rows_to_label(_stage_of(job, context), context.dataset)
+
+
+def _stage_of(job: Job, context: Context) -> LabelStage:
     stage = context.recipe.stages[job.stage]
     assert isinstance(stage, LabelStage)  # no other stage has such jobs
-    codec = context.dataset.codec
-    return stage.most_rows(len(rows_to_label(stage, context.dataset)), len(codec.classes or codec.outputs))
+    return stage
 
 
 def pseudo_rows_of(model: Model, context: Context) -> PseudoRows | None:

@@ -22,8 +22,8 @@ ACCENT, ALARM = (47, 120, 186), (200, 78, 40)
 def classes(run: Artefacts) -> Section | None:
     """Confusions and the table of classes."""
     evaluation = run.evaluation
-    if evaluation is None or evaluation.codec.kind not in ("multiclass", "binary"):
-        return None
+    if evaluation is None or evaluation.ranks or evaluation.codec.kind not in ("multiclass", "binary"):
+        return None  # a rank is no probability, and says no label
     found = confusions(evaluation.true, evaluation.predicted, len(evaluation.classes))
     few = found.classes <= MOST_CELLS
     names = evaluation.classes

@@ -26,6 +26,8 @@ def probabilities(run: Artefacts) -> Section | None:
     evaluation = run.evaluation
     if evaluation is None or evaluation.codec.kind not in ("binary", "multiclass"):
         return None
+    if evaluation.ranks:
+        return _of_ranks(evaluation)
     if evaluation.codec.kind == "multiclass":
         right, confidence = evaluation.true == evaluation.predicted, confidence_of(evaluation)
         found = calibration(right, confidence)
@@ -50,6 +52,19 @@ def probabilities(run: Artefacts) -> Section | None:
     return Section("probabilities", "Probabilities", intro, [charts(*drawn)])
 
 
+def _of_ranks(evaluation: Evaluation) -> Section | None:
+    """What the order of a binary task's predictions shows."""
+    positive, ranks = evaluation.target[:, 0] == 1, evaluation.prediction[:, 0]
+    if evaluation.codec.kind != "binary" or not 0 < positive.sum() < len(positive):
+        return None
+    intro = (
+        f"The positive class is {evaluation.codec.outputs[0]}, {percent(positive.mean())} of the rows. Predictions are "
+        "ranks: their order means something, their size is no probability, and no threshold makes labels of them."
+    )
+    drawn = [_roc(evaluation, positive, ranks), _precision_recall(evaluation, positive, ranks)]
+    return Section("probabilities", "Ranking", intro, [charts(*drawn)])
+
+
 def _roc(evaluation: Evaluation, positive: np.ndarray, scores: np.ndarray) -> Html:
     area = plot(UNIT, UNIT, x_ticks=UNIT_TICKS, y_ticks=UNIT_TICKS)
     x, y = thin(*roc_points(positive, scores))
@@ -59,10 +74,11 @@ def _roc(evaluation: Evaluation, positive: np.ndarray, scores: np.ndarray) -> Ht
         area.axes("false positive rate", "true positive rate"),
         area.line(np.array(UNIT), np.array(UNIT), "neutral dashed"),
         area.line(x, y, "accent"),
-        area.dots(*at_half, "accent kept"),
+        None if evaluation.ranks else area.dots(*at_half, "accent kept"),
     )
     auc = score("roc_auc", "binary", evaluation.target, evaluation.prediction)
-    return figure(f"ROC curve, area {number(auc)}", drawn, "The dot is the threshold 0.5; the dashed line is chance.")
+    dot = "" if evaluation.ranks else "The dot is the threshold 0.5; "
+    return figure(f"ROC curve, area {number(auc)}", drawn, f"{dot}{'the' if dot else 'The'} dashed line is chance.")
 
 
 def _precision_recall(evaluation: Evaluation, positive: np.ndarray, scores: np.ndarray) -> Html:
@@ -75,7 +91,7 @@ def _precision_recall(evaluation: Evaluation, positive: np.ndarray, scores: np.n
         area.axes("recall", "precision"),
         area.line(np.array(UNIT), np.full(2, positive.mean()), "neutral dashed"),
         area.line(x, y, "accent"),
-        area.dots(*at_half, "accent kept"),
+        None if evaluation.ranks else area.dots(*at_half, "accent kept"),
     )
     precision = score("average_precision", "binary", evaluation.target, evaluation.prediction)
     return figure(f"Precision and recall, average precision {number(precision)}", drawn, "The dashed line is chance.")
