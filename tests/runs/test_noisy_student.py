@@ -192,6 +192,17 @@ def test_a_second_run_does_nothing_and_another_confidence_only_what_it_must(
     }
 
 
+@pytest.mark.slow
+def test_labels_know_their_teachers_by_the_names_they_have_now(
+    noisy: dict[str, Any], root: Path, tmp_path: Path
+) -> None:
+    run(noisy, tmp_path / "run", root)
+    noisy["stages"]["fit"]["members"] = {"sage": {}}
+    done, _ = run(noisy, tmp_path / "run", root)
+    labels = done.summary["stages"]["noisy1-labels"]["labels"]
+    assert [one["teachers"] for one in labels] == [["fit/sage/fold0-seed0"], ["fit/sage/fold1-seed0"]]
+
+
 def test_no_row_that_is_sure_enough(noisy: dict[str, Any], root: Path, tmp_path: Path) -> None:
     noisy["stages"]["noisy"]["label"]["confidence"] = 1.0
     with pytest.raises(DataError, match="no row is left to learn from when fold 0 is held out") as caught:

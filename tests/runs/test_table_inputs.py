@@ -208,3 +208,25 @@ def test_students_encode_by_labelled_rows_alone(recipe: dict[str, Any], clinic: 
     assert taught["pseudo_rows"] > 0
     assert teacher["table"] == taught["table"]
     assert "moon" not in json.dumps(taught["table"])
+
+
+def test_cells_that_students_alone_read_decide_what_they_learned(
+    recipe: dict[str, Any], clinic: Path, tmp_path: Path
+) -> None:
+    pd.read_csv(clinic / "test.csv").to_csv(clinic / "more.csv", index=False)
+    recipe["data"] = {**recipe["data"], "unlabelled": "more.csv"}
+    del recipe["data"]["test"]
+    fit = {**recipe["stages"]["fit"], "mix": None, "phases": [{"name": "all", "epochs": 1, "lr": 3e-3}]}
+    table = fit.pop("table")
+    recipe["stages"] = {
+        "fit": fit,
+        "noisy": {"kind": "noisy_student", "from": "fit", "label": {}, "student": {"table": table}},
+    }
+    run(recipe, tmp_path / "run", clinic)
+    change(clinic, "more.csv", np.arange(18) < 3, "age", 33)
+    events: list[dict[str, Any]] = []
+    run(recipe, tmp_path / "run", clinic, emit=events.append)
+    assert [event["job"] for event in events if event["event"] == "job"] == [
+        "noisy1/a/fold0-seed0 fit",
+        "noisy1/a/fold0-seed0 oof",
+    ]

@@ -106,7 +106,7 @@ def _held_out(stage: LabelStage, context: Context) -> tuple[int, ...]:
 
 def _labels_job(name: str, stage: LabelStage, fold: int, keys: dict[Model, str], context: Context) -> Job:
     """The job that makes the labels for one fold; `keys` are those of the predictions of all the teacher's models."""
-    own = [keys[model] for model in teachers_of(stage, list(keys), fold)]
+    own = [[model.place.as_posix(), keys[model]] for model in teachers_of(stage, list(keys), fold)]
     settings = stage.model_dump(mode="json", exclude={"kind", "source"})
     key = digest(FORMAT, settings, context.dataset.codec.to_dict(), own, _barred(stage, fold, context))
     return Job(name, step_of(fold), key, Path("stages", name, f"{step_of(fold)}.parquet"))

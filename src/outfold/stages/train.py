@@ -15,7 +15,7 @@ from outfold.stages.fitting import fit_model
 from outfold.stages.inputs import pixels_name, sizes_of, table_encoder
 from outfold.stages.outputs import member_codec, member_target
 from outfold.stages.predicting import predict_model, predict_rows, read_predictions
-from outfold.stages.pseudo_rows import labels_job, most_pseudo_rows
+from outfold.stages.pseudo_rows import labels_job, most_pseudo_rows, rows_of_labels
 from outfold.views.batches import training_batches
 from outfold.work import megapixels
 
@@ -90,7 +90,7 @@ def _model_jobs(model: Model, settings: TrainSettings, context: Context) -> Iter
         dataset.weight if dataset.weight is not None else "",
         train,
         valid,
-        *([] if labels is None else [labels.key]),
+        *([] if labels is None else [labels.key, *_labelled_cells(settings, labels, context)]),
     )
     predict_recipe = settings.predict.model_dump(mode="json", exclude={"batch_size"})
     folder = Path("stages") / model.place
@@ -153,6 +153,14 @@ def _content(settings: TrainSettings, rows: Rows, *selections: np.ndarray) -> li
     content = rows.content or [""] * len(rows)
     cells = [] if settings.table is None else [rows.columns[key] for key in keys_of(settings.table)]
     return [[str(rows.samples.ids[row]), content[row], *(column[row] for column in cells)] for row in selected]
+
+
+def _labelled_cells(settings: TrainSettings, labels: Job, context: Context) -> list[list[list[object]]]:
+    """What a member with table inputs reads of the rows that a job labels, whose key knows of the teacher's alone."""
+    if settings.table is None:
+        return []
+    rows = rows_of_labels(labels, context)
+    return [_content(settings, rows, np.arange(len(rows)))]
 
 
 def _collect_member(name: str, stage: TrainStage, member: str, context: Context) -> Result:
