@@ -18,7 +18,9 @@ def plan(name: str, stage: SubmitStage, context: Context) -> list[Job]:
     if context.dataset.test is None:
         return []
     upstream = [job.key for job in context.jobs if job.stage == stage.source]
-    return [Job(name, "file", digest(FORMAT, stage.model_dump(mode="json"), upstream), Path(stage.file))]
+    recipe = context.recipe
+    written = [stage.model_dump(mode="json"), answers_with_labels(stage, recipe.task.answer), recipe.data.id]
+    return [Job(name, "file", digest(FORMAT, written, upstream), Path(stage.file))]
 
 
 def perform(job: Job, stage: SubmitStage, context: Context) -> None:
