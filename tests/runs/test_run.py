@@ -13,6 +13,7 @@ import pytest
 import outfold
 from outfold.errors import DataError, MediaError, RunError
 from outfold.run_folder import locked
+from outfold.runs import execute
 from outfold.settings.recipe import Recipe
 
 
@@ -58,10 +59,16 @@ def test_a_run_folder_holds_what_the_contract_says(tiny_recipe: dict[str, Any], 
 def test_a_second_run_does_nothing_and_a_changed_recipe_only_what_it_must(
     tiny_recipe: dict[str, Any], shapes: Path, tmp_path: Path
 ) -> None:
+    tiny_recipe["stages"]["fit"]["keep"] = {"best": "macro_f1"}
     first, _ = run(tiny_recipe, tmp_path / "run", shapes)
     again, events = run(tiny_recipe, tmp_path / "run", shapes)
     assert jobs(events) == []
     pd.testing.assert_frame_equal(first.oof, again.oof)
+
+    tiny_recipe["task"] |= {"metric": "log_loss", "metrics": []}
+    _, events = run(tiny_recipe, tmp_path / "run", shapes)
+    assert jobs(events) == ["answer file"]
+    assert list(pd.read_csv(tmp_path / "run" / "submission.csv")) == ["photo", "blue", "green", "red"]
 
     tiny_recipe["stages"]["fit"]["predict"]["tta"] = ["identity"]
     _, events = run(tiny_recipe, tmp_path / "run", shapes)
@@ -178,6 +185,21 @@ def test_a_folder_with_other_files_is_refused(tiny_recipe: dict[str, Any], shape
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(RunError, match="holds files but no run"):
         run(tiny_recipe, tmp_path, shapes)
+
+
+def test_a_page_that_cannot_be_made_ends_the_log_and_leaves_the_run_complete(
+    tiny_recipe: dict[str, Any], shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(folder: Path) -> Path:
+        raise ZeroDivisionError("no page")
+
+    monkeypatch.setattr(execute, "write_report", fail)
+    tiny_recipe["folds"]["only"] = [0]
+    events: list[dict[str, Any]] = []
+    with pytest.raises(ZeroDivisionError):
+        outfold.run(Recipe.model_validate(tiny_recipe), tmp_path / "run", data=shapes, device="cpu", emit=events.append)
+    assert events[-1] == {"event": "failed", "reason": "ZeroDivisionError: no page"}  # which closes a tracker's entry
+    assert outfold.load_run(tmp_path / "run").summary["status"] == "complete"
 
 
 def test_an_unfinished_run_is_not_loaded(tiny_recipe: dict[str, Any], shapes: Path, tmp_path: Path) -> None:

@@ -90,15 +90,15 @@ def execute(
             write_json(folder / SUMMARY, head | {"status": "running"})
             _note_duplicates(recipe, found, folder, tell)
             summary = head | _run(todo, context)
+            summary |= {"seconds": round(time.perf_counter() - started, 2), "status": "complete"}
+            write_json(folder / SUMMARY, summary)
+            tell({"event": "report"})
+            _diagnose(recipe, folder, root, tell)
+            write_report(folder)
         except BaseException as error:
             reason = error.problem if isinstance(error, OutfoldError) else f"{type(error).__name__}: {error}"
             _note_failure(folder, head, reason, tell)
             raise
-        summary |= {"seconds": round(time.perf_counter() - started, 2), "status": "complete"}
-        write_json(folder / SUMMARY, summary)
-        tell({"event": "report"})
-        _diagnose(recipe, folder, root, tell)
-        write_report(folder)
         tell({"event": "finished", "score": summary.get("score"), "seconds": summary["seconds"]})
     return summary
 
