@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import typer
+from rich.console import Console
 from typer.testing import CliRunner
 
-from outfold.cli.diagnose import diagnose
+from outfold.cli.diagnose import MOST_IN_MATRIX, diagnose, print_diagnosis
 from outfold.data.predictions import softmax
 from outfold.data.targets import TargetCodec
 from outfold.errors import RunError
@@ -30,13 +31,14 @@ def call():
     return run
 
 
-def made_run(root, *, members=("a", "b", "c"), shift=0.0, blend=None, test_groups=True):
+def made_run(root, *, members=("a", "b", "c"), shift=0.0, blend=None, test_groups=True, ids="r{}"):
     """A run folder of a three-class task that is judged by `mel` alone."""
     rng = np.random.default_rng(0)
     run = root / "run"
     truth = rng.integers(0, 3, ROWS + TEST)
     seen = 1.5 * np.eye(3)[truth] + rng.normal(size=(ROWS + TEST, 3))
-    table = pd.DataFrame({"id": [f"r{row}" for row in range(ROWS + TEST)], "patient": np.arange(ROWS + TEST) // 3})
+    names = [ids.format(row) for row in range(ROWS + TEST)]
+    table = pd.DataFrame({"id": names, "patient": np.arange(ROWS + TEST) // 3})
     table["label"] = np.array(CLASSES)[truth]
     table[:ROWS].to_csv(root / "train.csv", index=False)
     table[ROWS:][["id", "patient"] if test_groups else ["id"]].to_csv(root / "test.csv", index=False)
@@ -175,3 +177,23 @@ def test_a_damaged_file_is_named(tmp_path, call):
     path = run / "stages" / "fit" / "b" / "fold1-seed0" / "oof.parquet"
     path.write_bytes(b"no parquet")
     assert str(path) in str(call(run).exception)
+
+
+def test_ids_that_are_whole_numbers(tmp_path, call):
+    run, *_ = made_run(tmp_path, ids="{}")
+    result = call(run)
+    assert result.exit_code == 0, result.output
+    assert json.loads((run / "diagnosis.json").read_text())["groups"] == 120
+
+
+def test_of_many_members_the_pairs_most_alike_are_listed(capsys):
+    names = [f"fit/m{number}" for number in range(MOST_IN_MATRIX + 1)]
+    likeness = np.full((len(names), len(names)), -0.5).tolist()
+    likeness[1][0], likeness[2][0] = None, 0.0
+    nothing = {"value": None, "low": None, "high": None}
+    members = [{"name": name, "score": nothing, "gain": nothing, "weight": 0, "importance": None} for name in names]
+    found = {"metric": "r2", "greater_is_better": True, "rows": 9, "groups": None, "method": "mean", "learning": None}
+    found |= {"members": members, "blend": nothing, "rank_correlation": likeness, "notes": []}
+    print_diagnosis(found | {"divergence": [None] * len(names), "adversarial": None}, Console(width=100))
+    listed = capsys.readouterr().out.split("members most alike")[1]
+    assert listed.index(" 0.000") < listed.index("-0.500")

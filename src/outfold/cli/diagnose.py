@@ -102,7 +102,7 @@ def _print_likeness(found: Mapping[str, Any], console: "Console") -> None:
         print_table(console, title, ("", "", *numbers), rows)
     else:
         pairs = [(matrix[i][j], names[i], names[j]) for i in range(len(names)) for j in range(i)]
-        most = sorted(pairs, key=lambda pair: -(pair[0] or -2.0))[:MOST_PAIRS]
+        most = sorted(pairs, key=lambda pair: 2.0 if pair[0] is None else -pair[0])[:MOST_PAIRS]
         listed = [(one, other, _number(value, digits=3)) for value, one, other in most]
         print_table(console, "rank correlation (Spearman) of the members most alike", ("", "", "r"), listed)
     console.print()

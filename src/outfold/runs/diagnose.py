@@ -11,7 +11,6 @@ import pandas as pd
 
 from outfold.data.folds import link_groups
 from outfold.data.folds.grouping import group_column
-from outfold.data.reading import read_rows
 from outfold.data.table import load_samples
 from outfold.ensemble.diagnose import rank_correlation, worth
 from outfold.ensemble.methods import METHODS, Method, Options
@@ -25,6 +24,7 @@ from outfold.recipe.load import load_recipe
 from outfold.report.loading import load_evaluation
 from outfold.run_folder import DIAGNOSIS, FOLDS, RECIPE, read_summary
 from outfold.runs.member_files import MemberFiles, member_names, read_member
+from outfold.runs.sides import run_groups
 from outfold.settings.blend import BlendStage
 from outfold.settings.recipe import Recipe
 from outfold.stages.blend import summary_of
@@ -121,7 +121,7 @@ def _worth(folder: Path, recipe: Recipe, members: Sequence[MemberFiles], seed: i
     if METHODS[method].of_ranks:
         values = percent_ranks(values)
     ensemble = Ensemble(values, weights, METHODS[method], options)
-    metric, groups = metric_of(recipe.task.answer), _groups(folder, evaluation.ids)
+    metric, groups = metric_of(recipe.task.answer), run_groups(folder / FOLDS, evaluation.ids)
     found = worth(values, evaluation.target, metric, ensemble.blend, groups, seed=seed)
     entries = [
         {"name": name, "score": _estimate(score), "gain": _estimate(gain), "weight": float(weights[:, place].mean())}
@@ -177,7 +177,7 @@ def _shift(
     donor = donors(len(ids), len(test_ids), seed)
     train = [member.own(ids) for member in members]
     test = [member.own_test(test_ids, ids, donor) for member in members]
-    groups, test_groups = _groups(folder, ids), _test_groups(recipe, root, test_ids)
+    groups, test_groups = run_groups(folder / FOLDS, ids), _test_groups(recipe, root, test_ids)
     notes = []
     if groups is not None and test_groups is None:
         notes.append("groups of the test rows are not known: they are taken as unrelated, which may overstate a shift")
@@ -225,12 +225,6 @@ def _pairs(found: Divergence, outputs: Sequence[str]) -> dict[str, Any]:
             for one, other, i, j in shown
         ],
     }
-
-
-def _groups(folder: Path, ids: np.ndarray) -> np.ndarray | None:
-    """The groups that the run's folds kept together, object (n,)."""
-    frame = read_rows(folder / FOLDS, exact={"id", "group"})[0]
-    return frame.set_index("id")["group"].loc[ids].to_numpy(object) if "group" in frame.columns else None
 
 
 def _test_groups(recipe: Recipe, root: Path, ids: np.ndarray) -> np.ndarray | None:

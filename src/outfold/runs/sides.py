@@ -98,7 +98,7 @@ def _read_run(folder: Path, reading: Reading) -> Side:
         ids=evaluation.ids,
         prediction=evaluation.prediction[:, places],
         target=evaluation.target[:, places],
-        groups=_run_groups(folder / FOLDS, evaluation.ids, reading.group),
+        groups=run_groups(folder / FOLDS, evaluation.ids, reading.group),
         fold=evaluation.fold,
         codec=codec,
         task=load_recipe(folder / RECIPE).task,
@@ -117,8 +117,20 @@ def _narrowed(codec: TargetCodec, columns: Sequence[str], name: str) -> tuple[Ta
     return replace(codec, columns=tuple(columns), outputs=tuple(columns), dtypes=dtypes), places
 
 
-def _run_groups(path: Path, ids: np.ndarray, column: str | None) -> np.ndarray | None:
-    """The groups that the run's folds were made from, or another column of its folds.csv."""
+def run_groups(path: Path, ids: np.ndarray, column: str | None = None) -> np.ndarray | None:
+    """The groups that a run's folds were made from, or another column of its folds.csv.
+
+    Args:
+        path: the folds.csv.
+        ids: object (n,) of str.
+        column: `group` when not given.
+
+    Returns:
+        Object (n,) of str, or None without such a column.
+
+    Raises:
+        RunError: an id is not in the file.
+    """
     frame = _read_table(path, "id")
     if (column or "group") not in frame.columns:
         return None
