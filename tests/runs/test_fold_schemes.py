@@ -66,6 +66,10 @@ def test_every_site_is_left_out_once(quick_recipe: dict[str, Any], shapes: Path,
         ({"time": "amount", "repeats": 2}, "does not go with folds.time"),
         ({"group": "site", "group_size": True}, "guide a search"),
         ({"time": "amount", "stratify": "colour"}, "no effect on folds.time"),
+        ({"time": "amount", "variants": {"new": {"seed": 1}}}, "folds.time leaves nothing to chance"),
+        ({"column": "own", "variants": {"new": {"seed": 1}}}, "folds.column leaves nothing to chance"),
+        ({"file": "folds.csv", "variants": {"new": {"seed": 1}}}, "folds.file leaves nothing to chance"),
+        ({"group": "site", "leave_one_group_out": True, "variants": {"new": {}}}, "folds.variants.new cannot differ"),
     ],
 )
 def test_folds_that_contradict_themselves_are_refused(

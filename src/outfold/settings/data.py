@@ -266,7 +266,11 @@ class Folds(Spec):
         if self.variants and self.only is not None:
             raise ValueError("folds.only holds out other rows in each of folds.variants; use one of the two")
         for name in self.variants:
-            self.variant(name)
+            other = self.variant(name)
+            for way in ("column", "file", "time", "leave_one_group_out"):
+                if getattr(other, way) and getattr(other, way) == getattr(self, way):
+                    why = f"folds.{way} leaves nothing to chance"
+                    raise ValueError(f"folds.variants.{name} cannot differ from the recipe's folds: {why}")
         return self
 
     def variant(self, name: str | None) -> "Folds":
