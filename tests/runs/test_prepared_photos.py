@@ -17,13 +17,14 @@ from outfold.data.cache import default_cache_folder
 from outfold.data.jpeg import stored_pixels
 from outfold.data.media import decode_image
 from outfold.data.table import load_samples
-from outfold.errors import RecipeError
+from outfold.errors import DataError, RecipeError
 from outfold.models.network import InputStats
 from outfold.recipe.yaml_text import dump_yaml
 from outfold.runs.check import check_recipe
 from outfold.runs.estimate import estimate
 from outfold.runs.prepare import load_dataset, load_rows
 from outfold.runs.prepared import prepare_recipe, sizes_needed
+from outfold.runs.table_inputs import check_table_inputs
 from outfold.settings.recipe import Recipe
 from outfold.stages.base import Compute
 from outfold.stages.inputs import image_input, photo_key, pixels_name
@@ -190,6 +191,21 @@ def test_photos_are_prepared_from_the_command_line(recipe: dict[str, Any], shape
         CliRunner().invoke(
             app, [str(path), "--data", str(shapes), "--set", "data.prepare=null"], catch_exceptions=False
         )
+
+
+def test_rows_that_no_stage_labels_are_left_alone(recipe: dict[str, Any], shapes: Path) -> None:
+    recipe["data"] |= {"test": None, "unlabelled": "nowhere.csv"}
+    recipe["stages"]["fit"]["table"] = {"numeric": ["amount"]}
+    loaded = Recipe.model_validate(recipe)
+    check_table_inputs(loaded, shapes)
+    (stored,) = prepare_recipe(loaded, shapes, COMPUTE)
+    assert stored.files == 72
+    recipe["stages"]["labels"] = {"kind": "label", "from": "fit"}
+    loaded = Recipe.model_validate(recipe)
+    with pytest.raises(DataError, match="nowhere"):
+        check_table_inputs(loaded, shapes)
+    with pytest.raises(DataError, match="nowhere"):
+        prepare_recipe(loaded, shapes, COMPUTE)
 
 
 def test_dropped_photos_are_said(recipe: dict[str, Any], tmp_path: Path, shapes: Path) -> None:

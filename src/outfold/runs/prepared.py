@@ -80,7 +80,7 @@ def prepare_recipe(recipe: Recipe, root: Path, compute: Compute) -> list[Stored]
         DataError, MediaError: a table or photo is not usable.
     """
     prepare, places = _prepare_of(recipe), dict[int, set[Path]]()
-    parts: tuple[Part, ...] = ("train", "test", "unlabelled")
+    parts: tuple[Part, ...] = ("train", "test", *(("unlabelled",) if recipe.labels_unlabelled() else ()))
     for part in parts:
         if not sources_of(recipe.data, part):
             continue

@@ -54,7 +54,7 @@ def check_table_inputs(recipe: Recipe, root: Path, train: pd.DataFrame | None = 
     tables = {"train": load_samples(data, root, targets=targets).frame if train is None else train}
     if data.test is not None:
         tables["test"] = load_samples(data, root, "test", targets=targets).frame
-    if data.unlabelled:
+    if data.unlabelled and recipe.labels_unlabelled():
         tables["unlabelled"] = load_samples(data, root, "unlabelled", targets=targets).frame
     for name, frame in tables.items():
         read_columns(columns, frame, unknown_group=recipe.folds.unknown_group, table=f"the {name} table")
