@@ -23,7 +23,6 @@ from outfold.runs.prepared import prepared_photos
 from outfold.runs.scores import score_masks
 from outfold.runs.table_inputs import check_table_inputs, read_table_inputs
 from outfold.settings.data import Folds
-from outfold.settings.label import LabelStage
 from outfold.settings.recipe import Recipe
 from outfold.settings.train import TrainSettings
 from outfold.stages.base import Compute
@@ -81,7 +80,7 @@ def load_dataset(
         )
 
     folds = make(recipe.folds)
-    variants = {name: make(recipe.folds.variant(name)) for name in recipe.folds.variants}
+    variants = {name: make(recipe.folds.variant(name)) for name in recipe.fold_variants()}
     _refuse_other_rows(folds, variants)
     target, held_out = codec.encode(frame), chosen_folds(recipe.folds, folds)
     dataset = Dataset(
@@ -111,7 +110,7 @@ def _unlabelled(
     recipe: Recipe, train: Samples, root: Path, compute: Compute
 ) -> tuple[Rows | None, list[tuple[str, str]]]:
     """The rows of `data.unlabelled` where a stage labels them, and the (id, reason) of those that were dropped."""
-    if not any(isinstance(stage, LabelStage) and stage.rows == "unlabelled" for stage in recipe.stages.values()):
+    if not recipe.labels_unlabelled():
         return None, []
     samples = load_samples(recipe.data, root, "unlabelled", targets=recipe.task.target)
     refuse_known_ids(train, samples)
