@@ -211,17 +211,20 @@ def test_differences_by_fold_and_pooled() -> None:
 
 
 def test_folds_of_different_scales_are_no_difference() -> None:
-    """Within each fold both order the rows in the same way; the second one's folds are far apart in scale."""
+    """Within each fold the second orders the rows a little better, but its folds are far apart in scale."""
     rng = np.random.default_rng(0)
     target = (rng.random((300, 1)) < 0.5).astype(np.float32)
     fold = np.arange(300) % 3
     first = (np.clip(target * 0.4 + rng.random((300, 1)), 0, 1.4) / 1.4).astype(np.float32)
     second = ((first + fold[:, None]) / 3).astype(np.float32)
-    second[0], second[3] = second[3].copy(), second[0].copy()  # not exactly the same order
+    positive, negative = (np.flatnonzero((fold == 0) & (target[:, 0] == label)) for label in (1, 0))
+    swapped = [positive[first[positive, 0].argmin()], negative[first[negative, 0].argmax()]]
+    second[swapped] = second[swapped[::-1]]
     pair = Pair(target, first, second, None, ("t",), (0, 0), 0, fold)
     found = difference_of(pair, get_metric("roc_auc", "binary"), level=0.95, n_resamples=500)
     assert found.pooled.high < 0
-    assert contradicts(found.folds.mean, found.pooled.value) == (found.verdict == "noise")
+    assert contradicts(found.folds.mean, found.pooled.value)
+    assert found.verdict == "noise"
     assert contradicts(0.001, -0.1)
     assert contradicts(0.0, -0.1)
     assert not contradicts(-0.001, -0.1)
