@@ -12,6 +12,7 @@ import pytest
 import outfold
 from outfold.errors import DataError, OutfoldError, RecipeError
 from outfold.metrics import get_metric
+from outfold.runs.ablate import with_shared_folds
 from outfold.runs.ablated import contradicts, difference_of
 from outfold.runs.compare import Pair
 from outfold.settings.recipe import Recipe
@@ -136,6 +137,53 @@ def test_rows_that_the_baseline_lacks_are_refused(two_tables: tuple[dict[str, An
         ablate(recipe, {"more": {"data.train": sources}}, tmp_path / "out", root)
     assert "36 rows" in str(error.value)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("changes", [{"data.train.1": None}, {"data.on_bad_media": "drop"}])
+def test_folds_by_time_are_not_handed_on(
+    two_tables: tuple[dict[str, Any], Path], tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    recipe, root = two_tables
+    recipe["folds"] = {"k": 2, "time": "amount"}
+    with pytest.raises(RecipeError, match=r"variant 'other': .* folds by time cannot be handed on"):
+        ablate(recipe, {"other": changes}, tmp_path / "out", root)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_assignment_that_the_baseline_does_not_use_cannot_be_shared(
+    two_tables: tuple[dict[str, Any], Path], tmp_path: Path
+) -> None:
+    recipe, root = two_tables
+    recipe["folds"]["variants"] = {"new": {"seed": 1}}
+    changes = {"data.train.1": None, "fit.members.a.folds": "new"}
+    with pytest.raises(RecipeError, match=r"variant 'less': .* no member of the baseline uses"):
+        ablate(recipe, {"less": changes}, tmp_path / "out", root)
+    assert not (tmp_path / "out").exists()
+
+
+def test_rows_that_the_search_for_copies_sees_decide_who_makes_folds_anew(
+    tiny_recipe: dict[str, Any], shapes: Path, tmp_path: Path
+) -> None:
+    """Rows without labels may link training rows, where near-duplicates are looked for and a stage labels them."""
+    (tmp_path / "baseline").mkdir()
+    ids = pd.read_csv(shapes / "train.csv")["photo"]
+    pd.DataFrame({"id": ids, "fold": np.arange(len(ids)) % 3}).to_csv(tmp_path / "baseline/folds.csv", index=False)
+    label = {"kind": "label", "from": "fit"}
+    taught = {"fit": tiny_recipe["stages"]["fit"], "labels": label}
+
+    def file_of(look: dict[str, Any] | None, stages: dict[str, Any] | None = None, **data: Any) -> str | None:
+        own = {**tiny_recipe, "duplicates": look, "data": {**tiny_recipe["data"], "unlabelled": "test.csv"}}
+        baseline = Recipe.model_validate(own)
+        changed = {**own, "stages": stages or own["stages"], "data": {**own["data"], **data}}
+        variant = Recipe.model_validate(changed)
+        return with_shared_folds("v", variant, baseline, tmp_path, shapes).folds.file
+
+    assert file_of({}) is None
+    assert file_of(None, taught) is None
+    assert file_of({}, taught) == str(tmp_path / "folds-of-v.csv")
+    assert file_of({}, unlabelled=[]) is None
+    assert file_of({}, test=None) is not None
+    assert file_of({"test": False}, test=None) is None
 
 
 def test_a_variant_that_fails_is_said_and_the_others_go_on(

@@ -90,10 +90,17 @@ def check_study(study: Study, root: Path) -> None:
             require_packages(recipe.track)
             validate(recipe, root)
             if recipe.data != study.baseline.data:
-                _refuse_rows_without_folds(recipe, study.baseline, ids, root)
+                _refuse_rows_without_folds(recipe, ids, root)
+            if needs_fold_files(recipe, study.baseline):
+                _refuse_folds_without_files(recipe, study.baseline)
         except OutfoldError as error:
             problem = f"variant {name!r}: {error.problem}" if name != BASELINE else error.problem
             raise type(error)(problem, got=error.got, expected=error.expected, fix=error.fix) from error
+
+
+def needs_fold_files(recipe: Recipe, baseline: Recipe) -> bool:
+    """Whether folds made anew for a variant could differ from the baseline's, which it then reads from files."""
+    return recipe.folds.column is None and _dealt_out(recipe) != _dealt_out(baseline)
 
 
 def with_shared_folds(name: str, recipe: Recipe, baseline: Recipe, out: Path, root: Path) -> Recipe:
@@ -106,13 +113,12 @@ def with_shared_folds(name: str, recipe: Recipe, baseline: Recipe, out: Path, ro
         out: folder of the run folders; the files are written here.
         root: folder that the tables lie in.
     """
-    same = recipe.data.train == baseline.data.train and recipe.data.on_bad_media == baseline.data.on_bad_media
-    if (same and recipe.duplicates == baseline.duplicates) or recipe.folds.column is not None:
+    if not needs_fold_files(recipe, baseline):
         return recipe
     ids = _ids(recipe, root)
     folds: dict[str, Any] = recipe.folds.model_dump(exclude_unset=True, include=set(KEPT))
     folds["file"] = _own_rows(out / BASELINE / FOLDS, ids, out / f"folds-of-{name}.csv")
-    for variant in recipe.folds.variants:
+    for variant in recipe.fold_variants():
         own = out / f"folds-of-{name}-{variant}.csv"
         file = _own_rows(out / BASELINE / variant_file(variant), ids, own)
         folds.setdefault("variants", {})[variant] = {"file": file}
@@ -161,7 +167,15 @@ def outcome(study: Study, out: Path, trained: Mapping[str, int], failed: Mapping
     )
 
 
-def _refuse_rows_without_folds(recipe: Recipe, baseline: Recipe, known: np.ndarray, root: Path) -> None:
+def _dealt_out(recipe: Recipe) -> tuple[object, ...]:
+    """What decides, beside the settings of folds, which rows are dealt out and which of them are linked as copies."""
+    data, look = recipe.data, recipe.duplicates
+    tests = data.test if look is not None and look.test else None
+    unlabelled = data.unlabelled if look is not None and recipe.labels_unlabelled() else ()
+    return data.train, data.on_bad_media, look, tests, unlabelled
+
+
+def _refuse_rows_without_folds(recipe: Recipe, known: np.ndarray, root: Path) -> None:
     ids = _ids(recipe, root)
     new = ids[~np.isin(ids.astype(str), known.astype(str))]
     if len(new):
@@ -170,10 +184,23 @@ def _refuse_rows_without_folds(recipe: Recipe, baseline: Recipe, known: np.ndarr
             got=f"{len(new):,} rows, e.g. {new[0]}",
             fix="make the recipe with the most rows the baseline, and take rows out in the variants",
         )
-    if baseline.folds.time is not None and len(ids) < len(known):
+
+
+def _refuse_folds_without_files(recipe: Recipe, baseline: Recipe) -> None:
+    """A file of folds does not say that they follow each other in time, and the baseline writes those it uses alone."""
+    if recipe.folds.time is not None:
         raise RecipeError(
-            "folds by time are cut anew for other rows, so that a variant with fewer rows has folds of its own",
-            fix="bring the folds as a column of the table: folds.column",
+            "its rows, or the copies among them, may differ from the baseline's, and folds by time cannot be handed on",
+            got=f"folds.time: {recipe.folds.time}",
+            expected="the same data.train, data.on_bad_media and duplicates; with duplicates, also the same data.test "
+            "and the same rows to label",
+            fix="leave these as they are in the baseline, or change them for all variants",
+        )
+    missing = sorted(set(recipe.fold_variants()) - set(baseline.fold_variants()))
+    if missing:
+        raise RecipeError(
+            f"its members use folds.variants.{missing[0]}, which no member of the baseline uses",
+            expected=f"one of {list(baseline.fold_variants())}, or the recipe's folds",
         )
 
 
