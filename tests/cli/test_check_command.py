@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 import typer
 from PIL import Image
 from typer.testing import CliRunner
@@ -65,6 +66,46 @@ def test_a_metric_that_does_not_fit(run):
     result = run("--set", "task.metric=macro_roc_auc")
     assert result.exit_code == 1
     assert "did you mean `roc_auc`" in result.output
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (["task.scores={ranked: {metric: log_loss, fold_ranks: true}}"], "log_loss of ranks has no meaning"),
+        (["task.scores={late: {metric: macro_roc_auc}}"], "did you mean `roc_auc`"),
+        (["task.scores={late: {where: year == 2020}}"], "no column 'year', needed as task.scores.late"),
+        (["task.scores={late: {where: label == 7}}"], "no row meets `where`"),
+        (["stages.mix={kind: blend, from: [fit, fit/a]}"], "stage 'mix' blends 'fit/a' twice"),
+        (
+            ["stages.mix={kind: blend, from: fit, method: rank_mean}", "task.metric=log_loss"],
+            "gives ranks, but log_loss",
+        ),
+        (["folds.variants={new: {column: year}}", "fit.members.a.folds=new"], "no column 'year'"),
+        (["folds.variants={new: {time: label}}", "fit.members.a.folds=new"], "2 different moments cannot make 2 folds"),
+    ],
+)
+def test_what_a_run_would_refuse_is_no_ready_recipe(run, changes, says):
+    result = run(*(part for change in changes for part in ("--set", change)))
+    assert result.exit_code == 1, result.output
+    assert says in " ".join(result.output.split())
+    assert "1 error" in result.output
+
+
+def test_variants_that_no_member_uses_are_not_looked_at(run):
+    assert run("--set", "folds.variants={new: {column: year}}").exit_code == 0
+
+
+def test_steps_that_do_not_fit_into_memory_are_a_finding(run, monkeypatch):
+    class Greedy(torch.nn.Module):
+        def forward(self, inputs):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    network = Greedy()
+    network.layer = torch.nn.Linear(1, 1)
+    monkeypatch.setattr("outfold.runs.estimate.build_network", lambda *_, **__: (network, None))
+    result = run("--estimate", "--device", "cpu")
+    assert result.exit_code == 1
+    assert "memory ran out with batches of 8 at 32 x 32 pixels" in " ".join(result.output.split())
 
 
 def test_what_the_run_would_cost(run):

@@ -155,6 +155,27 @@ def test_what_cannot_work_is_refused_before_photos_are_read(
     assert "photos" not in told
 
 
+@pytest.mark.parametrize(
+    ("part", "change", "says"),
+    [
+        ("task", {"scores": {"late": {"where": {"colour": "violet"}}}}, "no row meets `where`"),
+        ("folds", {"variants": {"new": {"column": "nowhere"}}}, "no column 'nowhere'"),
+        ("folds", {"variants": {"new": {"stratify": [], "time": "amount"}}}, "predicts other rows"),
+        ("stages", {"mix": {"kind": "blend", "from": ["fit", "fit/a"]}}, "blends 'fit/a' twice"),
+    ],
+)
+def test_scores_folds_and_blends_are_refused_before_photos_are_read(
+    part: str, change: dict[str, Any], says: str, tiny_recipe: dict[str, Any], shapes: Path, tmp_path: Path
+) -> None:
+    tiny_recipe[part] |= change
+    if part == "folds":
+        tiny_recipe["stages"]["fit"]["members"]["a"] = {"folds": "new"}
+    recipe, told = Recipe.model_validate(tiny_recipe), []
+    with pytest.raises(OutfoldError, match=says):
+        outfold.run(recipe, tmp_path / "run", data=shapes, device="cpu", emit=lambda event: told.append(event["event"]))
+    assert "photos" not in told
+
+
 def test_a_mistake_leaves_an_earlier_outcome(tiny_recipe: dict[str, Any], shapes: Path, tmp_path: Path) -> None:
     tiny_recipe["folds"]["only"] = [0]
     before = run(tiny_recipe, tmp_path / "run", shapes)

@@ -1,18 +1,20 @@
-"""What `outfold check` looks at: the recipe's metrics, its data, and what the run would cost."""
+"""What `outfold check` looks at: the recipe's own parts, its data, and what the run would cost."""
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from outfold.data.cache import default_cache_folder
-from outfold.data.checks import Checked, Progress, check_data
+from outfold.data.checks import Checked, Progress, Table, check_data
 from outfold.data.findings import Finding, count, finding_of
-from outfold.errors import OutfoldError, RecipeError
-from outfold.metrics import metric_of
-from outfold.runs.labels import check_labels
+from outfold.data.folds import FoldTable
+from outfold.errors import OutfoldError
 from outfold.runs.table_inputs import check_table_inputs
+from outfold.runs.try_folds import try_folds
 from outfold.settings.recipe import Recipe
 from outfold.tracking.packages import require_packages
 
@@ -30,10 +32,9 @@ def check_recipe(
         device: where the run would compute; a few steps are taken there to estimate the run's cost, unless something
             would stop it anyway. None estimates nothing.
     """
-    findings = [*_metric_findings(recipe), *_label_findings(recipe), *_tracker_findings(recipe)]
+    findings = _recipe_findings(recipe)
     checked = check_data(recipe.data, recipe.task, recipe.folds, root, workers=workers, progress=progress)
-    if checked.ok:
-        findings += _table_input_findings(recipe, root)
+    findings += _table_findings(recipe, checked, root)
     checked = replace(checked, findings=(*findings, *checked.findings))
     checked = replace(checked, findings=(*checked.findings, *_photo_findings(recipe, checked)))
     if device is None or not checked.ok:
@@ -41,44 +42,54 @@ def check_recipe(
     return replace(checked, findings=(*checked.findings, *_cost_findings(recipe, checked, device)))
 
 
-def _metric_findings(recipe: Recipe) -> list[Finding]:
+def _recipe_findings(recipe: Recipe) -> list[Finding]:
+    """Metrics, scores, label stages and blends that cannot be, and packages that a tracker lacks."""
+    from outfold.runs.validate import looks  # torch
+
+    return _refused(*looks(recipe), partial(require_packages, recipe.track))
+
+
+def _table_findings(recipe: Recipe, checked: Checked, root: Path) -> list[Finding]:
+    """Scores that look at no row, folds of members that cannot be made, and columns that members read in vain."""
+    if checked.train is None:
+        return []
+    from outfold.runs.scores import score_masks  # torch
+
+    looks: list[Callable[[], object]] = [partial(score_masks, recipe.task, checked.train.samples.frame)]
+    if checked.folds is not None:
+        looks.append(partial(_try_variants, recipe, checked.train, checked.folds, root))
+    if checked.ok:
+        looks.append(partial(check_table_inputs, recipe, root))
+    return _refused(*looks)
+
+
+def _try_variants(recipe: Recipe, train: Table, own: FoldTable, root: Path) -> None:
+    """Make the fold variants in use, of the rows that the recipe's own folds are of."""
+    kept = np.isin(train.samples.ids.astype(str), own.ids.astype(str))
+    try_folds(
+        {name: recipe.folds.variant(name) for name in recipe.fold_variants()},
+        train.samples.take(kept),
+        root,
+        own=own,
+        content_keys=[key for key, keep in zip(train.keys, kept, strict=True) if keep],
+        dropped=train.samples.ids[~kept].tolist(),
+    )
+
+
+def _refused(*looks: Callable[[], object]) -> list[Finding]:
+    """What each look raises as a finding; the same one of two looks only once."""
     findings = []
-    for name in (recipe.task.metric, *recipe.task.metrics):
+    for look in looks:
         try:
-            metric_of(recipe.task.answer, name)
-        except RecipeError as error:
+            look()
+        except OutfoldError as error:
             findings.append(finding_of(error))
-    return findings
-
-
-def _label_findings(recipe: Recipe) -> list[Finding]:
-    try:
-        check_labels(recipe)
-    except RecipeError as error:
-        return [finding_of(error)]
-    return []
-
-
-def _tracker_findings(recipe: Recipe) -> list[Finding]:
-    try:
-        require_packages(recipe.track)
-    except RecipeError as error:
-        return [finding_of(error)]
-    return []
-
-
-def _table_input_findings(recipe: Recipe, root: Path) -> list[Finding]:
-    """Columns that members read and tables lack, and cells that are no numbers."""
-    try:
-        check_table_inputs(recipe, root)
-    except OutfoldError as error:
-        return [finding_of(error)]
-    return []
+    return list(dict.fromkeys(findings))
 
 
 def _cost_findings(recipe: Recipe, checked: Checked, device: str) -> list[Finding]:
     """Time, memory and disk of a run from nothing; a warning where the disk is too small for it."""
-    from outfold.runs.estimate import estimate  # torch, which the rest of a check does without
+    from outfold.runs.estimate import estimate  # torch
     from outfold.training.device import choose_device, keep_freed_memory
 
     if checked.train is None or checked.folds is None:

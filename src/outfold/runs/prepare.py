@@ -22,6 +22,7 @@ from outfold.runs.duplicates import sift_copies
 from outfold.runs.prepared import prepared_photos
 from outfold.runs.scores import score_masks
 from outfold.runs.table_inputs import check_table_inputs, read_table_inputs
+from outfold.runs.try_folds import quick, refuse_other_rows, try_folds
 from outfold.settings.data import Folds
 from outfold.settings.recipe import Recipe
 from outfold.settings.train import TrainSettings
@@ -48,8 +49,10 @@ def load_dataset(
     samples = load_samples(recipe.data, root, targets=recipe.task.target)
     TargetCodec.fit(recipe.task, samples.frame)  # a table that cannot work says so before any photo is read
     check_table_inputs(recipe, root, samples.frame)
-    if recipe.folds.file is None:  # which may be for the rows that are left once bad photos are dropped
-        make_folds(_quick(recipe.folds), samples, root=root)
+    score_masks(recipe.task, samples.frame)
+    # A file of folds may be for the rows that are left once bad photos are dropped.
+    own = make_folds(quick(recipe.folds), samples, root=root) if recipe.folds.file is None else None
+    try_folds({name: recipe.folds.variant(name) for name in recipe.fold_variants()}, samples, root, own=own)
     train, dropped = load_rows(recipe, samples, "train", compute)
     test = None
     if recipe.data.test is not None:
@@ -81,7 +84,7 @@ def load_dataset(
 
     folds = make(recipe.folds)
     variants = {name: make(recipe.folds.variant(name)) for name in recipe.fold_variants()}
-    _refuse_other_rows(folds, variants)
+    refuse_other_rows(folds, variants)
     target, held_out = codec.encode(frame), chosen_folds(recipe.folds, folds)
     dataset = Dataset(
         root,
@@ -102,7 +105,7 @@ def load_dataset(
         unlabelled=unlabelled,
         unlabelled_copies=sifted.unlabelled_copies,
     )
-    score_masks(recipe.task, dataset)  # a score that looks at no row is refused before anything is trained
+    score_masks(recipe.task, frame)  # a score that looks at no row is refused before anything is trained
     return replace(dataset, warnings=data_warnings(recipe, dataset))
 
 
@@ -115,25 +118,6 @@ def _unlabelled(
     samples = load_samples(recipe.data, root, "unlabelled", targets=recipe.task.target)
     refuse_known_ids(train, samples)
     return load_rows(recipe, samples, "unlabelled", compute)
-
-
-def _refuse_other_rows(folds: FoldTable, variants: Mapping[str, FoldTable]) -> None:
-    """All assignments must predict the same rows, or members could not be compared or blended."""
-    judged = folds.judged(folds.numbers)
-    for name, table in variants.items():
-        if not np.array_equal(table.judged(table.numbers), judged):
-            raise RecipeError(
-                f"folds.variants.{name} predicts other rows out of fold than the recipe's folds",
-                got=f"{len(table.judged(table.numbers))} and {len(judged)} rows",
-                fix="let variants differ in seed, strata or search alone",
-            )
-
-
-def _quick(folds: Folds) -> Folds:
-    """Folds of the same groups without a search, to see whether they can be made at all."""
-    if folds.search is None:
-        return folds
-    return folds.model_copy(update={"search": None, "stratify": (), "group_size": False, "weights": {}})
 
 
 def data_warnings(recipe: Recipe, dataset: Dataset) -> list[str]:
@@ -171,7 +155,7 @@ def load_rows(recipe: Recipe, samples: Samples, table: str, compute: Compute) ->
     if not members:
         return Rows(samples), []
     if samples.media is None:
-        raise RecipeError("the stages need photos, but the recipe does not say where they are", fix="set data.image")
+        raise _no_photos(table)
     caches = _photos(recipe, members, samples, table, compute)
     bad: dict[int, str] = {}
     for cache in caches.values():
@@ -186,6 +170,15 @@ def load_rows(recipe: Recipe, samples: Samples, table: str, compute: Compute) ->
     samples = samples.take(kept)
     columns = read_table_inputs(recipe, samples, table)
     return Rows(samples, photos, tuple(content[row] for row in kept), columns), dropped
+
+
+def _no_photos(table: str) -> RecipeError:
+    if table != "new":
+        return RecipeError("the stages need photos, but the recipe does not say where they are", fix="set data.image")
+    return RecipeError(
+        "the run's recipe says where the photos of each of its tables are, but not where those of other rows are",
+        fix="set data.image in the recipe and give the run's command again: what is trained stays as it is",
+    )
 
 
 def photo_members(recipe: Recipe) -> dict[str, TrainSettings]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from outfold.data.dataset import Dataset
 from outfold.data.folds import FoldTable
@@ -83,13 +84,16 @@ def validate_scores(task: Task) -> None:
             raise RecipeError(f"task.scores.{name}: {metric.name} of ranks has no meaning", fix="remove fold_ranks")
 
 
-def score_masks(task: Task, dataset: Dataset) -> dict[str, np.ndarray]:
+def score_masks(task: Task, frame: pd.DataFrame) -> dict[str, np.ndarray]:
     """By further score, bool (n,): the training rows that it looks at.
+
+    Args:
+        task: the recipe's.
+        frame: the training table, n rows.
 
     Raises:
         DataError: a column is missing, or no row meets the conditions.
     """
-    frame = dataset.train.samples.frame
     return {
         name: matching_rows(frame, score.where, role=f"task.scores.{name}", table="training table")
         for name, score in task.scores.items()
@@ -120,7 +124,7 @@ def _parts(judged: Judged, task: Task, dataset: Dataset) -> Iterator[tuple[str, 
     answer = task.answer
     for name in metric_names(answer):
         yield name, metric_of(answer, name), judged
-    for name, mask in score_masks(task, dataset).items():
+    for name, mask in score_masks(task, dataset.train.samples.frame).items():
         score: Score = task.scores[name]
         seen = judged
         if score.fold_ranks:

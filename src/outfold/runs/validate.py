@@ -1,7 +1,10 @@
 """What can be refused before anything is read: names and settings that fit no part, weights that are not there."""
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
+from outfold.ensemble.methods import check_method
 from outfold.errors import OutfoldError, RecipeError
 from outfold.metrics import metric_of
 from outfold.models.freeze import set_trainable
@@ -9,15 +12,17 @@ from outfold.models.network import build_network
 from outfold.models.weights import weights_identity
 from outfold.runs.labels import check_labels
 from outfold.runs.scores import validate_scores
+from outfold.settings.blend import BlendStage
 from outfold.settings.recipe import Recipe
 from outfold.settings.train import TrainSettings
+from outfold.stages.blend_sources import source_names
 from outfold.stages.inputs import sizes_of
 from outfold.training.losses import build_loss
 from outfold.views.augment import build_chain
 
 
 def validate(recipe: Recipe, root: Path) -> None:
-    """Try every metric, transform, loss, backbone, frozen part and weights file that the recipe names.
+    """Try every metric, score, blend, transform, loss, backbone, frozen part and weights file that the recipe names.
 
     Args:
         recipe: the effective recipe.
@@ -26,16 +31,31 @@ def validate(recipe: Recipe, root: Path) -> None:
     Raises:
         OutfoldError: the first that cannot work; says which member asks for it.
     """
-    for name in (recipe.task.metric, *recipe.task.metrics):
-        metric_of(recipe.task.answer, name)
-    validate_scores(recipe.task)
-    check_labels(recipe)
+    for look in looks(recipe):
+        look()
     for stage, member, settings in recipe.members():
         try:
             _validate_member(recipe, settings, root)
         except OutfoldError as error:
             problem = f"stage {stage!r}, member {member!r}: {error.problem}"
             raise type(error)(problem, got=error.got, expected=error.expected, fix=error.fix) from error
+
+
+def looks(recipe: Recipe) -> Iterator[Callable[[], object]]:
+    """What the recipe alone can show to be wrong: functions that raise a RecipeError, each for one part of it."""
+    for name in (recipe.task.metric, *recipe.task.metrics):
+        yield partial(metric_of, recipe.task.answer, name)
+    yield partial(validate_scores, recipe.task)
+    yield partial(check_labels, recipe)
+    for name, stage in recipe.stages.items():
+        if isinstance(stage, BlendStage):
+            yield partial(_validate_blend, name, stage, recipe)
+
+
+def _validate_blend(name: str, stage: BlendStage, recipe: Recipe) -> None:
+    task = recipe.task.answer
+    check_method(stage.method, metric_of(task), task.kind)
+    source_names(name, stage, recipe)
 
 
 def _validate_member(recipe: Recipe, settings: TrainSettings, root: Path) -> None:
