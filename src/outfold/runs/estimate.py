@@ -20,6 +20,7 @@ from outfold.settings.recipe import Recipe
 from outfold.settings.train import Phase, TrainSettings, TrainStage
 from outfold.stages.inputs import photo_key, photo_side, sizes_of
 from outfold.training.device import make_fabric, set_up_optimizer
+from outfold.training.guards import explained_memory
 from outfold.training.losses import build_loss
 from outfold.training.optim import build_optimizer, parameter_groups
 from outfold.views.inputs import Size
@@ -68,6 +69,9 @@ def estimate(
         device: where the run would compute.
         aspect: longer side of a typical photo over its shorter one.
         unlabelled_rows: rows of `data.unlabelled`; students are taken to learn from all that they may.
+
+    Raises:
+        TrainingError: memory runs out in a step.
     """
     splits = [folds.split(number) for number in recipe.folds.only or folds.numbers]
     train, valid = (round(sum(len(split[part]) for split in splits) / len(splits)) for part in (0, 1))
@@ -128,9 +132,6 @@ def _step_seconds(network: Network, settings: TrainSettings, phase: Phase, size:
     set_trainable(network, phase.train)
     set_train_mode(network)
     groups = parameter_groups(network, phase, settings.optimizer.weight_decay)
-    fabric = make_fabric(device, settings.precision)
-    model = fabric.setup_module(network.to(memory_format=torch.channels_last))
-    optimizer = set_up_optimizer(fabric, build_optimizer(settings.optimizer, groups))
     objective = build_loss(None, "multilabel", None)  # any loss costs the same next to the network
 
     def step() -> None:
@@ -139,19 +140,25 @@ def _step_seconds(network: Network, settings: TrainSettings, phase: Phase, size:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 
-    return _seconds(step, device) / settings.batch_size
+    with explained_memory(settings.batch_size, size):
+        fabric = make_fabric(device, settings.precision)
+        model = fabric.setup_module(network.to(memory_format=torch.channels_last))
+        optimizer = set_up_optimizer(fabric, build_optimizer(settings.optimizer, groups))
+        return _seconds(step, device) / settings.batch_size
 
 
 def _forward_seconds(network: Network, settings: TrainSettings, size: Size, device: torch.device) -> float:
     """Seconds of one sample's share in a prediction."""
     batch_size = settings.predict.batch_size or 2 * settings.batch_size
-    model = make_fabric(device, settings.precision).setup_module(network.to(memory_format=torch.channels_last)).eval()
 
     def step() -> None:
         with torch.inference_mode():
             model(_inputs(settings, batch_size, size, device))
 
-    return _seconds(step, device) / batch_size
+    with explained_memory(batch_size, size):
+        fabric = make_fabric(device, settings.precision)
+        model = fabric.setup_module(network.to(memory_format=torch.channels_last)).eval()
+        return _seconds(step, device) / batch_size
 
 
 def _inputs(settings: TrainSettings, batch_size: int, size: Size, device: torch.device) -> dict[str, Tensor]:
