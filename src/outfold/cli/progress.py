@@ -46,6 +46,7 @@ class Display:
         self.before: dict[str, TaskID] = {}
         self.all: TaskID | None = None
         self.finished = 0.0
+        self.unfamiliar: set[str] = set()
 
     def __call__(self, event: dict[str, Any]) -> None:
         """Show one event; kinds without a method of their own are for the log alone."""
@@ -69,6 +70,17 @@ class Display:
 
     def _warning(self, event: dict[str, Any]) -> None:
         self.line(f"warning: {event['text']}")
+
+    def _unfamiliar(self, event: dict[str, Any]) -> None:
+        """Once a column: the models of other folds meet much the same cells."""
+        for key, cells in event["cells"].items():
+            if key not in self.unfamiliar:
+                self.unfamiliar.add(key)
+                column = key.partition(" ")[2]
+                self.line(
+                    f"warning: {cells} of {event['rows']} cells in column {column!r} hold what the rows that "
+                    f"{event['folder']} learned from never had; they are read as missing"
+                )
 
     def _dropped(self, event: dict[str, Any]) -> None:
         self.line(f"left out {event['rows']} rows of the {event['table']} table: {event['why']}")

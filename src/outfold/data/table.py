@@ -115,8 +115,11 @@ def refuse_known_ids(train: Samples, unlabelled: Samples) -> None:
 def samples_from_frame(frame: pd.DataFrame, data: Data, root: Path) -> Samples:
     """Samples of rows that the caller holds as a DataFrame; errors name rows from 1.
 
-    Their media lie where `data.image` says, or else where the test table's do.
+    They may be in the test table's words or in the recipe's. Their media lie where `data.image` says, or else where the
+    test table's do.
     """
+    if data.test is not None:
+        frame = _in_recipe_words(frame, data.test)
     require_columns(frame, [data.id], role="the id", table="frame")
     frame = frame.reset_index(drop=True)
     if SOURCE_ROW not in frame.columns:
@@ -127,6 +130,25 @@ def samples_from_frame(frame: pd.DataFrame, data: Data, root: Path) -> Samples:
 def later_media(data: Data) -> Media | None:
     """Where the media of rows are that come later."""
     return data.image or (data.test.image if data.test is not None else None)
+
+
+def exact_columns(data: Data) -> set[str]:
+    """The columns of tables that come later, by any of their names, whose cells must stay as they are written."""
+    media = later_media(data)
+    exact = {data.id, *(template_columns(media.path) if media else ())}
+    renamed = data.test.rename if data.test is not None else {}
+    return exact | {old for old, new in renamed.items() if new in exact}
+
+
+def _in_recipe_words(frame: pd.DataFrame, source: Source) -> pd.DataFrame:
+    """A table like the source's with its `rename` and `map` applied, as far as its columns are not there already.
+
+    Labels stay as they are: rows that come later need none.
+    """
+    names = {old: new for old, new in source.rename.items() if old in frame.columns and new not in frame.columns}
+    frame = frame.rename(columns=names)
+    words = {name: new for name, new in source.map.items() if isinstance(new, dict) and name in frame.columns}
+    return map_values(frame, words, targets=(), table="frame")[0]
 
 
 def _read_source(source: Source, data: Data, root: Path) -> pd.DataFrame:

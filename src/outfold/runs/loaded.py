@@ -123,7 +123,9 @@ class Run:
         if isinstance(table, pd.DataFrame):
             return samples_from_frame(table, data, Path(root or ".").resolve())
         path = Path(table).resolve()
-        return samples_from_frame(read_rows(path, exact=exact_columns(data))[0], data, Path(root or path.parent).resolve())
+        return samples_from_frame(
+            read_rows(path, exact=exact_columns(data))[0], data, Path(root or path.parent).resolve()
+        )
 
     def report(self) -> Path:
         """Write report.html anew and return its path."""
