@@ -215,3 +215,20 @@ def test_ranks_within_folds_do_not_depend_on_the_folds_scales() -> None:
     assert_allclose(fold_ranks(values, fold), fold_ranks(scaled, fold))
     expected = pd.DataFrame(values).groupby(fold).rank(pct=True).to_numpy()
     assert_allclose(fold_ranks(values, fold), expected)
+
+
+def test_members_that_share_a_fold_variant_are_judged_by_its_folds(
+    one_class_recipe: dict[str, Any], shapes: Path, tmp_path: Path
+) -> None:
+    fit = one_class_recipe["stages"]["fit"]
+    fit["members"] = {"one": {"folds": "other"}}
+    fit["phases"][0]["epochs"] = 1
+    run = outfold.run(Recipe.model_validate(one_class_recipe), tmp_path / "run", data=shapes, device="cpu")
+    stage = run.summary["stages"]["fit"]
+    assert stage["scores"] == stage["members"]["one"]["scores"]
+    folds = pd.read_csv(tmp_path / "run" / "folds-other.csv").set_index("id")["fold"]
+    own = pd.read_csv(tmp_path / "run" / "folds.csv").set_index("id")["fold"]
+    assert run.oof["fold"].tolist() == folds[run.oof["id"]].tolist() != own[run.oof["id"]].tolist()
+    assert [fold["rows"] for fold in stage["folds"]] == folds.value_counts().sort_index().tolist()
+    jobs = stage["members"]["one"]["jobs"]
+    assert [fold["score"] for fold in stage["folds"]] == pytest.approx([job["score"] for job in jobs])

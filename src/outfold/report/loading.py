@@ -17,7 +17,7 @@ from outfold.data.targets import TargetCodec
 from outfold.errors import DataError, RunError
 from outfold.files import read_json
 from outfold.recipe.load import load_recipe
-from outfold.run_folder import FOLDS, LOG, OOF, RECIPE, TARGET, read_summary
+from outfold.run_folder import FOLDS, LOG, OOF, RECIPE, TARGET, read_summary, variant_file
 from outfold.settings.recipe import Recipe
 from outfold.settings.train import TrainStage
 
@@ -132,7 +132,9 @@ def load_artefacts(folder: Path) -> Artefacts:
     recipe = load_recipe(_present(folder / RECIPE))
     complete = summary.get("status") == "complete"
     notes: list[str] = []
-    sizes, groups = _folds(folder / FOLDS, required=complete)
+    scored = recipe.stages[recipe.final_stage()]
+    variant = scored.fold_variant if isinstance(scored, TrainStage) else None
+    sizes, groups = _folds(folder / (variant_file(variant) if variant else FOLDS), required=complete)
     return Artefacts(
         folder=folder,
         summary=summary,

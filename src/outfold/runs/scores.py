@@ -62,13 +62,12 @@ def scores_with_intervals(judged: Judged, task: Task, dataset: Dataset) -> dict[
     return {name: _with_interval(metric, part) for name, metric, part in _parts(judged, task, dataset)}
 
 
-def fold_scores(judged: Judged, task: Task, dataset: Dataset, fold: int) -> dict[str, float | None]:
-    """By score, its value over the rows of one fold; ranks within folds are left as they are."""
-    rows = dataset.folds.split(fold)[1]
-    of_fold = judged.take(np.isin(judged.rows, rows))
+def scores_of_rows(judged: Judged, task: Task, dataset: Dataset, rows: np.ndarray) -> dict[str, float | None]:
+    """By score, its value over some training rows, int64 (m,), such as those of one fold."""
+    some = judged.take(np.isin(judged.rows, rows))
     return {
         name: known(metric.function(part.target, part.values)) if len(part.rows) else None
-        for name, metric, part in _parts(of_fold, task, dataset)
+        for name, metric, part in _parts(some, task, dataset)
     }
 
 

@@ -16,10 +16,10 @@ from outfold.data.targets import TargetCodec
 from outfold.files import read_json, write_atomically, write_json
 from outfold.metrics import metric_of
 from outfold.run_folder import OOF, PREDICTIONS, TARGET
-from outfold.runs.scores import Judged, fold_scores, judged_rows, known, scores_with_intervals
+from outfold.runs.scores import Judged, judged_rows, known, scores_of_rows, scores_with_intervals
 from outfold.settings.blend import BlendStage
 from outfold.settings.label import LabelStage
-from outfold.settings.recipe import SubmitStage
+from outfold.settings.recipe import Recipe, SubmitStage
 from outfold.settings.train import TrainSettings, TrainStage
 from outfold.stages import blend, label
 from outfold.stages.base import Context, Model, Result, answered
@@ -53,7 +53,8 @@ def write_tables(context: Context, result: Result) -> None:
         rows = dataset.scored_rows
         truth = dataset.train.samples.frame[list(dataset.answer.columns)].iloc[rows].reset_index(drop=True)
         oof = prediction_columns(result.oof)
-        oof.insert(1, "fold", dataset.folds.fold[rows])
+        variant = _fold_variant(context.recipe, context.recipe.final_stage())
+        oof.insert(1, "fold", dataset.folds_of(variant).fold[rows])
         table = pd.concat([oof[["id", "fold"]], truth, oof.drop(columns=["id", "fold"])], axis=1)
         write_atomically(context.folder / OOF, lambda part: table.to_parquet(part, index=False))
     if result.test is not None:
@@ -71,14 +72,21 @@ def stage_summary(name: str, context: Context, result: Result) -> dict[str, Any]
         return entry | label.summary(name, stage, context)
     if result.oof is None:
         return entry
-    judged = judged_rows(result.oof, context.dataset)
+    variant = _fold_variant(context.recipe, name)
+    judged = judged_rows(result.oof, context.dataset, context.dataset.folds_of(variant))
     entry |= _scores(judged, context)
-    entry["folds"] = [_fold_summary(fold, judged, context) for fold in context.dataset.held_out]
+    entry["folds"] = [_fold_summary(fold, variant, judged, context) for fold in context.dataset.held_out_of(variant)]
     if isinstance(stage, TrainStage):
         entry |= _train_summary(name, stage, context, result)
     if isinstance(stage, BlendStage):
         entry["blend"] = blend.summary(name, stage, context)
     return entry
+
+
+def _fold_variant(recipe: Recipe, name: str) -> str | None:
+    """Whose folds a stage's predictions are out of: one assignment's, or taken to be the recipe's where they mix."""
+    stage = recipe.stages[name]
+    return stage.fold_variant if isinstance(stage, TrainStage) else None
 
 
 def _train_summary(name: str, stage: TrainStage, context: Context, result: Result) -> dict[str, Any]:
@@ -102,10 +110,10 @@ def _scores(judged: Judged, context: Context) -> dict[str, Any]:
     return {"score": scores[context.recipe.task.metric]["value"], "scores": scores}
 
 
-def _fold_summary(fold: int, judged: Judged, context: Context) -> dict[str, Any]:
-    scores = fold_scores(judged, context.recipe.task, context.dataset, fold)
-    rows = len(context.dataset.folds.split(fold)[1])
-    return {"fold": fold, "rows": rows, "score": scores[context.recipe.task.metric], "scores": scores}
+def _fold_summary(fold: int, variant: str | None, judged: Judged, context: Context) -> dict[str, Any]:
+    rows = context.dataset.folds_of(variant).split(fold)[1]
+    scores = scores_of_rows(judged, context.recipe.task, context.dataset, rows)
+    return {"fold": fold, "rows": len(rows), "score": scores[context.recipe.task.metric], "scores": scores}
 
 
 def _model_summary(

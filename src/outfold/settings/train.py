@@ -256,6 +256,12 @@ class TrainStage(TrainSettings):
         """The stages it reads from."""
         return () if self.labels is None else (self.labels,)
 
+    @property
+    def fold_variant(self) -> str | None:
+        """The fold variant that all members share; None where they have the recipe's own folds, or different ones."""
+        shared, *others = {self.member_settings(member).folds for member in self.members}
+        return None if others else shared
+
     def member_settings(self, name: str) -> TrainSettings:
         """The effective settings of one member: the stage's, overlaid with the member's own."""
         own = self.model_dump(exclude_unset=True, include=set(TrainSettings.model_fields))
