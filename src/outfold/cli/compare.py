@@ -10,7 +10,6 @@ from outfold.cli.options import names_in, weights_in
 from outfold.cli.printing import print_table, say
 
 if TYPE_CHECKING:
-
     from rich.console import Console
 
     from outfold.metrics import Comparison, Leaderboard, Ranks
