@@ -128,8 +128,9 @@ def samples_from_frame(frame: pd.DataFrame, data: Data, root: Path) -> Samples:
 
 
 def later_media(data: Data) -> Media | None:
-    """Where the media of rows are that come later."""
-    return data.image or (data.test.image if data.test is not None else None)
+    """Where the media of rows are that come later: where the test table's are, or all."""
+    own = data.test.image if data.test is not None else None
+    return own or data.image
 
 
 def exact_columns(data: Data) -> set[str]:
