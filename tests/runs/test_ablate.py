@@ -139,6 +139,20 @@ def test_rows_that_the_baseline_lacks_are_refused(two_tables: tuple[dict[str, An
     assert not (tmp_path / "out").exists()
 
 
+def test_a_group_column_that_goes_with_its_table_is_not_missed(
+    two_tables: tuple[dict[str, Any], Path], tmp_path: Path
+) -> None:
+    recipe, root = two_tables
+    more = pd.read_csv(root / "more.csv")
+    more.assign(visit=more["site"]).to_csv(root / "more.csv", index=False)
+    recipe["folds"]["group"] = ["site", "visit"]
+    done, _ = ablate(recipe, {"less": {"data.train.1": None}}, tmp_path / "out", root)
+    assert not done.variants[0].problem
+    own, whole = (pd.read_csv(tmp_path / "out" / name / "folds.csv").set_index("id") for name in ("less", "baseline"))
+    assert len(own) < len(whole)
+    assert (own["fold"] == whole["fold"].loc[own.index]).all()
+
+
 @pytest.mark.parametrize("changes", [{"data.train.1": None}, {"data.on_bad_media": "drop"}])
 def test_folds_by_time_are_not_handed_on(
     two_tables: tuple[dict[str, Any], Path], tmp_path: Path, changes: dict[str, Any]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from outfold.data.table import load_samples
+from outfold.data.table import Samples, load_samples
 from outfold.errors import OutfoldError, RecipeError
 from outfold.files import write_text
 from outfold.metrics import metric_of
@@ -83,7 +83,7 @@ def check_study(study: Study, root: Path) -> None:
         OutfoldError: names the variant.
     """
     require_files(study.baseline, root)
-    ids = _ids(study.baseline, root)
+    ids = _samples(study.baseline, root).ids
     for name, recipe in {BASELINE: study.baseline, **study.variants}.items():
         try:
             require_files(recipe, root)
@@ -115,8 +115,11 @@ def with_shared_folds(name: str, recipe: Recipe, baseline: Recipe, out: Path, ro
     """
     if not needs_fold_files(recipe, baseline):
         return recipe
-    ids = _ids(recipe, root)
+    samples = _samples(recipe, root)
+    ids = samples.ids
     folds: dict[str, Any] = recipe.folds.model_dump(exclude_unset=True, include=set(KEPT))
+    # A table that was taken away may have brought a group column; the folds that are handed on know its groups.
+    folds["group"] = [name for name in recipe.folds.group if name in samples.frame.columns]
     folds["file"] = _own_rows(out / BASELINE / FOLDS, ids, out / f"folds-of-{name}.csv")
     for variant in recipe.fold_variants():
         own = out / f"folds-of-{name}-{variant}.csv"
@@ -176,7 +179,7 @@ def _dealt_out(recipe: Recipe) -> tuple[object, ...]:
 
 
 def _refuse_rows_without_folds(recipe: Recipe, known: np.ndarray, root: Path) -> None:
-    ids = _ids(recipe, root)
+    ids = _samples(recipe, root).ids
     new = ids[~np.isin(ids.astype(str), known.astype(str))]
     if len(new):
         raise RecipeError(
@@ -214,8 +217,8 @@ def _notes(recipe: Recipe, baseline: Recipe) -> list[str]:
     return [f"{name} trains with other seeds than the baseline: chance is part of the difference" for name in shared]
 
 
-def _ids(recipe: Recipe, root: Path) -> np.ndarray:
-    return load_samples(recipe.data, root, targets=recipe.task.target).ids
+def _samples(recipe: Recipe, root: Path) -> Samples:
+    return load_samples(recipe.data, root, targets=recipe.task.target)
 
 
 def _own_rows(folds: Path, ids: Sequence[str] | np.ndarray, place: Path) -> str:
