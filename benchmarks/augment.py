@@ -25,47 +25,34 @@ import numpy as np
 import torch
 from torchvision.transforms import v2 as torchvision
 
+from outfold.recipe.load import load_recipe
 from outfold.views.augment import build_chain
 from outfold.views.augment.chain import apply
 
 LIGHT = [{"random_resized_crop": {"scale": [0.6, 1.0]}}, "hflip", {"color_jitter": 0.2}, {"rotate": 15}]
 FLIPS = [{"random_resized_crop": {"scale": [0.6, 1.0]}}, "hflip"]
-MELANOMA = {
-    "flips and transpose": ["transpose", "vflip", "hflip"],
-    "brightness and contrast": [
-        {"brightness_contrast": {"brightness": 0.2, "contrast": 0, "p": 0.75}},
-        {"brightness_contrast": {"brightness": 0, "contrast": 0.2, "p": 0.75}},
-    ],
-    "blur or noise": [
-        {
-            "one_of": {
-                "p": 0.7,
-                "of": [
-                    {"motion_blur": 5},
-                    {"median_blur": 5},
-                    {"gaussian_blur": {"sigma": [0.8, 1.1]}},
-                    {"gaussian_noise": {"variance": [5, 30]}},
-                ],
-            }
-        }
-    ],
-    "distortion": [
-        {
-            "one_of": {
-                "p": 0.7,
-                "of": [
-                    {"optical_distortion": 1.0},
-                    {"grid_distortion": {"steps": 5, "limit": 1.0}},
-                    {"elastic": {"alpha": 3, "sigma": 50, "affine": 50}},
-                ],
-            }
-        }
-    ],
-    "CLAHE": [{"clahe": {"clip_limit": [1, 4], "p": 0.7}}],
-    "hue, saturation, value": [{"hue_saturation_value": {"hue": 10, "saturation": 20, "value": 10, "p": 0.5}}],
-    "shift, scale, turn": [{"shift_scale_rotate": {"shift": 0.1, "scale": 0.1, "rotate": 15, "p": 0.85}}],
-    "cutout": [{"cutout": {"size": 0.375, "square": True, "p": 0.7}}],
+STEPS = {
+    "flips and transpose": 3,
+    "brightness and contrast": 2,
+    "blur or noise": 1,
+    "distortion": 1,
+    "CLAHE": 1,
+    "hue, saturation, value": 1,
+    "shift, scale, turn": 1,
+    "cutout": 1,
 }
+"""How many of the melanoma recipe's transforms, in its order, make up each step."""
+
+
+def melanoma_steps() -> dict[str, list]:
+    """The augmentation of the recipe isic2020-1st by step."""
+    items = iter(load_recipe("isic2020-1st").stages["fit"].augment)
+    steps = {name: [next(items) for _ in range(count)] for name, count in STEPS.items()}
+    assert next(items, None) is None, "the recipe has more transforms than STEPS names"
+    return steps
+
+
+MELANOMA = melanoma_steps()
 MEAN, STD = np.array([123.7, 116.3, 103.5], np.float32), np.array([58.4, 57.1, 57.4], np.float32)
 
 Sample = Callable[[np.ndarray], object]
@@ -155,7 +142,10 @@ def light_ways(size: int) -> dict[str, Sample]:
 def melanoma_ways(size: int) -> dict[str, Sample]:
     """Everything that is measured of the melanoma chain, by name."""
     whole = [item for items in MELANOMA.values() for item in items]
-    resize: Sample = lambda image: cv2.resize(image, (size, size))  # noqa: E731
+
+    def resize(image: np.ndarray) -> np.ndarray:
+        return cv2.resize(image, (size, size))
+
     return {
         "outfold, melanoma chain": outfold_chain(whole, size),
         "  and normalise": normalised(outfold_chain(whole, size)),

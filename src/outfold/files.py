@@ -4,6 +4,7 @@ import errno
 import json
 import os
 from collections.abc import Callable
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,11 @@ def write_text(path: Path, text: str) -> Path:
 def write_json(path: Path, value: Any) -> Path:
     """Write JSON atomically; floats keep every digit, NaN is refused."""
     return write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def known(value: float) -> float | None:
+    """The value for JSON: None (null) where it is not a number, as an AUC of one class or an interval of one group."""
+    return float(value) if isfinite(value) else None
 
 
 def read_json(path: Path) -> Any:

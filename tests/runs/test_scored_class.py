@@ -206,7 +206,7 @@ def test_variants_share_groups_and_number_of_folds(one_class_recipe: dict[str, A
 
 
 def test_ranks_within_folds_do_not_depend_on_the_folds_scales() -> None:
-    from outfold.runs.scores import fold_ranks
+    from outfold.ensemble.ranks import fold_ranks
 
     generator = np.random.default_rng(0)
     fold = generator.integers(0, 3, 60)

@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 from outfold.audit.features import Feature
 from outfold.audit.splits import splits_by
 from outfold.audit.telling import auc_by_column, predict_alone
+from outfold.data.balance import evenly_drawn
 from outfold.data.findings import Finding, Level
 from outfold.data.folds import group_kfold
 from outfold.metrics import get_metric, interval
@@ -46,7 +47,7 @@ def adversarial(values: np.ndarray, is_test: np.ndarray, units: np.ndarray, *, l
         The AUC and its 95% interval over groups; 0.5 means that the tables cannot be told apart. NaN where a table has
         fewer than two groups.
     """
-    rows = _drawn(is_test, seed)
+    rows = evenly_drawn(is_test, MOST_ROWS, seed)
     values, is_test, units = values[rows], is_test[rows], np.unique(units[rows], return_inverse=True)[1]
     fewest = min(len(np.unique(units[is_test])), len(np.unique(units[~is_test])))
     if fewest < 2:
@@ -154,16 +155,6 @@ def _finding(drift: Drift, by: str, most: Sequence[str]) -> list[Finding]:
 def _alone(feature: Feature, is_test: np.ndarray, splits: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
     target = is_test[:, None].astype(np.float64)
     return float(auc_by_column(target, predict_alone(feature.bins(), target, splits))[0])
-
-
-def _drawn(is_test: np.ndarray, seed: int) -> np.ndarray:
-    """int64, ascending: at most MOST_ROWS rows, as many of the smaller table as there are."""
-    if len(is_test) <= MOST_ROWS:
-        return np.arange(len(is_test))
-    rng = np.random.default_rng(seed)
-    small, large = sorted((np.flatnonzero(is_test), np.flatnonzero(~is_test)), key=len)
-    kept = rng.choice(small, min(len(small), MOST_ROWS // 2), replace=False)
-    return np.sort(np.concatenate([kept, rng.choice(large, MOST_ROWS - len(kept), replace=False)]))
 
 
 def _folds(is_test: np.ndarray, units: np.ndarray, k: int, seed: int) -> np.ndarray:

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import rankdata
 
 from outfold.audit.telling import auc_by_column
 from outfold.data.findings import Finding, count, listed, places_of
 from outfold.data.table import Samples
+from outfold.ensemble.ranks import fold_ranks
 from outfold.settings.data import TaskKind
 
 SCALES_COST = 0.01
@@ -125,21 +125,13 @@ def fold_scales(
         return []
     if kind == "regression":
         return _biased_folds(target, prediction, fold, outputs, np.arange(len(fold)) if groups is None else groups)
-    pooled, ranked = (_mean_auc(target, values) for values in (prediction, _fold_ranks(prediction, fold)))
+    pooled, ranked = (_mean_auc(target, values) for values in (prediction, fold_ranks(prediction, fold)))
     if not ranked - pooled >= SCALES_COST:
         return []
     what = "folds' predictions are on different scales"
     impact = f"ROC-AUC {pooled:.3f} of all rows together, {ranked:.3f} when ranks are taken inside each fold first"
     fix = "rank-normalise inside each fold before pooling, and average ranks over the folds' models on the test table"
     return [Finding("warning", what, (), fix, "fold-scales-differ", impact)]
-
-
-def _fold_ranks(prediction: np.ndarray, fold: np.ndarray) -> np.ndarray:
-    ranks = np.empty(prediction.shape, dtype=np.float64)
-    for number in np.unique(fold):
-        rows = fold == number
-        ranks[rows] = rankdata(prediction[rows], axis=0) / (rows.sum() + 1)
-    return ranks
 
 
 def _mean_auc(target: np.ndarray, scores: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""Weights that make up for rare classes."""
+"""What makes up for one kind of rows being rarer than another: weights of classes, and samples of two tables."""
 
 import numpy as np
 
@@ -65,3 +65,19 @@ def weighted_order(weights: np.ndarray, n: int, rng: np.random.Generator) -> np.
             expected="finite weights of at least 0, some above",
         )
     return rng.choice(len(weights), size=n, p=weights / weights.sum())
+
+
+def evenly_drawn(is_second: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """int64, ascending: at most `most` rows of two tables, as many of the smaller one as there are, up to a half.
+
+    Args:
+        is_second: bool (n,), which of the two tables a row is from.
+        most: how many rows; all of them where there are no more.
+        seed: decides which.
+    """
+    if len(is_second) <= most:
+        return np.arange(len(is_second))
+    rng = np.random.default_rng(seed)
+    small, large = sorted((np.flatnonzero(is_second), np.flatnonzero(~is_second)), key=len)
+    kept = rng.choice(small, min(len(small), most // 2), replace=False)
+    return np.sort(np.concatenate([kept, rng.choice(large, most - len(kept), replace=False)]))

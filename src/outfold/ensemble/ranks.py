@@ -54,6 +54,20 @@ def percent_ranks(values: np.ndarray) -> np.ndarray:
     return rankdata(values, method="average", axis=-2) / np.shape(values)[-2]
 
 
+def fold_ranks(values: np.ndarray, fold: np.ndarray) -> np.ndarray:
+    """Ranks within each fold as a share of its rows, ties averaged: float64 (n, k), above 0 and at most 1.
+
+    Args:
+        values: (n, k), each column ranked for itself.
+        fold: (n,).
+    """
+    ranks = np.empty(values.shape)
+    for number in np.unique(fold):
+        rows = np.flatnonzero(fold == number)
+        ranks[rows] = percent_ranks(values[rows])
+    return ranks
+
+
 def rank_mean(
     members: Members, weights: Weights = None, *, references: Sequence[RankReference] | None = None
 ) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from outfold.data.balance import evenly_drawn
 from outfold.ensemble.members import Members, stacked
 from outfold.errors import DataError
 from outfold.metrics import get_metric, interval
@@ -159,7 +160,7 @@ def adversarial(
     sizes = len(train[0]), len(test[0])
     is_test = np.arange(sum(sizes)) >= sizes[0]
     units = np.concatenate([units_of(groups, sizes[0]), units_of(test_groups, sizes[1]) + sizes[0]])
-    rows = _some(is_test, seed)
+    rows = evenly_drawn(is_test, MOST_ROWS, seed)
     values, owner = (
         np.concatenate(blocks, axis=1)[rows],
         np.repeat(np.arange(len(blocks)), [b.shape[1] for b in blocks]),
@@ -224,16 +225,6 @@ def _folds(is_test: np.ndarray, units: np.ndarray, rng: np.random.Generator) -> 
     for table in (of_test, ~of_test):
         fold[table] = rng.permutation(table.sum()) % FOLDS
     return fold[group]
-
-
-def _some(is_test: np.ndarray, seed: int) -> np.ndarray:
-    """int64, ascending: at most MOST_ROWS rows, as many of the smaller table as there are."""
-    if len(is_test) <= MOST_ROWS:
-        return np.arange(len(is_test))
-    rng = np.random.default_rng(seed)
-    small, large = sorted((np.flatnonzero(is_test), np.flatnonzero(~is_test)), key=len)
-    kept = rng.choice(small, min(len(small), MOST_ROWS // 2), replace=False)
-    return np.sort(np.concatenate([kept, rng.choice(large, MOST_ROWS - len(kept), replace=False)]))
 
 
 def _trees(seed: int) -> Any:

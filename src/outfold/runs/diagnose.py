@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from outfold.ensemble.methods import METHODS, Method, Options
 from outfold.ensemble.ranks import percent_ranks
 from outfold.ensemble.shift import Divergence, adversarial, divergence, donors
 from outfold.errors import DataError, MediaError, RunError
-from outfold.files import write_json
+from outfold.files import known, write_json
 from outfold.metrics import metric_of
 from outfold.metrics.comparison import Estimate
 from outfold.recipe.load import load_recipe
@@ -136,7 +135,7 @@ def _worth(folder: Path, recipe: Recipe, members: Sequence[MemberFiles], seed: i
         "learning": _learning(folder, recipe),
         "members": entries,
         "blend": _estimate(found.blend),
-        "rank_correlation": [[_known(value) for value in row] for row in rank_correlation(values)],
+        "rank_correlation": [[known(value) for value in row] for row in rank_correlation(values)],
     }, notes
 
 
@@ -202,7 +201,7 @@ def _shift(
     return {
         "divergence": pairs,
         "adversarial": None if np.isnan(found.auc) else told,
-        "importance": [_known(value) for value in found.importance],
+        "importance": [known(value) for value in found.importance],
     }, notes
 
 
@@ -217,9 +216,9 @@ def _pairs(found: Divergence, outputs: Sequence[str]) -> dict[str, Any]:
         "pairs": [
             {
                 "outputs": [one, other],
-                "train": _known(found.train[i, j]),
-                "test": _known(found.test[i, j]),
-                "limit": _known(found.limit[i, j]),
+                "train": known(found.train[i, j]),
+                "test": known(found.test[i, j]),
+                "limit": known(found.limit[i, j]),
                 "flagged": bool(found.flagged[i, j]),
             }
             for one, other, i, j in shown
@@ -242,8 +241,4 @@ def _test_groups(recipe: Recipe, root: Path, ids: np.ndarray) -> np.ndarray | No
 
 
 def _estimate(estimate: Estimate) -> Mapping[str, float | None]:
-    return {name: _known(value) for name, value in estimate._asdict().items()}
-
-
-def _known(value: float) -> float | None:
-    return float(value) if isfinite(value) else None
+    return {name: known(value) for name, value in estimate._asdict().items()}

@@ -1,6 +1,5 @@
 """Scores of predictions: over all rows with intervals, over some of the rows, over ranks within folds, by fold."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -11,8 +10,9 @@ from outfold.data.dataset import Dataset
 from outfold.data.folds import FoldTable
 from outfold.data.predictions import Predictions
 from outfold.data.where import matching_rows
-from outfold.ensemble.ranks import percent_ranks
+from outfold.ensemble.ranks import fold_ranks
 from outfold.errors import RecipeError
+from outfold.files import known
 from outfold.metrics import Metric, interval, metric_of
 from outfold.settings.data import Score, Task
 from outfold.stages.scoring import metric_names
@@ -97,25 +97,6 @@ def score_masks(task: Task, frame: pd.DataFrame) -> dict[str, np.ndarray]:
         name: matching_rows(frame, score.where, role=f"task.scores.{name}", table="training table")
         for name, score in task.scores.items()
     }
-
-
-def fold_ranks(values: np.ndarray, fold: np.ndarray) -> np.ndarray:
-    """Ranks within each fold as a share of its rows, ties averaged: float64 (n, k), above 0 and at most 1.
-
-    Args:
-        values: (n, k), each column ranked for itself.
-        fold: (n,).
-    """
-    ranks = np.empty(values.shape)
-    for number in np.unique(fold):
-        rows = np.flatnonzero(fold == number)
-        ranks[rows] = percent_ranks(values[rows])
-    return ranks
-
-
-def known(value: float) -> float | None:
-    """The value, or None (null in JSON) where it is not a number: an AUC of one class, an interval of one group."""
-    return value if math.isfinite(value) else None
 
 
 def _parts(judged: Judged, task: Task, dataset: Dataset) -> Iterator[tuple[str, Metric, Judged]]:

@@ -13,10 +13,10 @@ import torch
 from outfold.data.dataset import Dataset
 from outfold.data.predictions import PREFIXES, Predictions
 from outfold.data.targets import TargetCodec
-from outfold.files import read_json, write_atomically, write_json
+from outfold.files import known, read_json, write_atomically, write_json
 from outfold.metrics import metric_of
 from outfold.run_folder import OOF, PREDICTIONS, TARGET
-from outfold.runs.scores import Judged, judged_rows, known, scores_of_rows, scores_with_intervals
+from outfold.runs.scores import Judged, judged_rows, scores_of_rows, scores_with_intervals
 from outfold.settings.blend import BlendStage
 from outfold.settings.label import LabelStage
 from outfold.settings.recipe import Recipe, SubmitStage

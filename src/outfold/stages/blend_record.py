@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from outfold.ensemble.nested import Nested
+from outfold.files import known
 from outfold.metrics import Comparison, Metric, compare
 
 
@@ -21,8 +22,8 @@ def learning(found: Nested, names: Sequence[str], folds: Iterable[int]) -> dict[
     return {
         "weights": by_name(names, found.weights),
         "folds": [{"fold": fold, "weights": by_name(names, weights), "learned_on": n} for fold, weights, n in parts],
-        "in_sample": _known(found.in_sample),
-        "optimism": _known(found.optimism),
+        "in_sample": known(found.in_sample),
+        "optimism": known(found.optimism),
         "gain_over_mean": _gain(found.gain),
     }
 
@@ -51,11 +52,11 @@ def scores(
     comparison = compare(metric, target, members[best], prediction, groups)
     return {
         "metric": metric.name,
-        "blend": _known(comparison.b.value),
-        "mean": _known(metric.function(target, members.mean(axis=0))),
+        "blend": known(comparison.b.value),
+        "mean": known(metric.function(target, members.mean(axis=0))),
         "best_member": names[best],
         "gain_over_best": _gain(comparison),
-        "members": {name: _known(value) for name, value in zip(names, alone, strict=True)},
+        "members": {name: known(value) for name, value in zip(names, alone, strict=True)},
     }
 
 
@@ -72,8 +73,4 @@ def in_order(weights: Mapping[str, float], names: Sequence[str]) -> np.ndarray:
 def _gain(comparison: Comparison) -> dict[str, float | None]:
     """The difference b - a in the metric's own sense, its interval, and the probability that b is better."""
     found = comparison.difference._asdict() | {"probability": comparison.probability}
-    return {name: _known(value) for name, value in found.items()}
-
-
-def _known(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+    return {name: known(value) for name, value in found.items()}

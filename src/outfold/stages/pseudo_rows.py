@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from outfold.data.dataset import Dataset, Rows
-from outfold.data.predictions import PREFIXES, Predictions
+from outfold.data.predictions import PREFIXES, Predictions, space_of
 from outfold.data.pseudo import Chosen, learned_target
 from outfold.files import read_json, write_atomically
 from outfold.models.seen import row_marks, seen_by
@@ -104,8 +104,8 @@ def read_pseudo_rows(name: str, fold: int, context: Context) -> PseudoRows:
     folder = context.folder / "stages" / name
     table = pd.read_parquet(folder / f"{step_of(fold)}.parquet")
     kept = table[table["repetitions"] > 0]
-    prefix, space = ("pred_", "value") if codec.kind == "regression" else ("prob_", "probability")
-    answers = Predictions.from_frame(kept, codec.outputs, space, prefix=prefix)  # type: ignore[arg-type]
+    space = space_of(kept, codec)
+    answers = Predictions.from_frame(kept, codec.outputs, space, prefix=PREFIXES[space])
     source = rows_to_label(stage, context.dataset)
     places = pd.Index(source.samples.ids).get_indexer(answers.ids)
     rows = source.take(places)

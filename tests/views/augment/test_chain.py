@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from outfold.errors import RecipeError
+from outfold.recipe.load import load_recipe
 from outfold.settings.train import ImageView
 from outfold.views.augment import TRANSFORMS, build_chain, transform_names
 from outfold.views.augment.chain import apply
@@ -18,38 +19,7 @@ from outfold.views.image import evaluate
 
 LIGHT = [{"random_resized_crop": {"scale": [0.6, 1.0]}}, "hflip", {"color_jitter": 0.2}, {"rotate": 15}]
 EVERYTHING = [{name: {"p": 1.0}} for name in TRANSFORMS]
-MELANOMA = [
-    "transpose",
-    "vflip",
-    "hflip",
-    {"brightness_contrast": {"brightness": 0.2, "contrast": 0, "p": 0.75}},
-    {"brightness_contrast": {"brightness": 0, "contrast": 0.2, "p": 0.75}},
-    {
-        "one_of": {
-            "p": 0.7,
-            "of": [
-                {"motion_blur": 5},
-                {"median_blur": 5},
-                {"gaussian_blur": {"sigma": [0.8, 1.1]}},
-                {"gaussian_noise": {"variance": [5, 30]}},
-            ],
-        }
-    },
-    {
-        "one_of": {
-            "p": 0.7,
-            "of": [
-                {"optical_distortion": 1.0},
-                {"grid_distortion": {"steps": 5, "limit": 1.0}},
-                {"elastic": {"alpha": 3, "sigma": 50, "affine": 50}},
-            ],
-        }
-    },
-    {"clahe": {"clip_limit": [1, 4], "p": 0.7}},
-    {"hue_saturation_value": {"hue": 10, "saturation": 20, "value": 10, "p": 0.5}},
-    {"shift_scale_rotate": {"shift": 0.1, "scale": 0.1, "rotate": 15, "p": 0.85}},
-    {"cutout": {"size": 0.375, "square": True, "p": 0.7}},
-]
+MELANOMA = load_recipe("isic2020-1st").stages["fit"].augment
 
 
 @pytest.fixture(scope="module")

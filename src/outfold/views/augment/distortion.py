@@ -39,7 +39,7 @@ class GridDistortion(Geometric):
 
     steps: Annotated[int, Field(ge=1)] = 5
     """Cells along each side."""
-    limit: Annotated[Symmetric, Field()] = (-0.3, 0.3)
+    limit: Symmetric = (-0.3, 0.3)
     """Range of a cell's factor minus one: 1 takes cells from a standstill to twice their content."""
 
     def sample(self, rng: np.random.Generator, height: int, width: int) -> Stretch:
