@@ -86,7 +86,7 @@ def look_up(
 
 
 @njit(nogil=True, cache=True)
-def _count(image, light, forward, lightness, tiles):  # type: ignore[no-untyped-def]
+def _count(image: np.ndarray, light: np.ndarray, forward: np.ndarray, lightness: np.ndarray, tiles: int) -> np.ndarray:
     """Counts int32 (tiles, tiles, 256) of the lightness."""
     height, width = image.shape[:2]
     counts = np.zeros((tiles, tiles, 256), np.int32)
@@ -102,7 +102,7 @@ def _count(image, light, forward, lightness, tiles):  # type: ignore[no-untyped-
 
 
 @njit(nogil=True, cache=True)
-def _equalise(counts, clip_limit):  # type: ignore[no-untyped-def]
+def _equalise(counts: np.ndarray, clip_limit: float) -> np.ndarray:
     """Clip each histogram, share out what was clipped as OpenCV does, and sum up."""
     tables = np.empty(counts.shape, np.float32)
     for row in range(counts.shape[0]):
@@ -125,13 +125,24 @@ def _equalise(counts, clip_limit):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True, error_model="numpy", fastmath=True)
-def _look_up(  # type: ignore[no-untyped-def]
-    image, tables, frame_height, frame_width, matrix, light, root, encoded, forward, back, out
-):
+def _look_up(
+    image: np.ndarray,
+    tables: np.ndarray,
+    frame_height: int,
+    frame_width: int,
+    matrix: np.ndarray,
+    light: np.ndarray,
+    root: np.ndarray,
+    encoded: np.ndarray,
+    forward: np.ndarray,
+    back: np.ndarray,
+    out: np.ndarray,
+) -> None:
     """Rows of pixels in six loops: light, XYZ, roots, place, lightness, and back."""
     height, width = image.shape[:2]
     zero, half, white = np.float32(0), np.float32(0.5), np.float32(len(encoded) - 1)
     last_tile, last_x, last_y = np.float32(len(tables) - 1), last_of(frame_width), last_of(frame_height)
+    last = np.int32(len(tables) - 1)
     across, down = np.float32(len(tables) / frame_width), np.float32(len(tables) / frame_height)
     levels, black = np.float32(116 * LEVELS_PER_L), np.float32(16 * LEVELS_PER_L)
     knee, slope, offset = np.float32(DELTA), np.float32(3 * DELTA**2), np.float32(4 / 29)
@@ -157,7 +168,7 @@ def _look_up(  # type: ignore[no-untyped-def]
         for x in range(width):
             level = np.uint32(np.int32(b[x] * levels - black + half))
             left, upper = np.int32(u[x]), np.int32(v[x])
-            right, lower = np.uint32(min(left + 1, len(tables) - 1)), np.uint32(min(upper + 1, len(tables) - 1))
+            right, lower = np.uint32(min(left + 1, last)), np.uint32(min(upper + 1, last))
             part_x, part_y = u[x] - np.float32(left), v[x] - np.float32(upper)
             above, below = tables[np.uint32(upper), np.uint32(left), level], tables[lower, np.uint32(left), level]
             above += part_x * (tables[np.uint32(upper), right, level] - above)

@@ -8,20 +8,20 @@ from numba import njit
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
-def fold_one(position, last):  # type: ignore[no-untyped-def]
+def fold_one(position: np.float32, last: np.float32) -> np.float32:
     """Reflect a position at 0 and at `last`, float32: the distance to the nearest multiple of twice the length."""
     period = np.float32(2) * last
     return abs(position - period * np.floor(position / period + np.float32(0.5)))
 
 
 @njit(nogil=True, cache=True)
-def last_of(length):  # type: ignore[no-untyped-def]
+def last_of(length: int) -> np.float32:
     """The last position of a side, float32; half a pixel for a side of one, which has no length to fold at."""
     return max(np.float32(length - 1), np.float32(0.5))
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
-def grid(matrix, height, width):  # type: ignore[no-untyped-def]
+def grid(matrix: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Where a matrix float32 (3, 3) puts the pixel indices: x and y, float32 (height, width) each."""
     x, y = np.empty((height, width), np.float32), np.empty((height, width), np.float32)
     for row in range(height):
@@ -33,7 +33,7 @@ def grid(matrix, height, width):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
-def transform(x, y, matrix):  # type: ignore[no-untyped-def]
+def transform(x: np.ndarray, y: np.ndarray, matrix: np.ndarray) -> None:
     """Move all points as a matrix float32 (3, 3) does."""
     for row in range(len(x)):
         for i in range(x.shape[1]):
@@ -43,7 +43,7 @@ def transform(x, y, matrix):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
-def fold(x, y, height, width):  # type: ignore[no-untyped-def]
+def fold(x: np.ndarray, y: np.ndarray, height: int, width: int) -> None:
     """Bring points beyond a frame back into it, so that cv2.remap meets its border, which it is slow at, nowhere."""
     last_x, last_y = last_of(width), last_of(height)
     for row in range(len(x)):
@@ -52,7 +52,7 @@ def fold(x, y, height, width):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
-def bend_radially(x, y, height, width, k):  # type: ignore[no-untyped-def]
+def bend_radially(x: np.ndarray, y: np.ndarray, height: int, width: int, k: float) -> None:
     """Move points away from the centre by a factor 1 + k r^2 + k r^4, with r in sides."""
     last_x, last_y = last_of(width), last_of(height)
     centre_x, centre_y = np.float32((width - 1) / 2), np.float32((height - 1) / 2)
@@ -67,7 +67,7 @@ def bend_radially(x, y, height, width, k):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
-def stretch(position, length, factors):  # type: ignore[no-untyped-def]
+def stretch(position: np.ndarray, length: int, factors: np.ndarray) -> None:
     """Integrate factors float32 (n,) of n equal cells, `length` pixels in all, from the edge to each position.
 
     The sum of a ramp from the edge and one more from every line between cells, where the slope changes.
@@ -86,7 +86,7 @@ def stretch(position, length, factors):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
-def displace(x, y, height, width, field, spacing):  # type: ignore[no-untyped-def]
+def displace(x: np.ndarray, y: np.ndarray, height: int, width: int, field: np.ndarray, spacing: float) -> None:
     """Add displacements float32 (rows, columns, 2), given at nodes `spacing` pixels apart, bilinear in between."""
     last_x, last_y = last_of(width), last_of(height)
     to_nodes = np.float32(1 / spacing)
