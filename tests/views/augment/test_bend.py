@@ -106,7 +106,7 @@ def test_any_steps_join_into_one_map(photo, names, seed):
         **some_steps(seed),
         "pincushion": Lens(HEIGHT, WIDTH, k=0.3),
         "barrel": Lens(HEIGHT, WIDTH, k=-0.4),
-        "turn": similarity(HEIGHT, WIDTH, degrees=20, zoom=0.9, shift=(7, -9)),
+        "turn": similarity(HEIGHT, WIDTH, degrees=20, zoom=0.95, shift=(7, -9)),
         "flip": HorizontalFlip().sample(np.random.default_rng(), HEIGHT, WIDTH),
         "zoom": similarity(HEIGHT, WIDTH, zoom=1.2),
     }
