@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from outfold.inference.predict import Predictor
-from outfold.settings.train import ImageView
+from outfold.settings.view import ImageView
 from outfold.views.inputs import ImageInput
 
 PHOTOS = [np.random.default_rng(seed).integers(0, 255, (12, 12, 3), dtype=np.uint8) for seed in range(7)]

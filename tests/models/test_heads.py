@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from outfold.models.heads import LinearHead, MultiSampleDropoutHead, build_head
-from outfold.settings.train import Head
+from outfold.settings.network import Head
 
 FEATURES = torch.randn(6, 16, generator=torch.Generator().manual_seed(0))
 

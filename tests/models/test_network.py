@@ -8,7 +8,9 @@ from torch import Tensor, nn
 from outfold.errors import RecipeError
 from outfold.models.freeze import frozen_names, set_train_mode, set_trainable
 from outfold.models.network import Network, build_network
-from outfold.settings.train import Freeze, Head, TrainSettings
+from outfold.settings.learning import Freeze
+from outfold.settings.network import Head
+from outfold.settings.train import TrainSettings
 
 PHOTOS = {"image": torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))}
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")

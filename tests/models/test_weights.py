@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from outfold.errors import WeightsError
 from outfold.models.weights import load_state, weights_identity, weights_path
-from outfold.settings.train import Weights
+from outfold.settings.network import Weights
 
 STATE = {"conv.weight": torch.arange(6.0).reshape(2, 3), "conv.bias": torch.ones(2)}
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from outfold.errors import RecipeError
-from outfold.settings.train import Loss
+from outfold.settings.learning import Loss
 from outfold.training.losses import (
     bce,
     build_loss,

@@ -15,7 +15,7 @@ from outfold.errors import RecipeError
 from outfold.models.freeze import set_trainable
 from outfold.models.heads import LinearHead
 from outfold.models.network import Network
-from outfold.settings.train import Freeze, Optimizer, Phase
+from outfold.settings.learning import Freeze, Optimizer, Phase
 from outfold.training.optim import build_optimizer, layers_below_head, lr_factor, parameter_groups
 
 

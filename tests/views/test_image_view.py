@@ -11,7 +11,7 @@ from PIL import Image
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import v2 as torchvision
 
-from outfold.settings.train import ImageView
+from outfold.settings.view import ImageView
 from outfold.views.image import evaluate, normalise, prepare, prepare_key, resize, stored_frame, stored_side
 from outfold.views.sizes import centre, cover, enlarge, fit_inside
 

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from outfold.settings.train import Mix
+from outfold.settings.learning import Mix
 from outfold.views.mix import batch_mixer, cutmix, kept_share, mix_batch, mix_rows, mixup, random_box
 
 IMAGES = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (4, 3, 10, 12), dtype=np.uint8))

@@ -30,8 +30,8 @@ from outfold.data.folds.make import rows_of_rule
 from outfold.data.predictions import Predictions
 from outfold.data.rows import SOURCE, SOURCE_ROW
 from outfold.data.table import Samples
+from outfold.settings.learning import Balance
 from outfold.settings.recipe import Recipe
-from outfold.settings.train import Balance
 
 
 def audit_dataset(

@@ -6,7 +6,7 @@ import numpy as np
 
 from outfold.data.balance import class_weights, sample_weights
 from outfold.data.findings import Finding, count, listed
-from outfold.settings.train import Balance
+from outfold.settings.learning import Balance
 
 EVEN = 1.1
 """Classes are balanced already where the largest has no more than so many times the rows of the smallest."""

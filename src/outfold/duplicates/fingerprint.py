@@ -23,7 +23,7 @@ from outfold.files import write_atomically
 from outfold.inference.predict import CPU
 from outfold.models.backbone import Backbone, create_backbone
 from outfold.models.weights import weights_identity
-from outfold.settings.train import Weights
+from outfold.settings.network import Weights
 from outfold.views.image import resize
 
 FORMAT = 1

@@ -11,7 +11,7 @@ from outfold.errors import RecipeError, WeightsError
 from outfold.models.matching import MatchReport, match_state, require_fit
 from outfold.models.weights import load_state, weights_path
 from outfold.names import nearest
-from outfold.settings.train import Weights
+from outfold.settings.network import Weights
 
 
 @dataclass(frozen=True)

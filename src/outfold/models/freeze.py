@@ -7,7 +7,7 @@ from torch import nn
 from outfold.errors import RecipeError
 from outfold.models.network import Network
 from outfold.names import nearest
-from outfold.settings.train import Freeze
+from outfold.settings.learning import Freeze
 
 
 def set_trainable(network: Network, train: Literal["all", "head"] | Freeze) -> None:

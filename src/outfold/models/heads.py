@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from outfold.settings.train import Head
+from outfold.settings.network import Head
 
 
 class LinearHead(nn.Module):

@@ -10,7 +10,8 @@ from outfold.errors import RecipeError
 from outfold.models.backbone import create_backbone
 from outfold.models.heads import build_head
 from outfold.models.table_branch import TableBranch
-from outfold.settings.train import TrainSettings, Weights
+from outfold.settings.network import Weights
+from outfold.settings.train import TrainSettings
 
 TABLE = "table"
 """Name of the input that a table branch reads."""

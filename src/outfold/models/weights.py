@@ -14,7 +14,7 @@ from torch import Tensor
 
 from outfold.data.media import content_key
 from outfold.errors import WeightsError
-from outfold.settings.train import Weights
+from outfold.settings.network import Weights
 
 FOLDER_FILES = ("model.safetensors", "pytorch_model.bin")
 """What a local folder of weights holds, in this order of preference: the names the model hub uses in its snapshots."""

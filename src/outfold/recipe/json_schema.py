@@ -2,9 +2,9 @@
 
 from typing import Any, get_args
 
+from outfold.settings.predicting import TTA_SETS
 from outfold.settings.recipe import Recipe
 from outfold.settings.track import Track
-from outfold.settings.train import TTA_SETS
 
 TEXT = {"type": "string"}
 SHORT_FORMS: dict[tuple[str, str], list[dict[str, Any]]] = {

@@ -16,8 +16,9 @@ from outfold.models.freeze import set_train_mode, set_trainable
 from outfold.models.network import TABLE, Network, build_network
 from outfold.runs.prepared import stored_bytes
 from outfold.settings.label import LabelStage
+from outfold.settings.learning import Phase
 from outfold.settings.recipe import Recipe
-from outfold.settings.train import Phase, TrainSettings, TrainStage
+from outfold.settings.train import TrainSettings, TrainStage
 from outfold.stages.inputs import photo_key, photo_side, sizes_of
 from outfold.training.device import make_fabric, set_up_optimizer
 from outfold.training.guards import explained_memory

@@ -52,6 +52,19 @@ class Prepare(Spec):
     """Of the JPEG files."""
 
 
+class Long(Spec):
+    """Tables with one row a sample and target, as some competitions give them; all of a recipe's tables are so."""
+
+    row: str
+    """Column that identifies a row of the table; a submission keeps it, in the test table's order."""
+    name: str
+    """Column that says which target a row is about."""
+    value: str
+    """Column of the target's value; a submission fills it."""
+    separator: str | None = None
+    """Where the tables have no id column: a row is called by its sample's id, this text and the target's name."""
+
+
 class Data(Spec):
     """The user's tables and the roles of their columns."""
 
@@ -65,6 +78,11 @@ class Data(Spec):
     """Column that identifies a sample; unique."""
     image: Media | None = None
     """The sample's photo."""
+    long: Long | None = None
+    """The tables have one row a sample and target; their other columns are the same in all rows of a sample."""
+    crops: str | None = None
+    """CSV of the part of a photo to use: id, left, top, right, bottom in the photo's pixels, right and bottom not
+    included; as `outfold review crops` writes it. Photos that it does not name stay whole."""
     prepare: Prepare | None = None
     """Bring photos to stored sizes once; without, each way of viewing photos keeps its own pixels in the cache."""
     weight: str | None = None
@@ -135,6 +153,8 @@ class Task(Spec):
     metric is one of a binary task."""
     target_weights: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = {}
     """Regression: how much each target counts in `weighted_r2`, by column name; all alike when not given."""
+    identities: dict[str, tuple[str, ...]] = {}
+    """Regression: targets that are the sum of others, e.g. `{total: [leaves, stems]}`; see the members' `outputs`."""
     classes: tuple[Label, ...] | None = None
     """The allowed labels in output order; those found in the training table, sorted, when not given."""
     positive: Label | None = None
@@ -162,6 +182,23 @@ class Task(Spec):
                 f"target_weights must name each target once: expected {list(self.target)}, "
                 f"got {list(self.target_weights)}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _sums_of_targets(self) -> "Task":
+        known: set[str] = set(self.target) - set(self.identities)
+        if self.identities and self.kind != "regression":
+            raise ValueError(f"identities are for regression tasks, this is a {self.kind} task")
+        for name, parts in self.identities.items():
+            unknown = [one for one in (name, *parts) if one not in self.target]
+            if unknown or not parts or len(set(parts)) < len(parts):
+                raise ValueError(f"identities.{name} must add up other targets, each once; got {list(parts)}")
+        open_sums = dict(self.identities)
+        while ready := [name for name, parts in open_sums.items() if known.issuperset(parts)]:
+            known.update(ready)
+            open_sums = {name: parts for name, parts in open_sums.items() if name not in ready}
+        if open_sums:
+            raise ValueError(f"identities go round in a circle: {sorted(open_sums)}")
         return self
 
     @property

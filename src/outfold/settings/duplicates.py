@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from outfold.settings.base import Spec
-from outfold.settings.train import Weights
+from outfold.settings.network import Weights
 
 Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 

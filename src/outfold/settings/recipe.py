@@ -5,12 +5,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from outfold.settings.adapt import AdaptStage
 from outfold.settings.base import Name, Spec
 from outfold.settings.blend import BlendStage
 from outfold.settings.data import Data, Folds, Task
 from outfold.settings.duplicates import Duplicates
 from outfold.settings.label import LabelStage
+from outfold.settings.postprocess import PostprocessStage
 from outfold.settings.rounds import NoisyStudent, with_rounds
+from outfold.settings.serve import ServeStage
 from outfold.settings.track import Track
 from outfold.settings.train import TrainSettings, TrainStage
 
@@ -34,7 +37,10 @@ class SubmitStage(Spec):
         return (self.source,)
 
 
-Stage = Annotated[TrainStage | BlendStage | LabelStage | NoisyStudent | SubmitStage, Field(discriminator="kind")]
+Stage = Annotated[
+    TrainStage | ServeStage | AdaptStage | BlendStage | PostprocessStage | LabelStage | NoisyStudent | SubmitStage,
+    Field(discriminator="kind"),
+]
 """A validated recipe holds no `noisy_student`: its rounds stand in its place."""
 
 
@@ -175,6 +181,7 @@ class Recipe(Spec):
         """
         needed = {name}
         for other in reversed(self.stages):
-            if other in needed and not isinstance(self.stages[other], TrainStage):
-                needed.update(self.stages[other].reads)
+            stage = self.stages[other]
+            if other in needed:
+                needed.update(stage.predicts_with if isinstance(stage, TrainStage) else stage.reads)
         return [other for other in self.stages if other in needed]

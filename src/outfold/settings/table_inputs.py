@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from outfold.settings.base import Spec
+from outfold.settings.base import Name, Spec
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Derived = Literal["log_group_rows", "log_file_bytes"]
@@ -47,9 +47,21 @@ class TableInputs(Spec):
     group: str | None = None
     """Column of the groups that `log_group_rows` counts."""
     widths: tuple[Annotated[int, Field(ge=1)], ...] = Field((512, 128), min_length=1)
-    """Units of each linear layer; batch norm and SiLU (Swish) follow each."""
+    """Units of each linear layer; batch norm and the activation follow each."""
+    activation: Literal["silu", "relu"] = "silu"
+    """After each batch norm."""
     dropout: float = Field(0.3, ge=0, lt=1)
     """Before each layer but the first."""
+    last_dropout: float = Field(0.0, ge=0, lt=1)
+    """After the last layer."""
+    predicted_by: Name | None = None
+    """An auxiliary train stage before this one whose targets are numeric columns of this table branch. Its predictions
+    stand for these columns: out of fold for training rows, and wherever else rows are predicted."""
+    train_on: Literal["predicted", "mixed"] = "predicted"
+    """With `predicted_by`: what training shows; `mixed` draws each time between the given and the predicted values."""
+    training_only: bool = False
+    """The columns are in the training tables alone. The stage learns and is scored with the given values, and predicts
+    other rows only through a `serve` stage, which is also where its honest score is."""
 
     @model_validator(mode="before")
     @classmethod
@@ -61,6 +73,12 @@ class TableInputs(Spec):
             if isinstance(values.get(role), list | tuple):
                 values[role] = [{"column": item} if isinstance(item, str) else item for item in values[role]]
         return values
+
+    @model_validator(mode="after")
+    def _one_way_to_do_without(self) -> "TableInputs":
+        if self.training_only and self.predicted_by is not None:
+            raise ValueError("`predicted_by` fills columns that are missing, so `training_only` says nothing; give one")
+        return self
 
     @property
     def columns(self) -> tuple[str, ...]:

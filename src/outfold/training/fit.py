@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from outfold.inference.predict import Predictor
 from outfold.models.freeze import set_train_mode, set_trainable
 from outfold.models.network import Network
-from outfold.settings.train import Phase, TrainSettings
+from outfold.settings.learning import Phase
+from outfold.settings.train import TrainSettings
 from outfold.training.checkpoints import Keeper, load_state, load_weights, save_state
 from outfold.training.device import set_up_optimizer
 from outfold.training.ema import Ema

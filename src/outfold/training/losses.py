@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from outfold.errors import RecipeError
 from outfold.settings.data import TaskKind
-from outfold.settings.train import Loss
+from outfold.settings.learning import Loss
 
 LossFunction = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 """(logits (b, k), target (b, k), weight (b, 1) or (b, k) or None) -> scalar."""

@@ -11,7 +11,7 @@ from torch import nn
 from outfold.errors import RecipeError
 from outfold.models.backbone import configuration
 from outfold.models.network import Network
-from outfold.settings.train import Optimizer, Phase, Rates
+from outfold.settings.learning import Optimizer, Phase, Rates
 
 WARMUP_FROM = 0.01
 """Share of the peak rate at which a linear warm-up starts."""

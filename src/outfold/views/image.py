@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from outfold.data.media import decode_image
-from outfold.settings.train import ImageView
+from outfold.settings.view import ImageView
 from outfold.views.sizes import Size, centre, cover, enlarge, fit_inside, round_up
 
 FORMAT = 1

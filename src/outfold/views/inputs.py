@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from torch import Tensor
 
-from outfold.settings.train import ImageView
+from outfold.settings.view import ImageView
 from outfold.views.augment import build_chain
 from outfold.views.image import evaluate, normalise
 

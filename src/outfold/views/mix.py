@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from outfold.settings.train import Mix
+from outfold.settings.learning import Mix
 
 BatchMixer = Callable[[dict[str, Tensor], Tensor, np.random.Generator], tuple[dict[str, Tensor], Tensor]]
 """(named inputs, target (b, k), generator) -> both, mixed."""

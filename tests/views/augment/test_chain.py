@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from outfold.errors import RecipeError
 from outfold.recipe.load import load_recipe
-from outfold.settings.train import ImageView
+from outfold.settings.view import ImageView
 from outfold.views.augment import TRANSFORMS, build_chain, transform_names
 from outfold.views.augment.chain import apply
 from outfold.views.augment.warp import Affine

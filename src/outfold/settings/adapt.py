@@ -1,0 +1,58 @@
+"""The settings of an adapt stage: test-time training."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from outfold.settings.base import Name, Spec
+from outfold.settings.learning import Keep, Optimizer, Phase
+from outfold.settings.train import Seed
+
+
+class AdaptStage(Spec):
+    """Test-time training: rows to predict join the training rows, labelled by the run's own predictions of them.
+
+    Every chosen member of a train stage goes on from the weights of one of its folds for a few epochs and predicts
+    again. Out of fold the same is done for each fold: its rows are taken as the rows to predict, labelled by models
+    that never saw them, so that the score is honest. Later tables (`outfold predict`) are adapted to anew; the run's
+    own models stay as they are.
+    """
+
+    kind: Literal["adapt"]
+    source: Name = Field(alias="from")
+    """The train stage whose members go on learning."""
+    members: tuple[Name, ...] = ()
+    """Of that stage; all of them when not given."""
+    labels: Name
+    """The stage whose predictions are the labels: the train stage itself, or a blend or postprocess stage after it."""
+    start: Literal["best"] | int = "best"
+    """Whose weights to start from for the test table: the fold with the best out-of-fold score, or this fold. Out of
+    fold it is always the model that held out the same fold."""
+    phases: tuple[Phase, ...] = Field(min_length=1)
+    optimizer: Optimizer | None = None
+    """The member's own when not given."""
+    batch_size: int | None = Field(None, ge=1)
+    keep: Keep = Keep(best="last")
+    weight: float = Field(1.0, gt=0, le=1)
+    """Weight in the loss of a row labelled by predictions; a labelled one has 1."""
+    out_of_fold: bool = True
+    """Adapt to each fold as well, for a score; costs as many trainings as there are folds."""
+    seed: Seed = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _members_as_list(cls, values: object) -> object:
+        if isinstance(values, dict) and isinstance(values.get("members"), str):
+            values = {**values, "members": [values["members"]]}
+        return values
+
+    @model_validator(mode="after")
+    def _nothing_is_validated(self) -> "AdaptStage":
+        if self.keep.best != "last":
+            raise ValueError("test-time training has no labelled rows to choose an epoch by: set `keep.best: last`")
+        return self
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The stages it reads from."""
+        return tuple(dict.fromkeys((self.source, self.labels)))

@@ -1,0 +1,125 @@
+"""The settings of learning: mixing, loss, optimiser, phases, and which weights are kept."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from outfold.settings.base import Spec
+from outfold.settings.view import Size
+
+Balance = Literal["none", "class_weight", "sampler", "both"]
+
+
+class Mix(Spec):
+    """Mixing of samples within a batch."""
+
+    one_of: tuple[Literal["mixup", "cutmix"], ...] = Field(("mixup",), min_length=1)
+    """One is drawn per batch, all with the same chance."""
+    alpha: float = Field(0.4, gt=0)
+    """Both parameters of the Beta distribution that the mixing weight is drawn from."""
+    probability: float = Field(1.0, ge=0, le=1)
+    """Share of batches that are mixed."""
+
+
+class Loss(Spec):
+    """The training loss."""
+
+    name: Literal["cross_entropy", "focal", "bce", "focal_bce", "smooth_l1", "mse", "weighted_r2"]
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    gamma: float = Field(2.0, ge=0)
+    """Focal losses: exponent of (1 - p)."""
+    beta: float = Field(1.0, gt=0)
+    """smooth_l1: where the square turns into the absolute difference, on the scale of `outputs`."""
+    target_weights: bool = False
+    """smooth_l1 and mse: each target counts as `task.target_weights` say; weighted_r2 (1 - R2 over the batch, as the
+    metric, in the user's unit) always does so."""
+
+
+class Optimizer(Spec):
+    """The optimiser; biases and norm parameters never decay."""
+
+    name: Literal["adamw", "adam", "sgd"] = "adamw"
+    weight_decay: float = Field(0.01, ge=0)
+    betas: tuple[float, float] = (0.9, 0.999)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    """SGD only."""
+
+
+class Freeze(Spec):
+    """Which part of the backbone a phase leaves as it is; the head always trains."""
+
+    first: float | None = Field(None, ge=0, le=1)
+    """First share of the backbone's parameter tensors, in module order."""
+    blocks: tuple[str, ...] = ()
+    """Module names of the backbone whose parameters stay, e.g. [conv_stem, blocks.0]."""
+
+
+class Rates(Spec):
+    """Learning rates by part of the model."""
+
+    backbone: float = Field(gt=0)
+    head: float = Field(gt=0)
+
+
+class Phase(Spec):
+    """A stretch of epochs with one trainable part, one set of rates and one schedule."""
+
+    name: str
+    epochs: int = Field(ge=1)
+    train: Literal["all", "head"] | Freeze = "all"
+    lr: float | Rates = 1e-3
+    """Peak rate; with `layer_decay` the head's rate."""
+    layer_decay: float | None = Field(None, gt=0, le=1)
+    """Each layer towards the input learns at this times the rate of the one above it."""
+    schedule: Literal["cosine", "one_cycle", "constant", "warm_restarts", "plateau"] = "cosine"
+    warmup_epochs: float = Field(0.0, ge=0)
+    """Linear warm-up from 1% of the rate, counted inside `epochs`."""
+    final_lr: float = Field(0.0, ge=0, le=1)
+    """Where cosine and each stretch of warm_restarts end, as a share of the peak rate; plateau goes no lower."""
+    restart_epochs: float = Field(10.0, gt=0)
+    """warm_restarts: epochs of the first stretch (T_0)."""
+    restart_factor: float = Field(2.0, ge=1)
+    """warm_restarts: each stretch is this many times as long as the one before it (T_mult)."""
+    plateau_factor: float = Field(0.5, gt=0, lt=1)
+    """plateau: what the rate is multiplied by when the validation loss has stopped falling."""
+    plateau_patience: int = Field(4, ge=0)
+    """plateau: epochs without a lower validation loss that are waited for."""
+    augment: bool = True
+    """False: this phase sees the validation view of each training sample."""
+    mix: bool = True
+    """False: no mixing in this phase."""
+    size: Size | None = None
+    """Train this phase at another size than the view's (progressive resizing); scores are always at the view's."""
+
+
+class Keep(Spec):
+    """Which epoch's weights are kept, and when to stop."""
+
+    best: str | tuple[str, ...] | None = None
+    """Score on the validation fold, a metric or `valid_loss`, or several: the best epochs by each of them stay. `last`
+    keeps the last epoch; the task's metric when not given."""
+    top: int = Field(1, ge=1)
+    """How many epochs stay on disk by each of `best`."""
+    combine: Literal["best", "average", "greedy_soup"] = "best"
+    """What predicts: the best epoch by the first of `best`; the mean of the weights of all epochs that stay (with
+    `best: last` the last ones); or a mean that takes in an epoch only where it makes the validation score better."""
+    patience: int | None = Field(None, ge=1)
+    """End a phase after this many of its epochs without a better score by the first of `best`."""
+    validate_after: Literal["epoch", "training"] = "epoch"
+    """Score the validation fold after every epoch, or once when all is trained, which `best: last` allows."""
+
+    @model_validator(mode="after")
+    def _patience_watches_a_score(self) -> "Keep":
+        if "last" in self.watched and len(self.watched) > 1:
+            raise ValueError("`best: last` watches no score and stands alone")
+        last = self.best == "last"
+        if last and (self.patience is not None or (self.top > 1 and self.combine != "average")):
+            raise ValueError("`best: last` watches no score, so `patience` and `top` mean nothing; leave them out")
+        if self.validate_after == "training" and (not last or self.combine == "greedy_soup"):
+            raise ValueError("`validate_after: training` gives no scores to choose an epoch by; set `best: last`")
+        return self
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """The scores to watch; empty where the task's metric is meant."""
+        return (self.best,) if isinstance(self.best, str) else self.best or ()

@@ -1,0 +1,98 @@
+"""The settings of a network: head, pretrained weights, and what its outputs mean."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from outfold.settings.base import Name, Spec
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Head(Spec):
+    """The layers between pooled features and logits."""
+
+    name: Literal["linear", "multi_sample_dropout", "mlp"] = "linear"
+    dropout: Share | tuple[Share, ...] = 0.0
+    """Before the linear layer; mlp: after each hidden layer, one number for all or one each."""
+    copies: int = Field(5, ge=1)
+    """multi_sample_dropout: how many dropout masks share the linear layer and are averaged."""
+    widths: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    """mlp: units of each hidden layer, ReLU after each."""
+    per_output: bool = False
+    """mlp: each output has hidden layers of its own, instead of sharing them with the others."""
+
+    @model_validator(mode="after")
+    def _layers_of_the_mlp(self) -> "Head":
+        if (self.name == "mlp") != bool(self.widths):
+            raise ValueError("`widths` are the hidden layers of `name: mlp`, which needs them")
+        if self.per_output and self.name != "mlp":
+            raise ValueError("`per_output` is for `name: mlp`")
+        if isinstance(self.dropout, tuple) and (self.name != "mlp" or len(self.dropout) != len(self.widths)):
+            raise ValueError("several `dropout` values are for `name: mlp`, one for each of `widths`")
+        return self
+
+
+class Weights(Spec):
+    """Where a backbone's pretrained weights come from: exactly one of the three, or none for random."""
+
+    source: Literal["hub", "file", "package", "none"] = "hub"
+    path: str | None = None
+    """file: safetensors or torch file, relative to the data root; package: file inside the installed package."""
+    package: str | None = None
+    """package: import name of the installed package that ships the file."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, values: object) -> object:
+        if isinstance(values, str):
+            scheme, _, rest = values.partition(":")
+            if scheme == "package":
+                name, _, path = rest.partition("/")
+                return {"source": "package", "package": name, "path": path or None}
+            if scheme == "file":
+                return {"source": "file", "path": rest}
+            return {"source": values}
+        return values
+
+
+class Outputs(Spec):
+    """Regression: what the network's outputs are, and how they become values."""
+
+    scale: Literal["standard", "none"] = "standard"
+    """`standard`: the loss sees targets with mean 0 and deviation 1 over the fold's training rows; `none`: in the
+    user's unit."""
+    log: bool = False
+    """Learn log(1 + target), before standardising; targets must not be negative."""
+    positive: Literal["none", "softplus", "clip"] = "none"
+    """Keep values from being negative: by a softplus as the last layer, or cut at 0 when predicted."""
+    identities: Literal["report", "derive", "construct"] = "report"
+    """`task.identities`: leave outputs alone and report by how much they break; learn all outputs but predict sums from
+    their parts (`derive`); or give the network the parts alone and let it add them up (`construct`)."""
+
+    @model_validator(mode="after")
+    def _sums_are_of_values(self) -> "Outputs":
+        if self.log and (self.identities == "construct" or self.positive == "softplus"):
+            raise ValueError("`log` outputs are neither added up nor kept positive by the network; use derive and clip")
+        return self
+
+
+class InitFrom(Spec):
+    """Weights to start from that an earlier train stage of the run made."""
+
+    stage: Name
+    member: Name | None = None
+    """Of that stage; the one of the same name when not given, or its only one."""
+    part: Literal["backbone", "all"] = "backbone"
+    """The backbone alone, or everything: then both networks need the same head and outputs."""
+    fold: Literal["same"] | int = "same"
+    """`same`: the model that held out the same fold. Another fold's model has seen this fold's validation rows, which
+    the audit says."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, values: object) -> object:
+        if not isinstance(values, str):
+            return values
+        stage, slash, member = values.partition("/")
+        return {"stage": stage, "member": member} if slash else {"stage": stage}
