@@ -61,6 +61,9 @@ class Display:
     def _photos(self, event: dict[str, Any]) -> None:
         self._bar(f"photos of the {event['table']} table", event)
 
+    def _embedding(self, event: dict[str, Any]) -> None:
+        self._bar(f"vectors of the {event['table']} table", event)
+
     def _bar(self, title: str, event: dict[str, Any], key: str | None = None) -> None:
         """Move one of the bars of what comes before training; `key` names a bar whose title changes."""
         name = key or title

@@ -13,6 +13,7 @@ from outfold.data.prepared import PreparedPhotos
 from outfold.data.table import Samples
 from outfold.data.table_columns import Columns
 from outfold.data.targets import TargetCodec
+from outfold.data.vectors import Vectors
 from outfold.settings.data import Label
 
 
@@ -44,12 +45,14 @@ class Rows:
         photos: by preparation key, the photos of these rows.
         content: the media's content keys by row, empty without media.
         columns: what members read of the table, by key; see `outfold.data.table_columns`.
+        vectors: what members read instead of photos, by key.
     """
 
     samples: Samples
     photos: Mapping[str, Photos] = field(default_factory=dict)
     content: tuple[str, ...] = ()
     columns: Columns = field(default_factory=dict)
+    vectors: Mapping[str, Vectors] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -58,7 +61,9 @@ class Rows:
         """Some rows, int64 (m,), in that order."""
         photos = {key: Photos(part.cache, part.rows[rows]) for key, part in self.photos.items()}
         columns = {key: column[rows] for key, column in self.columns.items()}
-        return Rows(self.samples.take(rows), photos, tuple(self.content[row] for row in rows if self.content), columns)
+        vectors = {key: part.take(rows) for key, part in self.vectors.items()}
+        content = tuple(self.content[row] for row in rows if self.content)
+        return Rows(self.samples.take(rows), photos, content, columns, vectors)
 
 
 @dataclass(frozen=True)

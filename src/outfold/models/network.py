@@ -12,14 +12,21 @@ from outfold.models.heads import build_head
 from outfold.models.table_branch import TableBranch
 from outfold.settings.network import Weights
 from outfold.settings.train import TrainSettings
+from outfold.settings.view import EmbeddingView
 
 TABLE = "table"
 """Name of the input that a table branch reads."""
 
+VECTORS = "vectors"
+"""Name of the input that a head on given vectors reads."""
+
 
 @dataclass(frozen=True)
 class InputStats:
-    """What a backbone's input is normalised with: mean and deviation per channel on a 0..1 scale."""
+    """What a network's main input is normalised with: mean and deviation.
+
+    Of photos per channel on a 0..1 scale; of vectors each number's over the training rows.
+    """
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -71,6 +78,7 @@ def build_network(
     outputs: int,
     *,
     table_inputs: int = 0,
+    vector_inputs: int = 0,
     root: Path | None = None,
     pretrained: bool = True,
 ) -> tuple[Network, InputStats]:
@@ -80,6 +88,8 @@ def build_network(
         settings: backbone, weights, head and table branch.
         outputs: number of logits.
         table_inputs: length of an encoded row of the table, for a member with `table`.
+        vector_inputs: length of a vector, for a member whose view is vectors: its backbone passes them on, and they are
+            normalised by what their training rows show, which is not known here.
         root: folder that a relative weights path starts from.
         pretrained: False leaves the weights random and needs no file and no internet, for a network whose trained
             weights are loaded next.
@@ -88,6 +98,9 @@ def build_network(
         RecipeError: no backbone, an unknown one, or one without the stochastic depth that is asked for.
         WeightsError: the pretrained weights cannot be had or do not fit.
     """
+    if isinstance(settings.view, EmbeddingView):
+        features, table = _with_table(settings, vector_inputs, table_inputs)
+        return Network(nn.Identity(), build_head(settings.head, features, outputs), VECTORS, table), InputStats((), ())
     if settings.backbone is None:
         raise RecipeError("a member has no backbone", expected="the name of a timm model")
     weights = settings.weights if pretrained else Weights(source="none")
@@ -98,9 +111,14 @@ def build_network(
         drop_path_rate=settings.drop_path_rate,
         image_size=settings.view.height_width,
     )
-    features, table = backbone.feature_count, None
-    if settings.table is not None:
-        table = TableBranch(table_inputs, settings.table.widths, settings.table.dropout)
-        features += table.width
+    features, table = _with_table(settings, backbone.feature_count, table_inputs)
     network = Network(backbone.module, build_head(settings.head, features, outputs), table=table)
     return network, InputStats(backbone.mean, backbone.std)
+
+
+def _with_table(settings: TrainSettings, features: int, table_inputs: int) -> tuple[int, TableBranch | None]:
+    """How many features the head reads, and the branch that adds some of a table's row where a member has one."""
+    if settings.table is None:
+        return features, None
+    table = TableBranch(table_inputs, settings.table.widths, settings.table.dropout)
+    return features + table.width, table

@@ -4,10 +4,11 @@ from pathlib import Path
 
 from outfold.errors import RecipeError
 from outfold.settings.recipe import Recipe
+from outfold.settings.view import EmbeddingView
 
 
 def require_files(recipe: Recipe, root: Path) -> None:
-    """Check that the data root, the tables and the folds file are there.
+    """Check that the data root, the tables, the folds file and files of vectors are there.
 
     Raises:
         RecipeError: names the missing file and where it was looked for.
@@ -21,6 +22,10 @@ def require_files(recipe: Recipe, root: Path) -> None:
         named.append((recipe.folds.file, "folds.file"))
     if recipe.duplicates is not None and recipe.duplicates.decisions is not None:
         named.append((recipe.duplicates.decisions, "duplicates.decisions"))
+    for stage, member, settings in recipe.members():
+        if isinstance(settings.view, EmbeddingView):
+            files = (*settings.view.vectors, *settings.view.ids)
+            named += [(name, f"stages.{stage}, member {member}: view") for name in files]
     for name, key in named:
         if not (root / name).is_file():
             raise RecipeError(

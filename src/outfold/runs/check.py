@@ -54,12 +54,13 @@ def _table_findings(recipe: Recipe, checked: Checked, root: Path) -> list[Findin
     if checked.train is None:
         return []
     from outfold.runs.scores import score_masks  # torch
+    from outfold.runs.vectors import check_vectors  # torch
 
     looks: list[Callable[[], object]] = [partial(score_masks, recipe.task, checked.train.samples.frame)]
     if checked.folds is not None:
         looks.append(partial(_try_variants, recipe, checked.train, checked.folds, root))
     if checked.ok:
-        looks.append(partial(check_table_inputs, recipe, root))
+        looks += [partial(check_table_inputs, recipe, root), partial(check_vectors, recipe, root)]
     return _refused(*looks)
 
 

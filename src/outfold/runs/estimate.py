@@ -13,13 +13,14 @@ from torch import Tensor
 from outfold.data.folds import FoldTable
 from outfold.data.table_columns import keys_of
 from outfold.models.freeze import set_train_mode, set_trainable
-from outfold.models.network import TABLE, Network, build_network
+from outfold.models.network import TABLE, VECTORS, Network, build_network
 from outfold.runs.prepared import stored_bytes
 from outfold.settings.label import LabelStage
 from outfold.settings.learning import Phase
 from outfold.settings.recipe import Recipe
 from outfold.settings.train import TrainSettings, TrainStage
-from outfold.stages.inputs import photo_key, photo_side, sizes_of
+from outfold.settings.view import EmbeddingView
+from outfold.stages.inputs import photo_key, photo_members, photo_settings, photo_side, sizes_of, vectors_key
 from outfold.training.device import make_fabric, set_up_optimizer
 from outfold.training.guards import explained_memory
 from outfold.training.losses import build_loss
@@ -28,6 +29,9 @@ from outfold.views.inputs import Size
 
 STATE_COPIES = 4
 """Weights, two moments of AdamW and a kept epoch, on disk while a model trains."""
+
+VECTOR_WIDTH = 1024
+"""Length of the vectors that heads are measured on; hardly any of a head's time is in its arithmetic."""
 
 WARM_UP, MEASURED = 1, 2
 """Steps before and during a measurement."""
@@ -77,25 +81,45 @@ def estimate(
     splits = [folds.split(number) for number in recipe.folds.only or folds.numbers]
     train, valid = (round(sum(len(split[part]) for split in splits) / len(splits)) for part in (0, 1))
     outputs = len(recipe.task.classes or ()) or 2
-    seconds, weights, models, sides = 0.0, 0, 0, {}
+    rows = len(folds) + test_rows + unlabelled_rows
+    seconds, weights, models = _embedding_seconds(recipe, rows, device), 0, 0
     for name, stage in recipe.stages.items():
         if not isinstance(stage, TrainStage):
             continue
         learned, predicted = _further_rows(name, stage, recipe, test_rows, unlabelled_rows)
         for settings in map(stage.member_settings, stage.members):
-            network, _ = build_network(settings, outputs, table_inputs=_table_width(settings), pretrained=False)
+            network, _ = build_network(
+                settings,
+                outputs,
+                table_inputs=_table_width(settings),
+                vector_inputs=VECTOR_WIDTH,
+                pretrained=False,
+            )
             count = len(splits) * len(stage.seeds)
             bytes_of_network = sum(tensor.nbytes for tensor in network.state_dict().values())
             seconds += count * _model_seconds(network, settings, train + learned, valid, predicted, device)
             weights += count * bytes_of_network + STATE_COPIES * bytes_of_network
             models += count
-            sides[photo_key(settings)] = photo_side(settings)
-    rows = len(folds) + test_rows + unlabelled_rows
     if recipe.data.prepare is not None:
         cache = stored_bytes(recipe, rows, aspect)
     else:
+        sides = {photo_key(settings): photo_side(settings) for _, _, settings in photo_members(recipe)}
         cache = sum(round(rows * side * side * aspect * 3) for side in sides.values())
     return Estimate(seconds, _peak_memory(device), cache, weights, models)
+
+
+def _embedding_seconds(recipe: Recipe, rows: int, device: torch.device) -> float:
+    """Seconds in which frozen backbones see all photos once, those of vectors that several members share once."""
+    frozen = {
+        vectors_key(settings.view, settings.precision): photos
+        for _, _, settings in recipe.members()
+        if isinstance(settings.view, EmbeddingView) and (photos := photo_settings(settings)) is not None
+    }
+    seconds = 0.0
+    for photos in frozen.values():
+        network, _ = build_network(photos, 1, pretrained=False)
+        seconds += rows * _forward_seconds(network, photos, photos.view.height_width, device)
+    return seconds
 
 
 def _further_rows(
@@ -163,9 +187,12 @@ def _forward_seconds(network: Network, settings: TrainSettings, size: Size, devi
 
 
 def _inputs(settings: TrainSettings, batch_size: int, size: Size, device: torch.device) -> dict[str, Tensor]:
-    """A batch of black photos and empty table rows."""
-    images = torch.zeros((batch_size, 3, *size), device=device)
-    inputs = {"image": images.contiguous(memory_format=torch.channels_last)}
+    """A batch of black photos, or of vectors of zeros, and empty table rows."""
+    if isinstance(settings.view, EmbeddingView):
+        inputs = {VECTORS: torch.zeros((batch_size, VECTOR_WIDTH), device=device)}
+    else:
+        images = torch.zeros((batch_size, 3, *size), device=device)
+        inputs = {"image": images.contiguous(memory_format=torch.channels_last)}
     if settings.table is not None:
         inputs[TABLE] = torch.zeros((batch_size, _table_width(settings)), device=device)
     return inputs

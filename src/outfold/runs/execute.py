@@ -28,6 +28,7 @@ from outfold.runs.plan import plan
 from outfold.runs.prepare import load_dataset
 from outfold.runs.summary import data_summary, environment_summary, stage_summary, write_codecs, write_tables
 from outfold.runs.validate import validate
+from outfold.runs.vectors import keep_backbones
 from outfold.settings.blend import BlendStage
 from outfold.settings.recipe import Recipe
 from outfold.settings.train import TrainStage
@@ -116,6 +117,7 @@ def _run(todo: Sequence[Job], context: Context) -> dict[str, Any]:
     for name, table in dataset.variants.items():
         write_folds(folder / variant_file(name), table)
     write_codecs(folder, dataset)
+    keep_backbones(recipe, folder, dataset.root)
     megapixels = sum(job.work for job in todo)
     done = len(context.jobs) - len(todo)
     context.compute.emit({"event": "planned", "jobs": len(context.jobs), "done": done, "megapixels": megapixels})

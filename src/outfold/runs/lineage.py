@@ -93,11 +93,11 @@ def _seen_by_all(artefacts: Sequence[Artefact], found: Mapping[str, Artefact]) -
 
 def _start(settings: TrainSettings, dataset: Dataset, marks: np.ndarray) -> Artefact | None:
     """The weights file that a member starts from; weights of a package or a hub are public and nobody's rows."""
-    if settings.weights.source != "file":
+    if settings.pretrained.source != "file":
         return None
-    seen = seen_by(weights_path(settings.weights, dataset.root))
+    seen = seen_by(weights_path(settings.pretrained, dataset.root))
     rows = None if seen is None else _ids(dataset, np.isin(marks, seen))
-    return Artefact(f"file {settings.weights.path}", "weights", rows)
+    return Artefact(f"file {settings.pretrained.path}", "weights", rows)
 
 
 def _weights(

@@ -80,8 +80,8 @@ class Run:
         Args:
             table: rows with the recipe's id and media columns, or with those of its test table; a DataFrame, or a CSV
                 or parquet file.
-            root: folder that media paths are relative to; a file's own folder, or the working folder for a
-                DataFrame, when not given.
+            root: folder that media paths, and the recipe's files of vectors, are relative to; a file's own folder, or
+                the working folder for a DataFrame, when not given.
             device: auto, cpu, cuda, cuda:1, mps.
             emit: is told of the progress.
 
@@ -92,7 +92,7 @@ class Run:
         prepare_process()
         compute = Compute(choose_device(device), default_workers(), emit)
         samples = self._samples(table, root)
-        rows, _ = load_rows(self.recipe, samples, "new", compute)
+        rows, _ = load_rows(self.recipe, samples, "new", compute, _root_of(table, root), run=self.path)
         inference = self._inference(rows, compute)
         final = self.recipe.final_stage()
         with tiny_numbers_as_zero():
@@ -120,13 +120,15 @@ class Run:
 
     def _samples(self, table: pd.DataFrame | Path | str, root: Path | str | None) -> Samples:
         data = self.recipe.data
-        if isinstance(table, pd.DataFrame):
-            return samples_from_frame(table, data, Path(root or ".").resolve())
-        path = Path(table).resolve()
-        return samples_from_frame(
-            read_rows(path, exact=exact_columns(data))[0], data, Path(root or path.parent).resolve()
-        )
+        frame = table if isinstance(table, pd.DataFrame) else read_rows(Path(table), exact=exact_columns(data))[0]
+        return samples_from_frame(frame, data, _root_of(table, root))
 
     def report(self) -> Path:
         """Write report.html anew and return its path."""
         return write_report(self.path)
+
+
+def _root_of(table: pd.DataFrame | Path | str, root: Path | str | None) -> Path:
+    """The folder that paths of later rows start from: the given one, a file's own, or else the working folder."""
+    own = "." if isinstance(table, pd.DataFrame) else Path(table).parent
+    return Path(own if root is None else root).resolve()

@@ -1,15 +1,16 @@
 """From a recipe and a data root to a loaded dataset: tables, targets, photos in the cache, folds."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from outfold.data.cache import ImageCache, build_cache, default_cache_folder
+from outfold.data.cache import ImageCache, build_cache, default_cache_folder, disk_errors, refuse_bad
 from outfold.data.dataset import Dataset, Photos, Rows
 from outfold.data.folds import FoldTable, make_folds
 from outfold.data.inspection import duplicate_findings, overlap_findings
+from outfold.data.keys import content_keys
 from outfold.data.label_checks import class_findings, class_members, fold_findings
 from outfold.data.prepared import PreparedPhotos
 from outfold.data.rows import name_rows
@@ -23,11 +24,12 @@ from outfold.runs.prepared import prepared_photos
 from outfold.runs.scores import score_masks
 from outfold.runs.table_inputs import check_table_inputs, read_table_inputs
 from outfold.runs.try_folds import quick, refuse_other_rows, try_folds
+from outfold.runs.vectors import check_vectors, vectors_of_rows
 from outfold.settings.data import Folds
 from outfold.settings.recipe import Recipe
 from outfold.settings.train import TrainSettings
 from outfold.stages.base import Compute
-from outfold.stages.inputs import photo_key, photo_side
+from outfold.stages.inputs import image_view, photo_key, photo_members, photo_side
 from outfold.views.image import prepare
 
 
@@ -49,15 +51,16 @@ def load_dataset(
     samples = load_samples(recipe.data, root, targets=recipe.task.target)
     TargetCodec.fit(recipe.task, samples.frame)  # a table that cannot work says so before any photo is read
     check_table_inputs(recipe, root, samples.frame)
+    check_vectors(recipe, root, samples)
     score_masks(recipe.task, samples.frame)
     # A file of folds may be for the rows that are left once bad photos are dropped.
     own = make_folds(quick(recipe.folds), samples, root=root) if recipe.folds.file is None else None
     try_folds({name: recipe.folds.variant(name) for name in recipe.fold_variants()}, samples, root, own=own)
-    train, dropped = load_rows(recipe, samples, "train", compute)
+    train, dropped = load_rows(recipe, samples, "train", compute, root)
     test = None
     if recipe.data.test is not None:
         there = load_samples(recipe.data, root, "test", targets=recipe.task.target)
-        test, dropped_test = load_rows(recipe, there, "test", compute)
+        test, dropped_test = load_rows(recipe, there, "test", compute, root)
         dropped += dropped_test
     unlabelled, dropped_unlabelled = _unlabelled(recipe, samples, root, compute)
     dropped += dropped_unlabelled
@@ -117,7 +120,7 @@ def _unlabelled(
         return None, []
     samples = load_samples(recipe.data, root, "unlabelled", targets=recipe.task.target)
     refuse_known_ids(train, samples)
-    return load_rows(recipe, samples, "unlabelled", compute)
+    return load_rows(recipe, samples, "unlabelled", compute, root)
 
 
 def data_warnings(recipe: Recipe, dataset: Dataset) -> list[str]:
@@ -149,27 +152,57 @@ def chosen_folds(folds: Folds, table: FoldTable) -> tuple[int, ...]:
     return there if folds.only is None else folds.only
 
 
-def load_rows(recipe: Recipe, samples: Samples, table: str, compute: Compute) -> tuple[Rows, list[tuple[str, str]]]:
-    """Samples with the photos that the recipe's members need, and the (id, reason) of rows that were dropped."""
-    members = photo_members(recipe)
-    if not members:
-        return Rows(samples), []
-    if samples.media is None:
-        raise _no_photos(table)
-    caches = _photos(recipe, members, samples, table, compute)
-    bad: dict[int, str] = {}
-    for cache in caches.values():
-        bad |= cache.bad
-    kept = np.array([row for row in range(len(samples)) if row not in bad], dtype=np.int64)
+def load_rows(
+    recipe: Recipe, samples: Samples, table: str, compute: Compute, root: Path, *, run: Path | None = None
+) -> tuple[Rows, list[tuple[str, str]]]:
+    """Samples with all that the recipe's members read of them, and the (id, reason) of rows that were dropped.
+
+    Args:
+        recipe: the effective recipe.
+        samples: rows of one table.
+        table: what errors and progress call it; `new` for rows that were not part of the run.
+        compute: device and threads; is told of photos, vectors and dropped rows.
+        root: folder that files of vectors lie in.
+        run: the run folder whose frozen backbones see new rows.
+
+    Raises:
+        DataError, MediaError: a cell, a photo or a vector is missing or not usable.
+    """
+    rows, bad = _with_photos(recipe, samples, table, compute)
     dropped = [(str(samples.ids[row]), reason) for row, reason in sorted(bad.items())]
     if dropped:
         why = "their media cannot be used"
         compute.emit({"event": "dropped", "table": table, "rows": len(dropped), "why": why, "first": dropped[:10]})
-    content = next(iter(caches.values())).content_keys
+    rows = replace(rows, columns=read_table_inputs(recipe, rows.samples, table))
+    return replace(rows, vectors=vectors_of_rows(recipe, rows, table, root, compute, run)), dropped
+
+
+def _with_photos(recipe: Recipe, samples: Samples, table: str, compute: Compute) -> tuple[Rows, dict[int, str]]:
+    """The rows whose photos can be used, with those that members read, and why the others, by place, cannot."""
+    members = {photo_key(settings): settings for _, _, settings in photo_members(recipe)}
+    if samples.media is None:
+        if members:
+            raise _no_photos(table)
+        return Rows(samples), {}
+    caches = _photos(recipe, members, samples, table, compute) if members else {}
+    keys, bad = _contents(recipe, samples, compute) if not caches else (next(iter(caches.values())).content_keys, {})
+    for cache in caches.values():
+        bad |= cache.bad
+    kept = np.array([row for row in range(len(samples)) if row not in bad], dtype=np.int64)
     photos = {key: Photos(cache, kept) for key, cache in caches.items()}
-    samples = samples.take(kept)
-    columns = read_table_inputs(recipe, samples, table)
-    return Rows(samples, photos, tuple(content[row] for row in kept), columns), dropped
+    return Rows(samples.take(kept), photos, tuple(keys[row] for row in kept)), bad
+
+
+def _contents(recipe: Recipe, samples: Samples, compute: Compute) -> tuple[Sequence[str], dict[int, str]]:
+    """Content keys of photos that no member looks at, so that equal ones are known, and why others have none."""
+    assert samples.media is not None  # checked by the caller
+    folder = default_cache_folder() / "photos"
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        keys, bad = content_keys(samples.media, folder, workers=compute.workers)
+    if recipe.data.on_bad_media == "stop":
+        refuse_bad(bad, len(samples), lambda row: name_rows(samples.frame, [row]))
+    return keys, bad
 
 
 def _no_photos(table: str) -> RecipeError:
@@ -179,11 +212,6 @@ def _no_photos(table: str) -> RecipeError:
         "the run's recipe says where the photos of each of its tables are, but not where those of other rows are",
         fix="set data.image in the recipe and give the run's command again: what is trained stays as it is",
     )
-
-
-def photo_members(recipe: Recipe) -> dict[str, TrainSettings]:
-    """By preparation key, one of the members that need photos prepared that way."""
-    return {photo_key(settings): settings for _, _, settings in recipe.members()}
 
 
 def _photos(
@@ -201,7 +229,7 @@ def _cache(settings: TrainSettings, samples: Samples, table: str, recipe: Recipe
     return build_cache(
         samples.media,
         photo_key(settings),
-        lambda path: prepare(path, settings.view, side),
+        lambda path: prepare(path, image_view(settings), side),
         default_cache_folder() / "photos",
         workers=compute.workers,
         on_bad=recipe.data.on_bad_media,

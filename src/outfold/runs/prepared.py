@@ -17,7 +17,7 @@ from outfold.settings.data import Prepare
 from outfold.settings.recipe import Recipe
 from outfold.settings.train import TrainSettings
 from outfold.stages.base import Compute
-from outfold.stages.inputs import frame_side, photo_side
+from outfold.stages.inputs import frame_side, image_view, photo_members, photo_side
 from outfold.views.image import in_shape
 
 BYTES_OF_A_PIXEL = 0.4
@@ -40,7 +40,7 @@ def sizes_needed(recipe: Recipe) -> dict[int, list[str]]:
     if prepare is None:
         return {}
     needed: dict[int, list[str]] = {}
-    for stage, member, settings in recipe.members():
+    for stage, member, settings in photo_members(recipe):
         needed.setdefault(stored_size(prepare.sizes, frame_side(settings)), []).append(f"{stage}/{member}")
     return dict(sorted(needed.items()))
 
@@ -59,7 +59,9 @@ def prepared_photos(
     """
     stored = _store(recipe, samples, table, compute)
     return {
-        key: stored.photos(frame_side(settings), partial(in_shape, view=settings.view, side=photo_side(settings)))
+        key: stored.photos(
+            frame_side(settings), partial(in_shape, view=image_view(settings), side=photo_side(settings))
+        )
         for key, settings in members.items()
     }
 
@@ -117,7 +119,7 @@ def size_findings(recipe: Recipe, shorter_sides: Iterable[int] = ()) -> list[Fin
     findings = [Finding("note", f"photos are stored once at {read}")]
     large = {
         f"{stage}/{member} ({frame_side(settings)} px)": None
-        for stage, member, settings in recipe.members()
+        for stage, member, settings in photo_members(recipe)
         if frame_side(settings) > max(prepare.sizes)
     }
     if large:

@@ -15,8 +15,9 @@ from outfold.runs.scores import validate_scores
 from outfold.settings.blend import BlendStage
 from outfold.settings.recipe import Recipe
 from outfold.settings.train import TrainSettings
+from outfold.settings.view import ImageView
 from outfold.stages.blend_sources import source_names
-from outfold.stages.inputs import sizes_of
+from outfold.stages.inputs import photo_settings, sizes_of
 from outfold.training.losses import build_loss
 from outfold.views.augment import build_chain
 
@@ -62,11 +63,14 @@ def _validate_member(recipe: Recipe, settings: TrainSettings, root: Path) -> Non
     if settings.keep.best not in (None, "last", "valid_loss"):
         metric_of(recipe.task.answer, settings.keep.best)
     build_loss(settings.loss, recipe.task.kind, None)
-    for size in sizes_of(settings):
+    for size in sizes_of(settings) if isinstance(settings.view, ImageView) else ():
         build_chain(settings.augment, size=size)
-    weights_identity(settings.weights, root)
+    weights_identity(settings.pretrained, root)
     if settings.table is not None and settings.batch_size == 1:
         raise RecipeError("table inputs cannot train on batches of one row", fix="raise batch_size to 2 at least")
-    network, _ = build_network(settings, 1, table_inputs=1, pretrained=False)
+    network, _ = build_network(settings, 1, table_inputs=1, vector_inputs=1, pretrained=False)
+    photos = photo_settings(settings)
+    if photos is not None and photos is not settings:
+        build_network(photos, 1, pretrained=False)
     for phase in settings.phases:
         set_trainable(network, phase.train)

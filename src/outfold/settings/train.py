@@ -6,11 +6,11 @@ from pydantic import Field, model_validator
 
 from outfold.settings.base import Name, Spec, overlay
 from outfold.settings.data import Names
-from outfold.settings.learning import Balance, Keep, Loss, Mix, Optimizer, Phase
+from outfold.settings.learning import Balance, Freeze, Keep, Loss, Mix, Optimizer, Phase, Rates
 from outfold.settings.network import Head, InitFrom, Outputs, Weights
 from outfold.settings.predicting import Predict
 from outfold.settings.table_inputs import TableInputs
-from outfold.settings.view import ImageView, View
+from outfold.settings.view import EmbeddingView, ImageView, View
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
@@ -66,7 +66,49 @@ class TrainSettings(Spec):
 
     def trains_on_features(self, phase: Phase) -> bool:
         """Whether a phase trains the head alone on views that never change: the backbone's features are then enough."""
-        return phase.train == "head" and not phase.augment and not (phase.mix and self.mix)
+        on_photos = isinstance(self.view, ImageView)
+        return on_photos and phase.train == "head" and not phase.augment and not (phase.mix and self.mix)
+
+    @property
+    def pretrained(self) -> Weights:
+        """The weights that were learned elsewhere: the network's, or those of the backbone that made its vectors."""
+        return self.view.weights if isinstance(self.view, EmbeddingView) else self.weights
+
+    def refuse_settings_of_photos(self, member: str) -> None:
+        """Refuse what would have no effect on this member, whose view is vectors.
+
+        Raises:
+            ValueError: names the member and the first such setting.
+        """
+        inside = [f"phases.{phase.name}.{name}" for phase in self.phases for name in _vain_in_phase(phase)]
+        for name in (*_vain_settings(self), *inside):
+            raise ValueError(f"member {member!r}: `{name}` is for photos and has no effect on vectors")
+
+
+def _vain_settings(settings: TrainSettings) -> list[str]:
+    """Settings of a whole member that only photos, or a backbone that trains on them, make sense of."""
+    start = settings.init_from
+    found = {
+        "backbone": settings.backbone is not None,
+        "weights": settings.weights != Weights(),
+        "drop_path_rate": settings.drop_path_rate > 0,
+        "init_from.part: backbone": start is not None and start.part == "backbone",
+        "augment": bool(settings.augment),
+        "mix.one_of: cutmix": settings.mix is not None and "cutmix" in settings.mix.one_of,
+        "predict.tta": settings.predict.tta != ("identity",),
+    }
+    return [name for name, is_set in found.items() if is_set]
+
+
+def _vain_in_phase(phase: Phase) -> list[str]:
+    """The same of one of its phases."""
+    found = {
+        "train": isinstance(phase.train, Freeze),
+        "lr.backbone": isinstance(phase.lr, Rates),
+        "layer_decay": phase.layer_decay is not None,
+        "size": phase.size is not None,
+    }
+    return [name for name, is_set in found.items() if is_set]
 
 
 class Member(TrainSettings):
@@ -127,6 +169,8 @@ class TrainStage(TrainSettings):
             settings = self.member_settings(name)
             if settings.backbone is None and isinstance(settings.view, ImageView):
                 raise ValueError(f"member {name!r} has no backbone, and the stage gives none")
+            if isinstance(settings.view, EmbeddingView):
+                settings.refuse_settings_of_photos(name)
             if not settings.phases:
                 raise ValueError(f"member {name!r} has no phases, and the stage gives none")
             if settings.table is not None:

@@ -65,8 +65,15 @@ class EmbeddingView(Spec):
     """The backbone's."""
     image: ImageView = ImageView()
     """How the backbone sees the photos."""
+    batch_size: int = Field(16, ge=1)
+    """Photos that the backbone sees at once."""
     standardize: bool = True
     """Bring every number to mean 0 and deviation 1 over the training rows of a fold."""
+
+    @property
+    def height_width(self) -> tuple[int, int]:
+        """No pixels: work is counted in them, and a head on vectors costs next to nothing."""
+        return (0, 0)
 
     @model_validator(mode="before")
     @classmethod
@@ -79,6 +86,10 @@ class EmbeddingView(Spec):
     def _one_origin(self) -> "EmbeddingView":
         if bool(self.vectors) == (self.backbone is not None):
             raise ValueError("vectors come from one origin: give `vectors` (files) or a `backbone`")
+        if self.vectors and (wrong := {"weights", "image", "batch_size"} & self.model_fields_set):
+            raise ValueError(f"`{sorted(wrong)[0]}` is for a `backbone`, and the vectors are given")
+        if self.backbone is not None and self.weights.source == "none":
+            raise ValueError("a frozen backbone of random weights makes other vectors each time; give it `weights`")
         arrays = [name for name in self.vectors if name.endswith(".npy")]
         if len(arrays) != len(self.ids):
             raise ValueError(

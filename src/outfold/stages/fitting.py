@@ -22,7 +22,15 @@ from outfold.models.weights import weights_path
 from outfold.settings.data import TaskKind
 from outfold.settings.train import TrainSettings
 from outfold.stages.base import Context, Job, Model
-from outfold.stages.inputs import inputs_of, pixels_name, table_encoder, width_of
+from outfold.stages.inputs import (
+    image_view,
+    inputs_of,
+    pixels_name,
+    table_encoder,
+    vector_stats,
+    vector_width,
+    width_of,
+)
 from outfold.stages.outputs import in_member_outputs, member_codec, member_target
 from outfold.stages.pseudo_rows import PseudoRows, pseudo_rows_of
 from outfold.stages.scoring import greater_is_better, judged, metric_names, scores_of
@@ -49,8 +57,14 @@ def fit_model(job: Job, model: Model, settings: TrainSettings, context: Context)
     split = split_rows(model, settings, context)
     encoder = table_encoder(settings, dataset.train, split.train)
     network, stats = build_network(
-        settings, len(codec.outputs), table_inputs=width_of(encoder), root=dataset.root, pretrained=True
+        settings,
+        len(codec.outputs),
+        table_inputs=width_of(encoder),
+        vector_inputs=vector_width(settings, dataset.train),
+        root=dataset.root,
+        pretrained=True,
     )
+    stats = vector_stats(settings, dataset.train, split.train) or stats
     scaler = TargetScaler.fit(target[split.train]) if codec.kind == "regression" else None
     objective = objective_of(settings, split, context)
     seen = _seen(split.train, settings, dataset)
@@ -111,7 +125,7 @@ def _frozen_features(
     context: Context,
 ) -> np.ndarray:
     """The backbone's features of all rows of these tables, one table below the other, float32 (n, f)."""
-    pixels, view = pixels_name(settings, context.recipe.data.prepare), settings.view
+    pixels, view = pixels_name(settings, context.recipe.data.prepare), image_view(settings)
     identity = f"{pixels} mean {view.mean or stats.mean} std {view.std or stats.std}"
     parts = [
         frozen_features(network, inputs, len(rows), rows.content, identity, settings, fabric, context.compute.workers)
@@ -123,9 +137,9 @@ def _frozen_features(
 def _seen(train: np.ndarray, settings: TrainSettings, dataset: Dataset) -> np.ndarray:
     """Marks of the rows that trained this model or the weights it started from."""
     own = row_marks(dataset.train.samples.ids, dataset.train.content)[train]
-    if settings.weights.source != "file":
+    if settings.pretrained.source != "file":
         return own
-    before = seen_by(weights_path(settings.weights, dataset.root))
+    before = seen_by(weights_path(settings.pretrained, dataset.root))
     return own if before is None else np.concatenate([own, before])
 
 

@@ -1,35 +1,75 @@
 """Which inputs a member's network is fed, over which rows."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from outfold.data.dataset import Rows
 from outfold.data.prepared import store_name, stored_size
 from outfold.data.table_encoding import TableEncoder
-from outfold.models.network import TABLE, InputStats
+from outfold.data.vectors import Vectors, mean_and_deviation
+from outfold.errors import DataError
+from outfold.models.network import TABLE, VECTORS, InputStats
 from outfold.settings.data import Prepare
+from outfold.settings.recipe import Recipe
 from outfold.settings.train import TrainSettings
+from outfold.settings.view import EmbeddingView, ImageView
 from outfold.views.image import prepare_key, stored_frame, stored_side
 from outfold.views.inputs import ImageInput, Input, Size, VectorInput
 
 
+def photo_settings(settings: TrainSettings) -> TrainSettings | None:
+    """The settings by which a member's photos are prepared and seen.
+
+    Its own, or those of the frozen backbone that makes its vectors; None where the vectors are given: no photo is read.
+    """
+    view = settings.view
+    if isinstance(view, ImageView):
+        return settings
+    if view.backbone is None:
+        return None
+    return TrainSettings(
+        backbone=view.backbone,
+        weights=view.weights,
+        view=view.image,
+        batch_size=view.batch_size,
+        precision=settings.precision,
+    )
+
+
+def photo_members(recipe: Recipe) -> Iterator[tuple[str, str, TrainSettings]]:
+    """Every member behind which photos are seen: the stage's name, the member's name, its `photo_settings`."""
+    for stage, member, settings in recipe.members():
+        photos = photo_settings(settings)
+        if photos is not None:
+            yield stage, member, photos
+
+
+def image_view(settings: TrainSettings) -> ImageView:
+    """The view of a member that reads photos."""
+    assert isinstance(settings.view, ImageView)  # others have `photo_settings` of their own
+    return settings.view
+
+
 def sizes_of(settings: TrainSettings) -> list[Size]:
     """The view's (height, width), then that of each phase."""
-    sizes = [settings.view.size, *(phase.size or settings.view.size for phase in settings.phases)]
+    own = settings.view.height_width
+    sizes = [own, *(phase.size or own for phase in settings.phases)]
     return [(size, size) if isinstance(size, int) else size for size in sizes]
 
 
 def photo_side(settings: TrainSettings) -> int:
     """Shorter side in pixels at which a member's photos are kept: enough for every size it trains at."""
-    return stored_side(settings.view, sizes_of(settings))
+    return stored_side(image_view(settings), sizes_of(settings))
 
 
 def frame_side(settings: TrainSettings) -> int:
     """Shorter side in pixels of a photo of any shape that is large enough for every size a member trains at."""
-    return max(stored_frame(settings.view, photo_side(settings)))
+    return max(stored_frame(image_view(settings), photo_side(settings)))
 
 
 def pixels_name(settings: TrainSettings, prepare: Prepare | None) -> str:
-    """Everything but the files that decides a member's pixels before they are augmented."""
+    """Everything but the files that decides the pixels of a member that reads photos, before they are augmented."""
     if prepare is None:
         return photo_key(settings)
     return f"{photo_key(settings)} of {store_name(prepare, stored_size(prepare.sizes, frame_side(settings)))}"
@@ -37,7 +77,37 @@ def pixels_name(settings: TrainSettings, prepare: Prepare | None) -> str:
 
 def photo_key(settings: TrainSettings) -> str:
     """Name of the preparation that a member's photos need; members with equal needs share their photos."""
-    return prepare_key(settings.view, photo_side(settings))
+    return prepare_key(image_view(settings), photo_side(settings))
+
+
+def vectors_key(view: EmbeddingView, precision: str) -> str:
+    """Name of the vectors that a member reads; members of equal names share them."""
+    if view.backbone is None:
+        return " ".join(("files", *view.vectors, *view.ids))
+    return f"{view.model_dump_json(include={'backbone', 'weights', 'image'})} {precision}"
+
+
+def vectors_of(settings: TrainSettings, rows: Rows) -> Vectors | None:
+    """The vectors that a member reads of these rows; None for a member that reads photos."""
+    view = settings.view
+    return rows.vectors[vectors_key(view, settings.precision)] if isinstance(view, EmbeddingView) else None
+
+
+def vector_width(settings: TrainSettings, rows: Rows) -> int:
+    """The length of these vectors; 0 for a member that reads photos."""
+    vectors = vectors_of(settings, rows)
+    return 0 if vectors is None else vectors.width
+
+
+def vector_stats(settings: TrainSettings, rows: Rows, train: np.ndarray) -> InputStats | None:
+    """What a member's vectors are normalised with, by these training rows alone; None for one that reads photos."""
+    vectors, view = vectors_of(settings, rows), settings.view
+    if vectors is None or not isinstance(view, EmbeddingView):
+        return None
+    if not view.standardize:
+        return InputStats((0.0,) * vectors.width, (1.0,) * vectors.width)
+    mean, deviation = mean_and_deviation(vectors.values, train)
+    return InputStats(tuple(mean.tolist()), tuple(deviation.tolist()))
 
 
 def table_encoder(settings: TrainSettings, rows: Rows, train: np.ndarray) -> TableEncoder | None:
@@ -56,7 +126,10 @@ def width_of(encoder: TableEncoder | None) -> int:
 
 def inputs_of(settings: TrainSettings, stats: InputStats, encoder: TableEncoder | None, rows: Rows) -> dict[str, Input]:
     """Everything that the member's network reads of these rows, by the names it uses."""
-    inputs: dict[str, Input] = {"image": image_input(settings, stats, rows)}
+    vectors = vectors_of(settings, rows)
+    inputs: dict[str, Input] = (
+        {"image": image_input(settings, stats, rows)} if vectors is None else {VECTORS: vector_input(stats, vectors)}
+    )
     if encoder is not None:
         inputs[TABLE] = VectorInput(encoder.transform(rows.columns))
     return inputs
@@ -64,7 +137,7 @@ def inputs_of(settings: TrainSettings, stats: InputStats, encoder: TableEncoder 
 
 def image_input(settings: TrainSettings, stats: InputStats, rows: Rows) -> ImageInput:
     """The photos of these rows as the member's network wants them."""
-    view = settings.view
+    view = image_view(settings)
     return ImageInput(
         photos=rows.photos[photo_key(settings)],
         view=view,
@@ -72,3 +145,15 @@ def image_input(settings: TrainSettings, stats: InputStats, rows: Rows) -> Image
         mean=view.mean or stats.mean,
         std=view.std or stats.std,
     )
+
+
+def vector_input(stats: InputStats, vectors: Vectors) -> VectorInput:
+    """Vectors as a network wants them: (value - mean) / deviation.
+
+    Raises:
+        DataError: they are of another length than those that the network learned from.
+    """
+    if vectors.width != len(stats.mean):
+        problem = "the rows' vectors are of another length than those that the model learned from"
+        raise DataError(problem, got=vectors.width, expected=len(stats.mean))
+    return VectorInput(((vectors.values - np.array(stats.mean)) / np.array(stats.std)).astype(np.float32))

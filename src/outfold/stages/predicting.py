@@ -72,7 +72,13 @@ def predict_rows(
     """
     record = read_json(folder / "fit.json")
     encoder = TableEncoder.from_dict(record["table"]) if record.get("table") else None
-    network, _ = build_network(settings, len(codec.outputs), table_inputs=width_of(encoder), pretrained=False)
+    network, _ = build_network(
+        settings,
+        len(codec.outputs),
+        table_inputs=width_of(encoder),
+        vector_inputs=len(record["mean"]),
+        pretrained=False,
+    )
     load_weights(network, folder / "weights.safetensors")
     network.to(memory_format=torch.channels_last)
     model = make_fabric(compute.device, settings.precision).setup_module(network).eval()

@@ -10,9 +10,10 @@ from outfold.data.predictions import Predictions
 from outfold.data.table_columns import keys_of
 from outfold.models.weights import weights_identity
 from outfold.settings.train import TrainSettings, TrainStage
+from outfold.settings.view import ImageView
 from outfold.stages.base import FORMAT, Context, Inference, Job, Model, Result, answered, digest
 from outfold.stages.fitting import fit_model
-from outfold.stages.inputs import pixels_name, sizes_of, table_encoder
+from outfold.stages.inputs import pixels_name, sizes_of, table_encoder, vectors_of
 from outfold.stages.outputs import member_codec, member_target
 from outfold.stages.predicting import predict_model, predict_rows, read_predictions
 from outfold.stages.pseudo_rows import labels_job, most_pseudo_rows, rows_of_labels
@@ -134,23 +135,23 @@ def fit_work(settings: TrainSettings, train: int, valid: int) -> float:
 def _fit_recipe(settings: TrainSettings, context: Context) -> dict[str, object]:
     """What of the recipe decides the weights; how they predict later does not."""
     task = context.recipe.task
-    prepare = context.recipe.data.prepare
+    prepare, on_photos = context.recipe.data.prepare, isinstance(settings.view, ImageView)
     weights = {"target_weights": task.target_weights} if task.target_weights else {}
     return {
         "settings": settings.model_dump(mode="json", exclude={"predict": True, "keep": {"top"}, "folds": True}),
-        "pretrained": weights_identity(settings.weights, context.dataset.root),
+        "pretrained": weights_identity(settings.pretrained, context.dataset.root),
         "codec": member_codec(settings, context.dataset.codec).to_dict(),
         "watched": settings.keep.best or task.metric,
         **({"score_class": task.score_class} if task.score_class is not None else {}),
         **weights,
-        **({"pixels": pixels_name(settings, prepare)} if prepare is not None else {}),
+        **({"pixels": pixels_name(settings, prepare)} if prepare is not None and on_photos else {}),
     }
 
 
 def _content(settings: TrainSettings, rows: Rows, *selections: np.ndarray) -> list[list[object]]:
-    """Ids and media of the selected rows, and the cells that a member reads of them."""
-    selected = np.concatenate(selections)
-    content = rows.content or [""] * len(rows)
+    """Ids and media (or vectors) of the selected rows, and the cells that a member reads of them."""
+    selected, vectors = np.concatenate(selections), vectors_of(settings, rows)
+    content = vectors.content if vectors is not None else rows.content or [""] * len(rows)
     cells = [] if settings.table is None else [rows.columns[key] for key in keys_of(settings.table)]
     return [[str(rows.samples.ids[row]), content[row], *(column[row] for column in cells)] for row in selected]
 

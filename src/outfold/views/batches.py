@@ -16,6 +16,25 @@ Reader = Callable[[int, np.random.Generator], np.ndarray]
 """Reads one row of one input as an array; randomness comes from the generator alone."""
 
 
+@dataclass(frozen=True)
+class InMemory:
+    """A reader of rows that lie ready in memory: nothing is drawn, and a batch is had at once.
+
+    Attributes:
+        rows: (n, ...), one row a sample.
+    """
+
+    rows: np.ndarray
+
+    def __call__(self, row: int, generator: np.random.Generator) -> np.ndarray:
+        """One row."""
+        return self.rows[row]
+
+    def batch(self, rows: np.ndarray) -> np.ndarray:
+        """Some rows, int64 (b,), as a new array (b, ...)."""
+        return self.rows[rows]
+
+
 ORDER, MIXING, SAMPLES = 1, 2, 3
 """What a pass draws random numbers for; part of each generator's seed, so that no two of them draw the same."""
 
@@ -56,7 +75,7 @@ class Loader:
     """Iterates once over batches of rows, read ahead by threads (the readers release the GIL in OpenCV and NumPy).
 
     The generator of a sample depends on `seed` and the sample's position alone, so the numbers do not depend on the
-    number of workers.
+    number of workers. Where all inputs lie in memory there is nothing to read ahead, and no thread is started.
 
     Args:
         readers: by input name, how one row is read.
@@ -75,6 +94,23 @@ class Loader:
         return len(self.batches)
 
     def __iter__(self) -> Iterator[Batch]:
+        ready = all(isinstance(reader, InMemory) for reader in self.readers.values())
+        return self._gathered() if ready else self._read_ahead()
+
+    def _gathered(self) -> Iterator[Batch]:
+        """Batches of rows that lie in memory, each gathered when it is asked for."""
+        started = time.perf_counter()
+        try:
+            for rows in self.batches:
+                asked = time.perf_counter()
+                batch = self._read(rows, 0)
+                self.waiting.waited += time.perf_counter() - asked
+                yield batch
+        finally:
+            self.waiting.elapsed += time.perf_counter() - started
+
+    def _read_ahead(self) -> Iterator[Batch]:
+        """Batches read by threads, a few ahead of the one that is asked for."""
         starts = np.cumsum([0, *map(len, self.batches)])
         started = time.perf_counter()
         pool = ThreadPoolExecutor(self.workers, thread_name_prefix="outfold-reader")
@@ -98,11 +134,13 @@ class Loader:
         return batch
 
     def _read(self, rows: np.ndarray, start: int) -> Batch:
-        inputs = {}
-        for name, reader in self.readers.items():
-            items = [reader(int(row), self._generator(start + i)) for i, row in enumerate(rows)]
-            inputs[name] = torch.from_numpy(np.stack(items))
-        return Batch(inputs, rows)
+        return Batch({name: torch.from_numpy(self._rows(one, rows, start)) for name, one in self.readers.items()}, rows)
+
+    def _rows(self, reader: Reader, rows: np.ndarray, start: int) -> np.ndarray:
+        """What one reader makes of a batch whose first sample has this position in the pass."""
+        if isinstance(reader, InMemory):
+            return reader.batch(rows)
+        return np.stack([reader(int(row), self._generator(start + i)) for i, row in enumerate(rows)])
 
     def _generator(self, position: int) -> np.random.Generator:
         return np.random.default_rng([*self.seed, SAMPLES, position])

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from outfold.settings.view import ImageView
 from outfold.views.augment import build_chain
+from outfold.views.batches import InMemory
 from outfold.views.image import evaluate, normalise
 
 Size = tuple[int, int]
@@ -84,6 +85,8 @@ class JoinedInput:
     def reader(self, *, augment: bool, size: Size | None = None) -> Callable[[int, np.random.Generator], np.ndarray]:
         """A function (row, generator) -> what the row's own table gives."""
         first, second = (part.reader(augment=augment, size=size) for part in (self.first, self.second))
+        if isinstance(first, InMemory) and isinstance(second, InMemory):
+            return InMemory(np.concatenate([first.rows, second.rows]))
         return lambda row, generator: first(row, generator) if row < self.count else second(row - self.count, generator)
 
     def to_model(self, batch: Tensor) -> Tensor:
@@ -93,13 +96,13 @@ class JoinedInput:
 
 @dataclass(frozen=True)
 class VectorInput:
-    """Rows of a float32 matrix (n, f), such as the cached features of a frozen backbone."""
+    """Rows of a float32 matrix (n, f), such as given vectors, or the cached features of a frozen backbone."""
 
     vectors: np.ndarray
 
     def reader(self, *, augment: bool, size: Size | None = None) -> Callable[[int, np.random.Generator], np.ndarray]:
         """A function (row, generator) -> float32 (f,); there is nothing random about a vector."""
-        return lambda row, generator: self.vectors[row]
+        return InMemory(self.vectors)
 
     def to_model(self, batch: Tensor) -> Tensor:
         """The batch as it is."""

@@ -47,22 +47,22 @@ class Mixing:
         return mix_rows(rows, self.share, self.order)
 
 
-def draw_mixing(mix: Mix, images: Tensor, rng: np.random.Generator) -> Mixing | None:
+def draw_mixing(mix: Mix, samples: Tensor, rng: np.random.Generator) -> Mixing | None:
     """Draw how a batch is mixed, or None where it is not.
 
     Args:
         mix: which kinds, how strongly and how often.
-        images: (b, 3, h, w); its shape and device count, not its pixels.
+        samples: images (b, 3, h, w), or without CutMix any tensor (b, ..); its shape and device count, nothing else.
         rng: decides whether, which kind, the weight, the partners and the box.
     """
     if mix.probability < 1 and rng.random() >= mix.probability:
         return None
     kind = mix.one_of[int(rng.integers(len(mix.one_of)))]
     lam = float(rng.beta(mix.alpha, mix.alpha))
-    order = torch.from_numpy(rng.permutation(len(images))).to(images.device)
+    order = torch.from_numpy(rng.permutation(len(samples))).to(samples.device)
     if kind == "mixup":
         return Mixing(order, lam)
-    height, width = images.shape[-2:]
+    height, width = samples.shape[-2:]
     box = random_box(lam, height, width, rng)
     return Mixing(order, kept_share(box, height, width), box)
 
@@ -87,10 +87,11 @@ def batch_mixer(mix: Mix) -> BatchMixer:
     """Mixing of a batch: photos by MixUp or CutMix, all other inputs and the targets by each sample's share.
 
     CutMix has no box for a table row, which is mixed as the target is: by the area that the photo was left with.
+    Without photos there is MixUp alone.
     """
 
     def mixer(inputs: dict[str, Tensor], target: Tensor, rng: np.random.Generator) -> tuple[dict[str, Tensor], Tensor]:
-        mixing = draw_mixing(mix, inputs["image"], rng)
+        mixing = draw_mixing(mix, inputs.get("image", target), rng)
         if mixing is None:
             return inputs, target
         ways = {"image": mixing.photos}
