@@ -61,7 +61,7 @@ def test_members_of_several_sizes_read_the_next_stored_one(recipe: dict[str, Any
     recipe["stages"]["fit"]["members"] = {name: {"view": {"size": size}} for name, size in sizes.items()}
     loaded = Recipe.model_validate(recipe)
     assert sizes_needed(loaded) == {24: ["fit/a", "fit/b"], 36: ["fit/c", "fit/d"]}
-    rows, _ = load_rows(loaded, load_samples(loaded.data, shapes), "train", COMPUTE)
+    rows, _ = load_rows(loaded, load_samples(loaded.data, shapes), "train", COMPUTE, shapes)
     assert stored_files() == ["square-24-q95-v1"] * 72 + ["square-36-q95-v1"] * 72
     sides = {name: rows.photos[photo_key(settings)][0].shape for name, settings in settings_of(loaded).items()}
     assert sides == {"a": (24, 24, 3), "b": (24, 24, 3), "c": (36, 36, 3), "d": (36, 36, 3)}
@@ -71,7 +71,7 @@ def test_members_of_several_sizes_read_the_next_stored_one(recipe: dict[str, Any
 def test_only_sizes_that_some_member_needs_are_stored(recipe: dict[str, Any], shapes: Path) -> None:
     recipe["stages"]["fit"]["view"]["size"] = 20
     loaded = Recipe.model_validate(recipe)
-    load_rows(loaded, load_samples(loaded.data, shapes), "train", COMPUTE)
+    load_rows(loaded, load_samples(loaded.data, shapes), "train", COMPUTE, shapes)
     assert set(stored_files()) == {"square-24-q95-v1"}
 
 
@@ -86,7 +86,7 @@ def test_views_of_stored_photos(
     recipe["stages"]["fit"] |= {"view": {"size": size, "resize": resize}, "augment": []}
     loaded = Recipe.model_validate(recipe)
     samples = load_samples(loaded.data, shapes)
-    rows, _ = load_rows(loaded, samples, "train", COMPUTE)
+    rows, _ = load_rows(loaded, samples, "train", COMPUTE, shapes)
     settings = settings_of(loaded)["a"]
     assert samples.media is not None
     photos = image_input(settings, STATS, rows)
@@ -113,7 +113,7 @@ def test_a_square_of_a_wide_photo_is_not_squashed(recipe: dict[str, Any], tmp_pa
     for crop in ("square", "none"):
         recipe["data"] |= {"test": None, "prepare": {"crop": crop, "sizes": [64]}}
         loaded = Recipe.model_validate(recipe)
-        rows, _ = load_rows(loaded, load_samples(loaded.data, root), "train", COMPUTE)
+        rows, _ = load_rows(loaded, load_samples(loaded.data, root), "train", COMPUTE, root)
         photo = image_input(settings_of(loaded)["a"], STATS, rows).reader(augment=False)(0, np.random.default_rng(0))
         spans[crop] = tuple((photo[..., 0] > 127).any(axis=axis).sum() for axis in (0, 1))
     assert abs(spans["square"][0] - spans["square"][1]) <= 1
