@@ -69,6 +69,7 @@ def learner_of(vectors: np.ndarray) -> Learner:
 
 
 def main() -> None:
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=400)
     parser.add_argument("--width", type=int, default=768)

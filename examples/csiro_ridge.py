@@ -17,8 +17,8 @@ training folds alone.
 
 import argparse
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -33,12 +33,6 @@ from outfold.settings.train import TrainStage
 
 ALPHAS = tuple(np.geomspace(10, 30000, 15))
 SENSORS = ["Pre_GSHH_NDVI", "Height_Ave_cm"]
-TABLE, FEATURES, FEATURE_IDS, PUBLISHED = (
-    "train_with_published_folds.csv",
-    "features.npy",
-    "features_ids.csv",
-    "oof.csv",
-)
 Score = Callable[[np.ndarray, np.ndarray], float]
 
 
@@ -75,67 +69,89 @@ def stages_of(run: outfold.Run, ids: np.ndarray, targets: list[str]) -> dict[str
     return found | {f"answer ({run.recipe.final_stage()})": answer.to_numpy(np.float64)}
 
 
-def print_folds(table: pd.DataFrame, fold: np.ndarray) -> None:
-    strata = {"State": table["State"].to_numpy()}
-    own, published = (folds.imbalance(numbers, strata).total for numbers in (fold, table["fold"].to_numpy()))
-    print(f"imbalance of the folds by State: {own:.3f}; of the published ones {published:.3f}\n")
+@dataclass(frozen=True)
+class Judge:
+    """The rows that all predictions are of, and how they are judged.
+
+    Attributes:
+        metric: the task's.
+        target: float64 (n, k), grams.
+        dates: (n,), the groups that intervals are drawn over.
+        fold: int64 (n,), the run's folds.
+    """
+
+    metric: metrics.Metric
+    target: np.ndarray
+    dates: np.ndarray
+    fold: np.ndarray
+
+    def line(self, name: str, prediction: np.ndarray) -> str:
+        """A score and its interval."""
+        low, high = metrics.interval(self.metric, self.target, prediction, self.dates)
+        return f"  {name:<32} {self.metric.function(self.target, prediction):.4f}  [{low:.3f}, {high:.3f}]"
+
+    def gain(self, name: str, over: np.ndarray, prediction: np.ndarray) -> str:
+        """By how much a prediction is better than another."""
+        found = metrics.compare(self.metric, self.target, over, prediction, self.dates)
+        value, low, high = found.difference
+        return f"  {name:<50} {value:+.4f}  [{low:+.3f}, {high:+.3f}]  better in {found.probability:.0%} of resamples"
+
+    @property
+    def splits(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """The other rows and the rows of each fold."""
+        return [(np.flatnonzero(self.fold != one), np.flatnonzero(self.fold == one)) for one in np.unique(self.fold)]
 
 
-def print_scores(predictions: dict[str, np.ndarray], target: np.ndarray, dates: np.ndarray, metric: Any) -> None:
-    for name, prediction in predictions.items():
-        low, high = metrics.interval(metric, target, prediction, dates)
-        print(f"  {name:<34} {metric.function(target, prediction):.4f}  [{low:.3f}, {high:.3f}]")
-    print()
+def ridges(inputs: np.ndarray, judge: Judge, word: str) -> dict[str, np.ndarray]:
+    """Ridge with the penalties that others used, and with its own choice."""
+    fixed = {f"ridge {alpha}{word}": ridge_oof(inputs, judge.target, judge.fold, alpha) for alpha in (300, 1000)}
+    return fixed | {f"ridge nested{word}": nested_ridge_oof(inputs, judge.target, judge.fold, judge.metric.function)}
 
 
-def print_difference(
-    first: str, second: str, predictions: dict[str, np.ndarray], target: np.ndarray, dates: np.ndarray, metric: Any
-) -> None:
-    found = metrics.compare(metric, target, predictions[first], predictions[second], dates)
-    value, low, high = found.difference
-    print(f"  {second} over {first}: {value:+.4f}  [{low:+.3f}, {high:+.3f}]  better in {found.probability:.0%}")
+def print_blend(name: str, first: np.ndarray, second: np.ndarray, judge: Judge) -> None:
+    """What a second prediction adds to a first, by weights that are learned inside folds."""
+    found = ensemble.nested(
+        [first, second], judge.target, judge.splits, judge.metric, ensemble.constrained, groups=judge.dates
+    )
+    shares = ", ".join(f"{share:.2f}" for share in found.by_fold[:, 1])
+    print(judge.gain(f"{name}: {found.score:.4f}", first, found.prediction))
+    print(f"      in sample {found.in_sample:.4f}; plain mean {found.plain:.4f}; its share by fold {shares}")
 
 
 def main() -> None:
+    """Read the run and the table, and print the comparison."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
     parser.add_argument("data", type=Path)
     given = parser.parse_args()
     run = outfold.Run(given.run)
-    task, id_column = run.recipe.task, run.recipe.data.id
-    metric, targets = metrics.metric_of(task), list(task.target)
-    table = pd.read_csv(given.data / TABLE).set_index(id_column, drop=False)
+    id_column, targets = run.recipe.data.id, list(run.recipe.task.target)
+    table = pd.read_csv(given.data / "train_with_published_folds.csv").set_index(id_column)
     ids = table.index.to_numpy(object)
     fold = pd.read_csv(run.path / "folds.csv").set_index("id")["fold"].loc[ids].to_numpy()
-    names = pd.Index(pd.read_csv(given.data / FEATURE_IDS).iloc[:, 0])
-    features = np.load(given.data / FEATURES, allow_pickle=False)[names.get_indexer(ids)]
     target, dates = table[targets].to_numpy(np.float64), table["Sampling_Date"].to_numpy()
-    print_folds(table, fold)
-    predictions = {}
-    for word, inputs in (("", features), (", NDVI and height", np.hstack([features, table[SENSORS].to_numpy()]))):
-        for alpha in (300, 1000):
-            predictions[f"ridge {alpha}{word}"] = ridge_oof(inputs, target, fold, alpha)
-        predictions[f"ridge nested{word}"] = nested_ridge_oof(inputs, target, fold, metric.function)
+    judge = Judge(metrics.metric_of(run.recipe.task), target, dates, fold)
+    names = pd.Index(pd.read_csv(given.data / "features_ids.csv")[id_column])
+    features = np.load(given.data / "features.npy", allow_pickle=False)[names.get_indexer(table.index)]
+    sensors = np.hstack([features, table[SENSORS].to_numpy()])
+
+    strata = {"State": table["State"].to_numpy()}
+    even, published = (folds.imbalance(one, strata).total for one in (fold, table["fold"].to_numpy()))
+    print(f"imbalance of the folds by State: {even:.3f}; of the published ones {published:.3f}")
+    print("\nweighted R2 out of fold, with 95% intervals over sampling dates")
+    references = ridges(features, judge, "") | ridges(sensors, judge, ", sensors")
     own = stages_of(run, ids, targets)
-    predictions |= own
-    eighth = pd.read_csv(given.data / PUBLISHED).set_index(id_column)
-    predictions["8th place"] = eighth.loc[ids, [f"pred_{name}" for name in targets]].to_numpy(np.float64)
-    print("weighted R2 out of fold, with 95% intervals over dates")
-    print_scores(predictions, target, dates, metric)
-    print("differences")
-    for name in own:
-        for reference in [one for one in predictions if one.startswith("ridge")]:
-            print_difference(reference, name, predictions, target, dates, metric)
-    splits = [(np.flatnonzero(fold != number), np.flatnonzero(fold == number)) for number in np.unique(fold)]
-    print("\nblends with the 8th place, weights learned inside folds")
+    eighth = pd.read_csv(given.data / "oof.csv").set_index(id_column).loc[ids]
+    theirs = eighth[[f"pred_{name}" for name in targets]].to_numpy(np.float64)
+    for name, prediction in {**references, **own, "8th place": theirs}.items():
+        print(judge.line(name, prediction))
+    print("\nby how much the run's stages are better than ridge")
     for name, prediction in own.items():
-        pair = [predictions["8th place"], prediction]
-        found = ensemble.nested(pair, target, splits, metric, ensemble.constrained, groups=dates)
-        blend = f"8th place and {name}"
-        predictions[blend] = found.prediction
-        shares = ", ".join(f"{share:.2f}" for share in found.by_fold[:, 1])
-        print(f"  {blend}: {found.score:.4f} (in sample {found.in_sample:.4f}), its shares by fold {shares}")
-        print_difference("8th place", blend, predictions, target, dates, metric)
+        for reference in ("ridge nested", "ridge nested, sensors"):
+            print(judge.gain(f"{name} over {reference}", references[reference], prediction))
+    print("\nwhat they add to the 8th place, weights learned inside folds")
+    for name, prediction in own.items():
+        print_blend(f"with {name}", theirs, prediction, judge)
 
 
 if __name__ == "__main__":
