@@ -127,11 +127,17 @@ def test_tables_that_are_no_vectors(tmp_path: Path) -> None:
     pd.DataFrame({"id": IDS, "site": ["s"] * 4, "sure": True, "f": 1.5}).to_parquet(tmp_path / "one.parquet")
     with pytest.raises(DataError, match=r"one.parquet(.|\n)*2 columns of other things: site, sure"):
         read_vectors(["one.parquet"], [], "id", tmp_path)
+    pd.DataFrame({"id": IDS, "f": 1.5}).iloc[[2, 0, 1, 3]].to_parquet(tmp_path / "index.parquet")
+    with pytest.raises(DataError, match=r"1 columns of other things: __index_level_0__(.|\n)*index=False"):
+        read_vectors(["index.parquet"], [], "id", tmp_path)
     with pytest.raises(DataError, match=r"one.parquet: no column 'name', needed as the id of each vector"):
         read_vectors(["one.parquet"], [], "name", tmp_path)
     pd.DataFrame({"id": ["a", None], "f": 1.5}).to_parquet(tmp_path / "two.parquet")
     with pytest.raises(DataError, match=r"two.parquet: 1 vectors have no id(.|\n)*two.parquet:2"):
         read_vectors(["two.parquet"], [], "id", tmp_path)
+    pd.DataFrame({"id": IDS}).to_parquet(tmp_path / "three.parquet")
+    with pytest.raises(DataError, match=r"three.parquet: a file of vectors without numbers"):
+        read_vectors(["three.parquet"], [], "id", tmp_path)
     with pytest.raises(DataError, match="not a kind of file that holds vectors"):
         read_vectors(["one.csv"], [], "id", tmp_path)
 

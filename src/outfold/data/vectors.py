@@ -203,19 +203,26 @@ def _read_parquet(name: str, id_column: str, root: Path) -> VectorFile:
     places = [f"{name}:{number}" for number in numbers]
     ids = _ids(frame, id_column, name, places)
     frame = frame.drop(columns=id_column)
-    others = [str(column) for column, dtype in frame.dtypes.items() if not _is_number(dtype)]
-    if others or not len(frame.columns):
+    others = [str(column) for column, dtype in frame.dtypes.items() if not _is_number(dtype) or _is_index(column)]
+    if others:
         raise DataError(
             f"{name}: a file of vectors holds the id column and numbers only",
-            got=f"{len(others)} columns of other things: {', '.join(others[:NAMED])}" if others else "no numbers",
-            fix="write the file without these columns" if others else None,
+            got=f"{len(others)} columns of other things: {', '.join(others[:NAMED])}",
+            fix="write the file without them (pandas.DataFrame.to_parquet with index=False leaves its index out)",
         )
+    if not len(frame.columns):
+        raise DataError(f"{name}: a file of vectors without numbers", got=f"the column {id_column!r} alone")
     values = frame.to_numpy(dtype=np.float64, na_value=np.nan)
     return VectorFile(name, ids, places, values, tuple(map(str, frame.columns)))
 
 
 def _is_number(dtype: Any) -> bool:
     return pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
+
+
+def _is_index(column: object) -> bool:
+    """Whether pandas wrote a table's nameless index into this column: numbers of rows, which tell nothing of them."""
+    return str(column).startswith("__index_level_")
 
 
 def _confined(name: str, root: Path) -> Path:
