@@ -67,16 +67,18 @@ def outfold_loop(size: int) -> float:
     from outfold.settings.train import TrainSettings
     from outfold.training.device import make_fabric, set_up_optimizer, tiny_numbers_as_zero
     from outfold.training.guards import LossGuard
-    from outfold.training.loop import Learner, Schedule, train_epoch
+    from outfold.training.learner import Learner
+    from outfold.training.loop import train_epoch
     from outfold.training.losses import build_loss
     from outfold.training.optim import build_optimizer, parameter_groups
+    from outfold.training.schedules import Schedule
     from outfold.views.batches import Loader, training_batches
     from outfold.views.image import prepare, prepare_key, stored_side
     from outfold.views.inputs import ImageInput
     from outfold.work import default_workers
 
     prepare_process()
-    phase = Phase(name="all", epochs=1, lr=1e-4)
+    phase = Phase(name="all", epochs=1, lr=1e-4, schedule="constant")
     settings = TrainSettings.model_validate(
         {
             "backbone": MODEL,
@@ -116,7 +118,7 @@ def outfold_loop(size: int) -> float:
             weight=None,
             objective=build_loss(None, "binary", None),
             optimizer=set_up_optimizer(fabric, build_optimizer(settings.optimizer, groups)),
-            schedule=Schedule("constant", 1000),
+            schedule=Schedule(phase, steps_per_epoch=1000),
             fabric=fabric,
         )
         readers = {"image": inputs["image"].reader(augment=True)}

@@ -43,8 +43,11 @@ class Stop(BaseException):
     """Stands for a kill: nothing of outfold's own handles it."""
 
 
-@pytest.mark.parametrize("after", [3, 11, 17, 25])
-def test_stopped_anywhere(after: int, thorough_recipe: dict[str, Any], shapes: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("after", "combine"), [(3, "best"), (11, "average"), (17, "best"), (25, "greedy_soup")])
+def test_stopped_anywhere(
+    after: int, combine: str, thorough_recipe: dict[str, Any], shapes: Path, tmp_path: Path
+) -> None:
+    thorough_recipe["stages"]["fit"]["keep"]["combine"] = combine
     recipe = Recipe.model_validate(thorough_recipe)
     whole = outfold.run(recipe, tmp_path / "whole", data=shapes, device="cpu")
     ticks = 0

@@ -139,6 +139,7 @@ def test_the_label_of_a_row_of_weight_zero_does_not_matter(
         ({"loss": {"name": "mse"}}, "does not fit a multiclass task"),
         ({"backbone": "test_efficientnett"}, "test_efficientnet"),
         ({"keep": {"best": "macro_f2"}}, "macro_f1"),
+        ({"keep": {"best": ["valid_loss", "acuracy"]}}, "accuracy"),
         ({"weights": "file:nowhere.safetensors"}, "nowhere.safetensors"),
         ({"phases": [{"name": "all", "epochs": 1, "train": {"blocks": ["block.0"]}}]}, "blocks.0"),
     ],

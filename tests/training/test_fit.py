@@ -12,8 +12,10 @@ from torch import nn
 from outfold.models.network import Network, build_network
 from outfold.settings.train import TrainSettings
 from outfold.training.device import make_fabric
-from outfold.training.fit import Examples, Fit, Judge, Split
+from outfold.training.examples import Examples, Split
+from outfold.training.fit import Fit
 from outfold.training.losses import build_loss
+from outfold.training.validation import Judge
 from outfold.views.batches import training_batches
 from outfold.views.inputs import ImageInput, VectorInput
 

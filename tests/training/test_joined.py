@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from outfold.training.fit import Examples, Split
+from outfold.training.examples import Examples, Split
 from outfold.training.joined import joined_examples, joined_split
 from outfold.views.inputs import JoinedInput, VectorInput
 

@@ -1,22 +1,17 @@
-"""Parameter groups, optimisers and schedules against timm's, torch's and closed forms."""
-
-import math
+"""Parameter groups and optimisers against timm's and torch's."""
 
 import pytest
 import timm
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from timm.optim import param_groups_layer_decay
 from torch import nn
-from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
 
 from outfold.errors import RecipeError
 from outfold.models.freeze import set_trainable
 from outfold.models.heads import LinearHead
 from outfold.models.network import Network
 from outfold.settings.learning import Freeze, Optimizer, Phase
-from outfold.training.optim import build_optimizer, layers_below_head, lr_factor, parameter_groups
+from outfold.training.optim import build_optimizer, layers_below_head, parameter_groups
 
 
 def network_of(name: str = "test_efficientnet") -> Network:
@@ -139,59 +134,3 @@ def test_optimisers_take_their_settings() -> None:
     assert isinstance(build_optimizer(Optimizer(name="adamw"), groups), torch.optim.AdamW)
     assert build_optimizer(Optimizer(name="adam", betas=(0.7, 0.8)), groups).defaults["betas"] == (0.7, 0.8)
     assert build_optimizer(Optimizer(name="sgd", momentum=0.5), groups).defaults["momentum"] == 0.5
-
-
-def test_cosine_after_a_linear_warm_up() -> None:
-    factors = [lr_factor("cosine", step, 100, 10, 0.1) for step in range(100)]
-    assert factors[:11] == pytest.approx([0.01 + 0.99 * step / 10 for step in range(11)])
-    expected = [0.1 + 0.9 * (1 + math.cos(math.pi * (step - 10) / 90)) / 2 for step in range(10, 100)]
-    assert factors[10:] == pytest.approx(expected)
-
-
-def test_cosine_is_torchs() -> None:
-    optimizer = torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=2.0)
-    scheduler = CosineAnnealingLR(optimizer, T_max=50, eta_min=0.2)
-    for step in range(50):
-        assert 2 * lr_factor("cosine", step, 50, 0, 0.1) == pytest.approx(scheduler.get_last_lr()[0])
-        optimizer.step()
-        scheduler.step()
-
-
-@pytest.mark.parametrize(("total", "rise"), [(100, 30), (100, 10), (7, 3)])
-def test_one_cycle_is_torchs(total: int, rise: int) -> None:
-    final = 1 / (25 * 1e4)
-    optimizer = torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=1.0, momentum=0.9)
-    scheduler = OneCycleLR(optimizer, max_lr=2.0, total_steps=total, pct_start=rise / total)
-    for step in range(total):
-        warmup = 0 if (total, rise) == (100, 30) else rise  # 30% is what no warm-up means
-        assert 2 * lr_factor("one_cycle", step, total, warmup, final) == pytest.approx(scheduler.get_last_lr()[0])
-        optimizer.step()
-        if step < total - 1:
-            scheduler.step()
-
-
-def test_constant_stays_at_the_peak() -> None:
-    factors = [lr_factor("constant", step, 10, 2) for step in range(10)]
-    assert factors == pytest.approx([0.01, 0.505] + [1.0] * 8)
-
-
-@given(
-    schedule=st.sampled_from(["cosine", "one_cycle", "constant"]),
-    total=st.integers(1, 60),
-    warmup=st.integers(0, 80),
-    final=st.floats(0, 1),
-    data=st.data(),
-)
-def test_every_step_of_every_schedule_is_a_share(
-    schedule: str, total: int, warmup: int, final: float, data: st.DataObject
-) -> None:
-    step = data.draw(st.integers(0, total - 1))
-    assert 0 <= lr_factor(schedule, step, total, warmup, final) <= 1 + 1e-9
-
-
-def test_a_step_outside_the_phase_is_refused() -> None:
-    for step in (-1, 10):
-        with pytest.raises(ValueError, match="outside a phase of 10 steps"):
-            lr_factor("cosine", step, 10)
-    with pytest.raises(ValueError, match="unknown schedule"):
-        lr_factor("linear", 0, 10)

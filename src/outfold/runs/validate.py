@@ -60,8 +60,8 @@ def _validate_blend(name: str, stage: BlendStage, recipe: Recipe) -> None:
 
 
 def _validate_member(recipe: Recipe, settings: TrainSettings, root: Path) -> None:
-    if settings.keep.best not in (None, "last", "valid_loss"):
-        metric_of(recipe.task.answer, settings.keep.best)
+    for name in set(settings.keep.watched) - {"last", "valid_loss"}:
+        metric_of(recipe.task.answer, name)
     build_loss(settings.loss, recipe.task.kind, None)
     for size in sizes_of(settings) if isinstance(settings.view, ImageView) else ():
         build_chain(settings.augment, size=size)

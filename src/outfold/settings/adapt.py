@@ -50,6 +50,12 @@ class AdaptStage(Spec):
     def _nothing_is_validated(self) -> "AdaptStage":
         if self.keep.best != "last":
             raise ValueError("test-time training has no labelled rows to choose an epoch by: set `keep.best: last`")
+        if self.keep.validate_after != "epoch":
+            raise ValueError(
+                "test-time training validates nothing, so `keep.validate_after` means nothing; leave it out"
+            )
+        if any(phase.schedule == "plateau" for phase in self.phases):
+            raise ValueError("test-time training has no validation loss for `schedule: plateau` to follow")
         return self
 
     @property

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from outfold.settings.base import Spec
 from outfold.settings.view import Size
@@ -61,6 +61,15 @@ class Rates(Spec):
     head: float = Field(gt=0)
 
 
+SCHEDULED = {
+    "restart_epochs": "warm_restarts",
+    "restart_factor": "warm_restarts",
+    "plateau_factor": "plateau",
+    "plateau_patience": "plateau",
+}
+"""Settings of a phase that a single schedule reads, and which."""
+
+
 class Phase(Spec):
     """A stretch of epochs with one trainable part, one set of rates and one schedule."""
 
@@ -72,10 +81,12 @@ class Phase(Spec):
     layer_decay: float | None = Field(None, gt=0, le=1)
     """Each layer towards the input learns at this times the rate of the one above it."""
     schedule: Literal["cosine", "one_cycle", "constant", "warm_restarts", "plateau"] = "cosine"
+    """plateau watches the loss of the held-out fold, which needs a validation after every epoch."""
     warmup_epochs: float = Field(0.0, ge=0)
-    """Linear warm-up from 1% of the rate, counted inside `epochs`."""
+    """Linear warm-up from 1% of the rate, counted inside `epochs`; warm_restarts and plateau begin after it."""
     final_lr: float = Field(0.0, ge=0, le=1)
-    """Where cosine and each stretch of warm_restarts end, as a share of the peak rate; plateau goes no lower."""
+    """Where cosine, one_cycle and each stretch of warm_restarts end, as a share of the peak rate; plateau goes no
+    lower."""
     restart_epochs: float = Field(10.0, gt=0)
     """warm_restarts: epochs of the first stretch (T_0)."""
     restart_factor: float = Field(2.0, ge=1)
@@ -91,35 +102,77 @@ class Phase(Spec):
     size: Size | None = None
     """Train this phase at another size than the view's (progressive resizing); scores are always at the view's."""
 
+    @model_validator(mode="after")
+    def _rates_of_its_own_schedule(self) -> "Phase":
+        fields = type(self).model_fields
+        for name, schedule in SCHEDULED.items():
+            if schedule != self.schedule and getattr(self, name) != fields[name].default:
+                raise ValueError(f"`{name}` is for `schedule: {schedule}`, this phase has `schedule: {self.schedule}`")
+        if self.schedule == "constant" and self.final_lr:
+            raise ValueError("`schedule: constant` ends where it began, so `final_lr` means nothing; leave it out")
+        return self
+
 
 class Keep(Spec):
-    """Which epoch's weights are kept, and when to stop."""
+    """Which epochs' weights are kept, what is made of them, and when to stop."""
 
     best: str | tuple[str, ...] | None = None
-    """Score on the validation fold, a metric or `valid_loss`, or several: the best epochs by each of them stay. `last`
-    keeps the last epoch; the task's metric when not given."""
+    """Score on the validation fold, a metric or `valid_loss`, or several: the best epochs by each of them are kept.
+    `last` keeps the last epoch; the task's metric when not given."""
     top: int = Field(1, ge=1)
-    """How many epochs stay on disk by each of `best`."""
+    """How many epochs are kept by each of `best`. They stay on disk beside the weights that predict, unless `combine`
+    makes one set of weights of them."""
     combine: Literal["best", "average", "greedy_soup"] = "best"
-    """What predicts: the best epoch by the first of `best`; the mean of the weights of all epochs that stay (with
-    `best: last` the last ones); or a mean that takes in an epoch only where it makes the validation score better."""
+    """What predicts: the best epoch by the first of `best`; the mean of the weights of all kept epochs (with
+    `best: last` the last ones), each once; or a mean that takes them in one by one, the best first, and keeps a
+    further one only where the first of `best` is not worse for it. Batch norms that trained learn their statistics
+    anew for a mean. With `ema`, the weights of an epoch are its moving averages."""
     patience: int | None = Field(None, ge=1)
     """End a phase after this many of its epochs without a better score by the first of `best`."""
     validate_after: Literal["epoch", "training"] = "epoch"
     """Score the validation fold after every epoch, or once when all is trained, which `best: last` allows."""
 
+    @field_validator("best", mode="after")
+    @classmethod
+    def _each_score_once(cls, best: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
+        """A list of one is its only name, so that both ways to write it mean the same."""
+        if not isinstance(best, tuple):
+            return best
+        if not best or len(set(best)) < len(best):
+            raise ValueError(f"`best` lists scores, each once, got {list(best)}")
+        return best[0] if len(best) == 1 else best
+
     @model_validator(mode="after")
-    def _patience_watches_a_score(self) -> "Keep":
+    def _what_is_kept_can_be_chosen(self) -> "Keep":
         if "last" in self.watched and len(self.watched) > 1:
             raise ValueError("`best: last` watches no score and stands alone")
         last = self.best == "last"
         if last and (self.patience is not None or (self.top > 1 and self.combine != "average")):
             raise ValueError("`best: last` watches no score, so `patience` and `top` mean nothing; leave them out")
-        if self.validate_after == "training" and (not last or self.combine == "greedy_soup"):
+        if last and self.combine == "greedy_soup":
+            raise ValueError("`combine: greedy_soup` chooses epochs by a score, and `best: last` watches none")
+        if self.validate_after == "training" and not last:
             raise ValueError("`validate_after: training` gives no scores to choose an epoch by; set `best: last`")
+        if self.combine != "best" and self.most_kept == 1:
+            raise ValueError(f"`combine: {self.combine}` needs several epochs; raise `top`, or list several in `best`")
         return self
 
     @property
     def watched(self) -> tuple[str, ...]:
         """The scores to watch; empty where the task's metric is meant."""
         return (self.best,) if isinstance(self.best, str) else self.best or ()
+
+    @property
+    def most_kept(self) -> int:
+        """How many epochs are kept at most: fewer where an epoch is among the best by several scores."""
+        return self.top * max(len(self.watched), 1)
+
+    @property
+    def left_on_disk(self) -> int:
+        """How many epochs' weights stay beside those that predict, at most, when all is trained."""
+        return self.most_kept if self.combine == "best" and self.most_kept > 1 else 0
+
+    @property
+    def means(self) -> int:
+        """How many means of weights are made and scored, at most, to come to the weights that predict."""
+        return {"best": 0, "average": 1, "greedy_soup": self.most_kept + 1}[self.combine]

@@ -60,6 +60,19 @@ class TrainSettings(Spec):
         last = phase.name == self.phases[-1].name and epoch_in_phase == phase.epochs - 1
         return self.keep.validate_after == "epoch" or last
 
+    def refuse_unwatched_plateau(self) -> None:
+        """Refuse a rate that follows a loss which is not measured; a member may set a part of it only.
+
+        Raises:
+            ValueError: says which phase.
+        """
+        blind = [phase.name for phase in self.phases if phase.schedule == "plateau"]
+        if blind and self.keep.validate_after == "training":
+            raise ValueError(
+                f"phase {blind[0]!r}: `schedule: plateau` follows the validation loss, which is measured only when all "
+                "is trained: set `keep.validate_after: epoch`"
+            )
+
     def validations(self, phase: Phase) -> int:
         """How many of a phase's epochs are followed by a validation."""
         return sum(self.is_validated(phase, epoch) for epoch in range(phase.epochs))
@@ -175,6 +188,7 @@ class TrainStage(TrainSettings):
                 raise ValueError(f"member {name!r} has no phases, and the stage gives none")
             if settings.table is not None:
                 settings.table.refuse_incomplete()
+            settings.refuse_unwatched_plateau()
             names = [phase.name for phase in settings.phases]
             if len(set(names)) < len(names):
                 raise ValueError(f"member {name!r} has two phases of one name: {names}")

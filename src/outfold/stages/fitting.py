@@ -19,7 +19,8 @@ from outfold.files import write_atomically, write_json
 from outfold.models.network import InputStats, Network, build_network
 from outfold.models.seen import row_marks, seen_by, seen_header
 from outfold.models.weights import weights_path
-from outfold.settings.data import TaskKind
+from outfold.settings.data import Task, TaskKind
+from outfold.settings.learning import Keep
 from outfold.settings.train import TrainSettings
 from outfold.stages.base import Context, Job, Model
 from outfold.stages.inputs import (
@@ -34,12 +35,14 @@ from outfold.stages.inputs import (
 from outfold.stages.outputs import in_member_outputs, member_codec, member_target
 from outfold.stages.pseudo_rows import PseudoRows, pseudo_rows_of
 from outfold.stages.scoring import greater_is_better, judged, metric_names, scores_of
-from outfold.training.checkpoints import save_weights
+from outfold.training.checkpoints import Watched, save_weights
 from outfold.training.device import make_fabric
+from outfold.training.examples import Examples, Split
 from outfold.training.features import frozen_features
-from outfold.training.fit import Examples, Fit, Judge, Split
+from outfold.training.fit import Fit
 from outfold.training.joined import joined_examples, joined_split
 from outfold.training.losses import LossFunction, build_loss
+from outfold.training.validation import Judge
 from outfold.views.inputs import Input
 
 
@@ -108,12 +111,13 @@ def fit_model(job: Job, model: Model, settings: TrainSettings, context: Context)
     spent = {
         "epochs": len(fit.history),
         "best_epoch": best_epoch,
+        **({"combined": fit.combined.to_dict()} if fit.combined is not None else {}),
         "seconds": round(time.perf_counter() - started, 2),
         "wait_share": round(fit.waiting.share, 4),
     }
     identity = {"key": job.key, "seed": model.seed, "fold": model.fold}
     write_json(folder / "fit.json", identity | spent | asdict(stats) | learned)
-    clear_checkpoints(folder / "checkpoints", keep=settings.keep.top > 1)
+    clear_checkpoints(folder / "checkpoints", keep=settings.keep.left_on_disk > 0)
 
 
 def _frozen_features(
@@ -170,21 +174,28 @@ def objective_of(settings: TrainSettings, split: Split, context: Context) -> Los
 
 
 def judge_of(settings: TrainSettings, scaler: TargetScaler | None, context: Context) -> Judge:
-    """Scores of a validation fold by the task's metrics, and which of them picks the epoch."""
+    """Scores of a validation fold by the task's metrics, and which of them pick epochs."""
     task, target = context.recipe.task.answer, context.dataset.answer_target
-    watched = None if settings.keep.best == "last" else settings.keep.best or task.metric
-    names = metric_names(task, None if watched == "valid_loss" else watched)
+    watched = watched_scores(settings.keep, task)
+    names = metric_names(task, *(score.name for score in watched if score.name != "valid_loss"))
     outputs = member_codec(settings, context.dataset.codec).outputs
     asked = [outputs.index(name) for name in context.dataset.answer.outputs]
 
     def scores(logits: np.ndarray, rows: np.ndarray) -> dict[str, float]:
         return scores_of(names, task, target[rows], judged(logits, context.recipe.task.kind, scaler)[:, asked])
 
-    return Judge(scores, watched, watched is None or greater_is_better(watched, task))
+    return Judge(scores, watched)
+
+
+def watched_scores(keep: Keep, task: Task) -> tuple[Watched, ...]:
+    """The scores that epochs are kept by: those the recipe names, or the task's metric; none for the last epoch."""
+    if keep.best == "last":
+        return ()
+    return tuple(Watched(name, greater_is_better(name, task)) for name in keep.watched or (task.metric,))
 
 
 def clear_checkpoints(folder: Path, *, keep: bool) -> None:
-    """Drop the state to resume from, and the epochs' weights unless the recipe keeps several."""
+    """Drop the state to resume from, and the epochs' weights unless the recipe leaves them beside what predicts."""
     if not keep:
         shutil.rmtree(folder)
         return

@@ -17,6 +17,7 @@ from outfold.stages.inputs import pixels_name, sizes_of, table_encoder, vectors_
 from outfold.stages.outputs import member_codec, member_target
 from outfold.stages.predicting import predict_model, predict_rows, read_predictions
 from outfold.stages.pseudo_rows import labels_job, most_pseudo_rows, rows_of_labels
+from outfold.training.combining import MOST_BATCHES
 from outfold.views.batches import training_batches
 from outfold.work import megapixels
 
@@ -129,7 +130,8 @@ def fit_work(settings: TrainSettings, train: int, valid: int) -> float:
         samples = sum(map(len, training_batches(np.arange(train), settings.batch_size, (0,))))
         total += megapixels(samples * phase.epochs, size, training=True)
         total += megapixels(valid * settings.validations(phase), settings.view.height_width)
-    return total
+    learned = min(train, MOST_BATCHES * settings.batch_size)  # by batch norms, where there are any
+    return total + megapixels((learned + valid) * settings.keep.means, settings.view.height_width)
 
 
 def _fit_recipe(settings: TrainSettings, context: Context) -> dict[str, object]:
@@ -137,8 +139,9 @@ def _fit_recipe(settings: TrainSettings, context: Context) -> dict[str, object]:
     task = context.recipe.task
     prepare, on_photos = context.recipe.data.prepare, isinstance(settings.view, ImageView)
     weights = {"target_weights": task.target_weights} if task.target_weights else {}
+    only_stored = {"top"} if settings.keep.combine == "best" else set()  # further epochs on disk change no prediction
     return {
-        "settings": settings.model_dump(mode="json", exclude={"predict": True, "keep": {"top"}, "folds": True}),
+        "settings": settings.model_dump(mode="json", exclude={"predict": True, "keep": only_stored, "folds": True}),
         "pretrained": weights_identity(settings.pretrained, context.dataset.root),
         "codec": member_codec(settings, context.dataset.codec).to_dict(),
         "watched": settings.keep.best or task.metric,

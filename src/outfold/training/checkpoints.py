@@ -1,6 +1,8 @@
 """What of a training stays on disk: the weights worth keeping, and the state to go on from after a kill."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -12,77 +14,105 @@ from torch import Tensor, nn
 from outfold.files import write_atomically
 
 
-@dataclass
+@dataclass(frozen=True)
+class Watched:
+    """A score of the validation that epochs are kept by.
+
+    Attributes:
+        name: its column in the history.
+        greater_is_better: its direction.
+    """
+
+    name: str
+    greater_is_better: bool = True
+
+
+def best_epochs(history: Sequence[Mapping[str, Any]], score: Watched | None, top: int) -> list[int]:
+    """The epochs with the best scores, best first.
+
+    Ties go to the earlier epoch. A score that is no number (an AUC of one class) comes after all that are; of several
+    such epochs the later goes first.
+
+    Args:
+        history: one row an epoch, with `epoch` and the score.
+        score: which; None takes the latest epochs.
+        top: how many.
+    """
+
+    def rank(row: Mapping[str, Any]) -> tuple[bool, float, int]:
+        value = float("nan") if score is None else float(row[score.name])
+        if score is None or isnan(value):
+            return True, 0.0, -row["epoch"]
+        return False, -value if score.greater_is_better else value, row["epoch"]
+
+    return [row["epoch"] for row in sorted(history, key=rank)[:top]]
+
+
+@dataclass(frozen=True)
 class Keeper:
-    """Decides after each epoch which weights stay, and whether to stop.
+    """Keeps the weights of the best epochs on disk, and says when to stop; a pure function of the history.
 
     Attributes:
         folder: where `epoch003.safetensors` files live while training.
-        metric: name of the watched score; None keeps the last epoch alone.
-        greater_is_better: direction of the metric.
-        top: how many best epochs stay.
-        patience: epochs without a better score before a phase ends; None never ends one early.
-        kept: (score, epoch) of the files on disk, best first; ties go to the earlier epoch.
+        watched: the scores that epochs are kept by; none keeps the latest.
+        top: how many best epochs stay by each of them.
+        patience: epochs without a better first score before a phase ends; None never ends one early.
+        history: one row an epoch so far, with `epoch` and the watched scores; grows as the training goes on.
     """
 
     folder: Path
-    metric: str | None
-    greater_is_better: bool = True
+    watched: tuple[Watched, ...] = ()
     top: int = 1
     patience: int | None = None
-    kept: list[tuple[float, int]] = field(default_factory=list)
+    history: Sequence[Mapping[str, Any]] = field(default_factory=list)
 
-    def update(self, epoch: int, scores: dict[str, float], state: dict[str, Tensor]) -> None:
-        """Save this epoch's weights if they are among the best; `prune` drops what they push out."""
-        score = float(epoch) if self.metric is None else scores[self.metric]
-        ranked = sorted([*self.kept, (score, epoch)], key=self._rank)
-        self.kept = ranked[: self.top]
-        if epoch in self._kept_epochs():
+    @property
+    def kept(self) -> list[int]:
+        """The epochs whose weights stay: the best by the first score, then further ones by the others, each once."""
+        by_score = [best_epochs(self.history, score, self.top) for score in self.watched or (None,)]
+        return list(dict.fromkeys(chain.from_iterable(by_score)))
+
+    @property
+    def ranked(self) -> list[int]:
+        """The same epochs, best first by the first score alone."""
+        kept = self.kept
+        rows = [row for row in self.history if row["epoch"] in kept]
+        return best_epochs(rows, self.watched[0] if self.watched else None, len(rows))
+
+    @property
+    def best_epoch(self) -> int:
+        """The best epoch by the first score."""
+        return self.kept[0]
+
+    def save(self, state: Mapping[str, Tensor]) -> None:
+        """Save the weights after the latest epoch, if it is kept; `prune` drops what it pushes out."""
+        epoch = self.history[-1]["epoch"]
+        if epoch in self.kept:
             save_weights(self.path(epoch), state)
 
     def prune(self) -> None:
         """Delete the weights that no longer count; to be called once the state that says so is on disk."""
+        stay = set(map(self.path, self.kept))
         for path in self.folder.glob("epoch*.safetensors"):
-            if path not in map(self.path, self._kept_epochs()):
+            if path not in stay:
                 path.unlink()
-
-    def _kept_epochs(self) -> list[int]:
-        return [epoch for _, epoch in self.kept]
-
-    def _rank(self, entry: tuple[float, int]) -> tuple[bool, float, int]:
-        """Sorting key, best first: numbers before what is no number, the earlier epoch where scores are equal.
-
-        Where no epoch has a score (an AUC of one class), the last is kept.
-        """
-        score, epoch = entry
-        if isnan(score):
-            return True, 0.0, -epoch
-        descending = self.metric is None or self.greater_is_better
-        return False, -score if descending else score, epoch
 
     def path(self, epoch: int) -> Path:
         """The file of one epoch's weights."""
         return self.folder / f"epoch{epoch:03d}.safetensors"
 
-    @property
-    def best_epoch(self) -> int:
-        """The epoch whose weights predict."""
-        return self.kept[0][1]
-
-    def should_stop(self, epoch: int, phase_start: int = 0) -> bool:
-        """Whether `patience` epochs of this phase have gone by without a better score.
+    def should_stop(self, phase_start: int = 0) -> bool:
+        """Whether `patience` epochs of a phase have gone by without a better first score.
 
         Args:
-            epoch: epochs so far.
-            phase_start: of these, the epochs before this phase. Another phase is another way of training and gets its
-                own patience.
+            phase_start: epochs before this phase. Another phase is another way of training and gets its own patience.
         """
-        if self.metric is None or self.patience is None:
+        if not self.watched or self.patience is None:
             return False
-        return epoch - max(self.best_epoch, phase_start) >= self.patience
+        return len(self.history) - max(self.best_epoch, phase_start) >= self.patience
 
 
-def save_weights(path: Path, state: dict[str, Tensor], header: dict[str, str] | None = None) -> None:
+def save_weights(path: Path, state: Mapping[str, Tensor], header: dict[str, str] | None = None) -> None:
     """Write tensors, and texts for the file's header, as safetensors, whole or not at all."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     write_atomically(path, lambda part: save_file(tensors, part, header))

@@ -1,4 +1,4 @@
-"""Features of a frozen backbone, computed once for all rows and kept on disk for every fold, member and run."""
+"""Features of a frozen backbone, computed once for all rows and kept on disk, and the network behind them."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -13,6 +13,18 @@ from outfold.inference.predict import Predictor
 from outfold.models.network import Network
 from outfold.settings.train import TrainSettings
 from outfold.views.inputs import Input
+
+
+class HeadOnly(nn.Module):
+    """A network seen from behind its backbone: the input `features` stands for the photos."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, inputs: dict[str, Tensor]) -> Tensor:
+        """Features (b, f) of the backbone and the network's other inputs -> logits (b, k)."""
+        return self.network.logits(inputs["features"], inputs)
 
 
 def frozen_features(

@@ -1,99 +1,42 @@
-"""From a fresh network to a trained one: phases, validation after every epoch, checkpoints, going on after a kill.
+"""From a network to a trained one: phases, validation after every epoch, kept weights, going on after a kill.
 
 Everything random is drawn from generators seeded by (seed, epoch), and a state is saved after every epoch: a training
 that was killed goes on from its last finished epoch and ends with the same numbers as one that was not.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import Tensor
 
-from outfold.inference.predict import Predictor
+from outfold.inference.predict import Forward
 from outfold.models.freeze import set_train_mode, set_trainable
 from outfold.models.network import Network
 from outfold.settings.learning import Phase
 from outfold.settings.train import TrainSettings
 from outfold.training.checkpoints import Keeper, load_state, load_weights, save_state
-from outfold.training.device import set_up_optimizer
+from outfold.training.combining import MOST_BATCHES, Combined, Combiner, plain_batches, trained_batch_norms
 from outfold.training.ema import Ema
+from outfold.training.examples import Examples, Split
+from outfold.training.features import HeadOnly
 from outfold.training.guards import LossGuard, explained_memory
-from outfold.training.loop import EpochSummary, Learner, Schedule, optimizer_steps, train_epoch
+from outfold.training.learner import Learner, build_learner, optimizer_steps
+from outfold.training.loop import EpochSummary, train_epoch
 from outfold.training.losses import LossFunction
-from outfold.training.optim import build_optimizer, parameter_groups
+from outfold.training.validation import Judge, Validation, refuse_missing_scores
 from outfold.views.batches import Loader, Waiting, training_batches
 from outfold.views.inputs import Input, Size, VectorInput
-from outfold.views.mix import batch_mixer
 from outfold.work import megapixels
 
 LOOK_EVERY = 16
 """Steps between looks at the loss on an accelerator, where every look waits for it."""
-
-
-@dataclass(frozen=True)
-class Examples:
-    """What is learned from: all rows of the table; a split says which of them train.
-
-    Attributes:
-        ids: object (n,), the samples' ids.
-        inputs: by name, how a row becomes model input.
-        target: float32 (n, k), soft or hard, on the scale the loss sees.
-        weight: float32 (n, 1) or (n, k), how much a sample (or cell) counts in the loss; None: all the same.
-    """
-
-    ids: np.ndarray
-    inputs: Mapping[str, Input]
-    target: np.ndarray
-    weight: np.ndarray | None = None
-
-
-@dataclass(frozen=True)
-class Split:
-    """Rows that train and rows that judge.
-
-    Attributes:
-        train: int64 (n,), places in the table.
-        valid: int64 (m,), places in the table; empty when all rows train.
-        chances: float64 (n,), relative chance of each training row to be drawn, with replacement; None: each once.
-    """
-
-    train: np.ndarray
-    valid: np.ndarray
-    chances: np.ndarray | None = None
-
-
-@dataclass(frozen=True)
-class Judge:
-    """How a validation is scored.
-
-    Attributes:
-        scores: (logits (m, k), rows (m,)) -> by metric name, the score.
-        metric: the name that picks the best epoch, or None for the last.
-        greater_is_better: its direction.
-    """
-
-    scores: Callable[[np.ndarray, np.ndarray], dict[str, float]]
-    metric: str | None = None
-    greater_is_better: bool = True
-
-
-class HeadOnly(nn.Module):
-    """A network seen from behind its backbone: the input `features` stands for the photos."""
-
-    def __init__(self, network: Network) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Features (b, f) of the backbone and the network's other inputs -> logits (b, k)."""
-        return self.network.logits(inputs["features"], inputs)
 
 
 @dataclass
@@ -101,10 +44,10 @@ class Fit:
     """A training of one network on one split.
 
     Attributes:
-        network: pretrained backbone and fresh head; `run` changes it.
+        network: with pretrained weights or those to go on from; `run` changes it.
         examples: inputs and targets by row.
-        split: rows that train and rows that judge.
-        settings: phases, optimiser, mixing, checkpoints.
+        split: rows that train and rows that judge; where none judge, no setting may need a score.
+        settings: phases, optimiser, mixing, which epochs are kept and what is made of them.
         objective: (logits (b, k), target (b, k), weight) -> loss.
         judge: scores of the validation rows.
         fabric: device and precision.
@@ -114,7 +57,14 @@ class Fit:
         workers: threads that read samples.
         features: the frozen backbone's features of all rows, float32 (n, f), for phases that train all but the backbone
             on plain views; None computes every step in full.
-        emit: is told {"event": "work", "megapixels"} by batch and {"event": "epoch", ...history row} by epoch.
+        emit: is told {"event": "work", "megapixels"} by batch, {"event": "epoch", ...history row} by epoch and
+            {"event": "combined", ...} where epochs become one.
+        history: one row an epoch; filled by `run`.
+        combined: what the final weights are a mean of; None where they are one epoch's own. Filled by `run`.
+        waiting: time spent waiting for data; filled by `run`.
+
+    Raises:
+        RecipeError: a setting needs a score of held-out rows and there is none.
     """
 
     network: Network
@@ -131,20 +81,25 @@ class Fit:
     features: Callable[[Network], np.ndarray] | None = None
     emit: Callable[[dict[str, Any]], None] = lambda event: None
     history: list[dict[str, Any]] = field(default_factory=list)
+    combined: Combined | None = None
     waiting: Waiting = field(default_factory=Waiting)
 
     def __post_init__(self) -> None:
-        keep = self.settings.keep
-        self.keeper = Keeper(self.folder, self.judge.metric, self.judge.greater_is_better, keep.top, keep.patience)
+        refuse_missing_scores(self.settings, self.judge, len(self.split.valid))
+        keep, device = self.settings.keep, self.fabric.device
+        self.target = torch.from_numpy(self.examples.target).to(device)
+        self.weight = None if self.examples.weight is None else torch.from_numpy(self.examples.weight).to(device)
+        self.validation = self._validation()
+        self.keeper = Keeper(self.folder, self.judge.watched, keep.top, keep.patience, self.history)
         self.network.to(memory_format=torch.channels_last)
         self.model = self.fabric.setup_module(self.network)
         self.ema = Ema(self.network, self.settings.ema) if self.settings.ema else None
 
     def run(self) -> int:
-        """Train through all phases and leave the network with the kept epoch's weights.
+        """Train through all phases and leave the network with the weights that predict.
 
         Returns:
-            The kept epoch, counted from 1. `history` holds one row an epoch.
+            The best epoch, counted from 1. `history` holds one row an epoch, `combined` what the weights are a mean of.
 
         Raises:
             TrainingError: the loss is not finite, or memory ran out.
@@ -154,13 +109,13 @@ class Fit:
         reached = names.index(self.history[-1]["phase"]) if self.history else 0
         for number in range(reached, len(names)):
             self._phase(self.settings.phases[number], state if number == reached else None)
-        load_weights(self.network, self.keeper.path(self.keeper.best_epoch))
+        self._combine()
         return self.keeper.best_epoch
 
     def _ended(self, phase: Phase, first: int) -> bool:
         """Whether a phase has had its epochs, or has run out of patience; `first` epochs lie before it."""
         epochs = len(self.history)
-        return epochs - first >= phase.epochs or (epochs > first and self.keeper.should_stop(epochs, first))
+        return epochs - first >= phase.epochs or (epochs > first and self.keeper.should_stop(first))
 
     def _phase(self, phase: Phase, state: dict[str, Any] | None) -> None:
         """Train the epochs of one phase that are not in the history yet."""
@@ -170,14 +125,26 @@ class Fit:
         set_trainable(self.network, phase.train)
         size = _height_width(phase.size) if phase.size else self.settings.view.height_width
         inputs, model = self._inputs_and_model(phase)
-        batches = len(self._batches(first + 1))
-        learner = self._learner(phase, inputs, model, optimizer_steps(batches, self.settings.accumulate))
+        learner = build_learner(
+            self.network,
+            phase,
+            self.settings,
+            model=model,
+            inputs=inputs,
+            target=self.target,
+            weight=self.weight,
+            objective=self.objective,
+            fabric=self.fabric,
+            batches=len(self._batches(first + 1)),
+            ema=self.ema,
+        )
         if state is not None:
             learner.optimizer.load_state_dict(state["optimizer"])
         while not self._ended(phase, first):
-            epoch = len(self.history) + 1
+            losses = [row["valid_loss"] for row in self.history[first:] if "valid_loss" in row]
+            scheduled = replace(learner, schedule=learner.schedule.after(losses))
             with explained_memory(self.settings.batch_size, size):
-                row = self._epoch(learner, phase, epoch, epoch - first - 1, size)
+                row = self._epoch(scheduled, phase, len(self.history) + 1, len(self.history) - first, size)
             self._finish(row, learner.optimizer)
 
     def _epoch(self, learner: Learner, phase: Phase, epoch: int, epoch_in_phase: int, size: Size) -> dict[str, Any]:
@@ -193,42 +160,36 @@ class Fit:
             every=1 if learner.target.device.type == "cpu" else LOOK_EVERY,
         )
         steps = optimizer_steps(len(loader), learner.accumulate)
-        advance = self._advance(learner, size, training=True)
+        advance = self._advance(learner.inputs, size, training=True)
         trained = train_epoch(learner, loader, guard, first_step=epoch_in_phase * steps, advance=advance)
         self.waiting.add(trained.waiting)
-        scores = self._validate(learner) if self.settings.is_validated(phase, epoch_in_phase) else {}
+        scores = {}
+        if self.settings.is_validated(phase, epoch_in_phase):
+            with self._averaged():
+                scores = self._validate(learner.model, learner.inputs)
         return {"phase": phase.name, "epoch": epoch, **_columns(trained, learner), **scores} | {
             "seconds": round(time.perf_counter() - started, 3)
         }
 
-    def _validate(self, learner: Learner) -> dict[str, float]:
-        """Loss and scores on the validation rows, one plain view each, by the averaged weights where there are any."""
-        rows = self.split.valid
-        if not len(rows):
-            return {}
-        batch_size = self.settings.predict.batch_size or 2 * self.settings.batch_size
-        predictor = Predictor(learner.inputs, batch_size=batch_size, device=learner.target.device, workers=self.workers)
-        with self._averaged():
-            self.network.eval()
-            advance = self._advance(learner, self.settings.view.height_width, training=False)
-            logits, waiting = predictor(learner.model, rows, advance=advance)
+    def _validate(self, model: Forward, inputs: Mapping[str, Input]) -> dict[str, float]:
+        """Loss and scores on the validation rows, one plain view each, by the network's present weights."""
+        self.network.eval()
+        advance = self._advance(inputs, self.settings.view.height_width, training=False)
+        scores, waiting = self.validation(model, inputs, advance)
         self.waiting.add(waiting)
-        places = torch.from_numpy(rows).to(learner.target.device)
-        weight = None if learner.weight is None else learner.weight[places]
-        loss = learner.objective(torch.from_numpy(logits).to(places.device), learner.target[places], weight)
-        return {"valid_loss": float(loss), **self.judge.scores(logits, rows)}
+        return scores
 
     def _finish(self, row: dict[str, Any], optimizer: torch.optim.Optimizer) -> None:
         """Keep the epoch's weights if they deserve it, and save the state to resume from."""
-        with self._averaged():
-            self.keeper.update(row["epoch"], row, self.network.state_dict())
         self.history.append(row)
+        with self._averaged():
+            self.keeper.save(self.network.state_dict())
         state = {
             "key": self.key,
             "network": self.network.state_dict(),
             "optimizer": optimizer.state_dict(),
+            "precision": self.fabric.strategy.precision.state_dict(),  # the loss scale of fp16
             "ema": self.ema.state_dict() if self.ema else None,
-            "kept": self.keeper.kept,
             "history": self.history,
             "waiting": [self.waiting.waited, self.waiting.elapsed],
         }
@@ -241,20 +202,49 @@ class Fit:
         if state is None:
             return None
         self.network.load_state_dict(state["network"])
+        self.fabric.strategy.precision.load_state_dict(state["precision"])
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"])
-        self.keeper.kept = [(score, epoch) for score, epoch in state["kept"]]
         self.history.extend(state["history"])
         self.waiting.add(Waiting(*state["waiting"]))
         self.emit({"event": "resumed", "epoch": len(self.history)})
         return state
+
+    def _combine(self) -> None:
+        """Give the network the weights that predict: the best epoch's, or a mean of several, which is told."""
+        how, kept = self.settings.keep.combine, self.keeper.kept
+        if how == "best":
+            load_weights(self.network, self.keeper.path(self.keeper.best_epoch))
+            return
+        combiner = Combiner(
+            network=self.network,
+            forward=self.model,
+            keeper=self.keeper,
+            norms=trained_batch_norms(self.network, self._phases_of(kept)),
+            batches=self._plain_batches,
+            validate=lambda: self._validate(self.model, self.examples.inputs),
+        )
+        with explained_memory(self.settings.batch_size, self.settings.view.height_width):
+            self.combined = combiner.soup() if how == "greedy_soup" else combiner.mean(kept, how)
+        self.emit({"event": "combined", **self.combined.to_dict()})
+
+    def _phases_of(self, epochs: list[int]) -> list[Phase]:
+        """The phases from the first of these epochs to the last."""
+        names = {row["phase"] for row in self.history if min(epochs) <= row["epoch"] <= max(epochs)}
+        return [phase for phase in self.settings.phases if phase.name in names]
+
+    def _plain_batches(self) -> Iterator[dict[str, Tensor]]:
+        """Training rows as they are predicted, in an order and number that are always the same."""
+        order = self._batches(0)[:MOST_BATCHES]  # shuffled, for rows may be sorted by class; epochs count from 1
+        advance = self._advance(self.examples.inputs, self.settings.view.height_width, training=False)
+        return plain_batches(self.examples.inputs, order, self.fabric.device, self.workers, advance)
 
     def _batches(self, epoch: int) -> list[np.ndarray]:
         return training_batches(
             self.split.train, self.settings.batch_size, (self.seed, epoch), weights=self.split.chances
         )
 
-    def _inputs_and_model(self, phase: Phase) -> tuple[Mapping[str, Input], Callable[[dict[str, Tensor]], Tensor]]:
+    def _inputs_and_model(self, phase: Phase) -> tuple[Mapping[str, Input], Forward]:
         """The full network on the views, or all but its backbone on features computed once."""
         if self.features is None or not self.settings.trains_on_features(phase):
             return self.examples.inputs, self.model
@@ -262,40 +252,24 @@ class Fit:
         ready = {"features": VectorInput(self.features(self.network)), **others}
         return ready, self.fabric.setup_module(HeadOnly(self.network))
 
-    def _learner(
-        self, phase: Phase, inputs: Mapping[str, Input], model: Callable[[dict[str, Tensor]], Tensor], steps: int
-    ) -> Learner:
-        groups = parameter_groups(self.network, phase, self.settings.optimizer.weight_decay)
-        for group in groups:
-            group["initial_lr"] = group["lr"]
-        device = self.fabric.device
-        weight = self.examples.weight
-        # the scaler of fp16 has to undo its scale before a norm is measured, which a fused step leaves to the step
-        fused = False if self.settings.precision == "fp16" and self.settings.clip_grad_norm else None
-        return Learner(
-            model=model,
-            module=self.network,
-            inputs=inputs,
-            target=torch.from_numpy(self.examples.target).to(device),
-            weight=None if weight is None else torch.from_numpy(weight).to(device),
+    def _validation(self) -> Validation:
+        rows = torch.from_numpy(self.split.valid).to(self.target.device)
+        return Validation(
+            rows=self.split.valid,
+            target=self.target[rows],
+            weight=None if self.weight is None else self.weight[rows],
             objective=self.objective,
-            optimizer=set_up_optimizer(self.fabric, build_optimizer(self.settings.optimizer, groups, fused=fused)),
-            schedule=Schedule(
-                phase.schedule, steps * phase.epochs, round(phase.warmup_epochs * steps), final_lr=phase.final_lr
-            ),
-            fabric=self.fabric,
-            mixer=batch_mixer(self.settings.mix) if phase.mix and self.settings.mix is not None else None,
-            accumulate=self.settings.accumulate,
-            clip_grad_norm=self.settings.clip_grad_norm,
-            ema=self.ema,
+            judge=self.judge,
+            batch_size=self.settings.predict.batch_size or 2 * self.settings.batch_size,
+            workers=self.workers,
         )
 
     def _averaged(self) -> AbstractContextManager[Any]:
         return self.ema.swap() if self.ema else nullcontext()
 
-    def _advance(self, learner: Learner, size: Size, *, training: bool) -> Callable[[int], None]:
+    def _advance(self, inputs: Mapping[str, Input], size: Size, *, training: bool) -> Callable[[int], None]:
         """Tells how far the work is; a head on ready features costs next to nothing and is not counted."""
-        counted = size if "features" not in learner.inputs else (0, 0)
+        counted = size if "features" not in inputs else (0, 0)
         return lambda samples: self.emit(
             {"event": "work", "megapixels": megapixels(samples, counted, training=training)}
         )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from outfold.training.fit import Examples, Split
+from outfold.training.examples import Examples, Split
 from outfold.views.inputs import JoinedInput
 
 

@@ -1,79 +1,15 @@
 """One epoch of training, written out: batch, view, mix, forward, loss, backward, step."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
-from torch import Tensor, nn
 
-from outfold.training.ema import Ema
 from outfold.training.guards import LossGuard
-from outfold.training.losses import LossFunction
-from outfold.training.optim import lr_factor
+from outfold.training.learner import Learner
 from outfold.views.batches import MIXING, Loader, Waiting
-from outfold.views.inputs import Input
-from outfold.views.mix import BatchMixer
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """The learning rate of each optimiser step of a phase, as a share of every group's peak rate.
-
-    Attributes:
-        name: cosine, one_cycle or constant.
-        steps: optimiser steps in the phase.
-        warmup_steps: of these, how many warm up.
-        final_lr: where cosine ends, as a share of the peak.
-    """
-
-    name: str
-    steps: int
-    warmup_steps: int = 0
-    final_lr: float = 0.0
-
-    def apply(self, optimizer: torch.optim.Optimizer, step: int) -> None:
-        """Set every group's rate for this step, counted from 0."""
-        factor = lr_factor(self.name, step, self.steps, self.warmup_steps, self.final_lr)
-        for group in optimizer.param_groups:
-            group["lr"] = group["initial_lr"] * factor
-
-
-@dataclass(frozen=True)
-class Learner:
-    """Everything an epoch computes with besides its batches.
-
-    Attributes:
-        model: named inputs -> logits (b, k); wrapped by fabric for precision and device.
-        module: the module whose parameters learn, for clipping.
-        inputs: by name, how a batch becomes model input.
-        target: float32 (n, k) by row, on the device.
-        weight: float32 (n, 1) or (n, k) by row, on the device, or None.
-        objective: (logits, target, weight) -> scalar loss.
-        optimizer: set up by fabric; each group holds its peak rate as `initial_lr`.
-        schedule: rates over the phase's steps.
-        fabric: device and precision.
-        mixer: mixes samples within a batch, or None.
-        accumulate: batches to a step.
-        clip_grad_norm: largest norm of the gradient, or None.
-        ema: moving average of the weights, or None.
-    """
-
-    model: Callable[[dict[str, Tensor]], Tensor]
-    module: nn.Module
-    inputs: Mapping[str, Input]
-    target: Tensor
-    weight: Tensor | None
-    objective: LossFunction
-    optimizer: torch.optim.Optimizer
-    schedule: Schedule
-    fabric: Fabric
-    mixer: BatchMixer | None = None
-    accumulate: int = 1
-    clip_grad_norm: float | None = None
-    ema: Ema | None = None
 
 
 @dataclass(frozen=True)
@@ -83,11 +19,6 @@ class EpochSummary:
     loss: float
     samples_per_second: float
     waiting: Waiting
-
-
-def optimizer_steps(batches: int, accumulate: int) -> int:
-    """Optimiser steps in an epoch; a last, incomplete group of batches makes a step too."""
-    return -(-batches // accumulate)
 
 
 def train_epoch(

@@ -1,6 +1,5 @@
-"""Optimisers, their parameter groups, and learning-rate schedules."""
+"""Optimisers and their parameter groups; the learning rates over time come from `schedules`."""
 
-import math
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any
@@ -12,15 +11,17 @@ from outfold.errors import RecipeError
 from outfold.models.backbone import configuration
 from outfold.models.network import Network
 from outfold.settings.learning import Optimizer, Phase, Rates
+from outfold.training.schedules import lr_factor, plateau, warm_restarts
 
-WARMUP_FROM = 0.01
-"""Share of the peak rate at which a linear warm-up starts."""
-
-ONE_CYCLE_FROM = 1 / 25
-"""Share of the peak rate at which one_cycle starts (torch's div_factor)."""
-
-ONE_CYCLE_RISE = 0.3
-"""Share of the steps that one_cycle rises for when no warm-up is given (torch's pct_start)."""
+__all__ = [
+    "build_optimizer",
+    "can_fuse",
+    "layers_below_head",
+    "lr_factor",
+    "parameter_groups",
+    "plateau",
+    "warm_restarts",
+]
 
 
 def parameter_groups(network: Network, phase: Phase, weight_decay: float) -> list[dict[str, Any]]:
@@ -77,50 +78,6 @@ def can_fuse(groups: list[dict[str, Any]]) -> bool:
     """Whether torch has fused optimisers for all of these tensors."""
     parameters = [parameter for group in groups for parameter in group["params"]]
     return all(p.is_floating_point() and p.device.type in ("cpu", "cuda", "mps") for p in parameters)
-
-
-def lr_factor(schedule: str, step: int, total_steps: int, warmup_steps: int = 0, final_lr: float = 0.0) -> float:
-    """The learning rate of one optimiser step as a share of the peak rate.
-
-    cosine: linear from 1% over the warm-up, 1 at its end, then half a cosine that would reach `final_lr` one step after
-    the last (torch's CosineAnnealingLR with T_max = steps after the warm-up).
-    constant: the same warm-up, then 1.
-    one_cycle: a cosine up from 1/25 to 1, and down to `final_lr` at the last step, as torch's OneCycleLR. The rise
-    takes the warm-up's steps, or 30% of all when there is none.
-
-    Args:
-        schedule: cosine, constant or one_cycle.
-        step: 0 .. total_steps - 1.
-        total_steps: optimiser steps of the phase.
-        warmup_steps: of these, how many warm up.
-        final_lr: share of the peak rate at the end.
-
-    Raises:
-        ValueError: a step outside the phase, or an unknown schedule.
-    """
-    if not 0 <= step < total_steps:
-        raise ValueError(f"step {step} is outside a phase of {total_steps} steps")
-    if schedule == "one_cycle":
-        return _one_cycle(step, total_steps, warmup_steps or round(ONE_CYCLE_RISE * total_steps), final_lr)
-    if schedule not in ("cosine", "constant"):
-        raise ValueError(f"unknown schedule {schedule!r}")
-    if step < warmup_steps:
-        return WARMUP_FROM + (1 - WARMUP_FROM) * step / warmup_steps
-    if schedule == "constant":
-        return 1.0
-    return _between(1.0, final_lr, (step - warmup_steps) / (total_steps - warmup_steps))
-
-
-def _one_cycle(step: int, total_steps: int, rise_steps: int, final_lr: float) -> float:
-    peak = min(max(rise_steps - 1, 0), total_steps - 1)
-    if step <= peak:
-        return _between(ONE_CYCLE_FROM, 1.0, step / peak if peak else 1.0)
-    return _between(1.0, final_lr, (step - peak) / (total_steps - 1 - peak))
-
-
-def _between(start: float, end: float, share: float) -> float:
-    """Half a cosine from start (share 0) to end (share 1)."""
-    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
 
 
 def _part_and_rate(name: str, phase: Phase, depth: Mapping[str, int]) -> tuple[str, float]:
