@@ -16,3 +16,18 @@ def test_cells_that_training_never_saw_are_told_once_a_column():
     assert "3 of 18 cells in column 'body region'" in lines[0]
     assert "fold0-seed0" in lines[0]
     assert "1 of 18 cells in column 'age'" in lines[1]
+
+
+def test_a_mean_of_epochs_is_told_beside_the_best_epoch():
+    out = io.StringIO()
+    event = {"event": "combined", "job": "fit/a/fold0-seed0 fit", "how": "greedy_soup", "epochs": [3, 7], "batches": 4}
+    with live(Console(file=out, width=300)) as emit:
+        scores = {"before": {"valid_loss": 0.5, "r2": None}, "scores": {"valid_loss": 0.25, "r2": None}}
+        emit(event | scores)
+        emit(event | {"how": "average", "before": {}, "scores": {}})
+    lines = [line for line in out.getvalue().splitlines() if line]
+    assert lines == [
+        "fit/a/fold0-seed0 fit  greedy soup of epochs 3, 7  "
+        "valid 0.2500 (best epoch 0.5000)  r2 undefined (best epoch undefined)",
+        "fit/a/fold0-seed0 fit  average of epochs 3, 7",
+    ]

@@ -132,6 +132,15 @@ class Display:
         speed = f"{event['images_per_second']:.0f} images/s, {event['wait_share']:.0%} waiting"
         self.line(f"{event['job']}  {event['phase']} epoch {event['epoch']}  {losses}  {judged}  ({speed})")
 
+    def _combined(self, event: dict[str, Any]) -> None:
+        """What a mean of weights scores, beside the best epoch alone."""
+        epochs, before = ", ".join(map(str, event["epochs"])), event["before"]
+        scores = "  ".join(
+            f"{name.replace('valid_loss', 'valid')} {_figure(value)} (best epoch {_figure(before[name])})"
+            for name, value in event["scores"].items()
+        )
+        self.line(f"{event['job']}  {event['how'].replace('_', ' ')} of epochs {epochs}  {scores}".rstrip())
+
     def _variant(self, event: dict[str, Any]) -> None:
         """Another run begins, with a bar of its own."""
         for task in list(self.progress.task_ids):
@@ -161,3 +170,8 @@ class Display:
 
     def _report(self, event: dict[str, Any]) -> None:
         self.line("writing the report")
+
+
+def _figure(value: float | None) -> str:
+    """Four places, or a word where a score is no number."""
+    return "undefined" if value is None else f"{value:.4f}"

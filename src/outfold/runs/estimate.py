@@ -21,14 +21,16 @@ from outfold.settings.recipe import Recipe
 from outfold.settings.train import TrainSettings, TrainStage
 from outfold.settings.view import EmbeddingView
 from outfold.stages.inputs import photo_key, photo_members, photo_settings, photo_side, sizes_of, vectors_key
+from outfold.training.averaging import BatchNorm
+from outfold.training.combining import MOST_BATCHES
 from outfold.training.device import make_fabric, set_up_optimizer
 from outfold.training.guards import explained_memory
 from outfold.training.losses import build_loss
 from outfold.training.optim import build_optimizer, parameter_groups
 from outfold.views.inputs import Size
 
-STATE_COPIES = 4
-"""Weights, two moments of AdamW and a kept epoch, on disk while a model trains."""
+STATE_COPIES = 3
+"""Weights and two moments of AdamW, on disk while a model trains, beside the epochs that are kept."""
 
 VECTOR_WIDTH = 1024
 """Length of the vectors that heads are measured on; hardly any of a head's time is in its arithmetic."""
@@ -98,7 +100,7 @@ def estimate(
             count = len(splits) * len(stage.seeds)
             bytes_of_network = sum(tensor.nbytes for tensor in network.state_dict().values())
             seconds += count * _model_seconds(network, settings, train + learned, valid, predicted, device)
-            weights += count * bytes_of_network + STATE_COPIES * bytes_of_network
+            weights += bytes_of_network * _copies_on_disk(settings, count)
             models += count
     if recipe.data.prepare is not None:
         cache = stored_bytes(recipe, rows, aspect)
@@ -122,6 +124,13 @@ def _embedding_seconds(recipe: Recipe, rows: int, device: torch.device) -> float
     return seconds
 
 
+def _copies_on_disk(settings: TrainSettings, models: int) -> int:
+    """How many times a member's weights are on disk at its fullest moment: of all its models, one of them training."""
+    epochs = sum(phase.epochs for phase in settings.phases)
+    kept, left = (min(number, epochs) for number in (settings.keep.most_kept, settings.keep.left_on_disk))
+    return models * (1 + left) + STATE_COPIES + kept + (settings.ema is not None)
+
+
 def _further_rows(
     name: str, stage: TrainStage, recipe: Recipe, test_rows: int, unlabelled_rows: int
 ) -> tuple[int, int]:
@@ -143,6 +152,7 @@ def _model_seconds(
     size = settings.view.height_width
     forward = _forward_seconds(network, settings, size, device)
     total = forward * len(settings.predict.tta) * (valid + tables)
+    total += forward * settings.keep.means * (valid + _rows_for_norms(network, settings, train))
     for phase, phase_size in zip(settings.phases, sizes_of(settings)[1:], strict=True):
         if settings.trains_on_features(phase):
             total += forward * (train + valid)
@@ -150,6 +160,12 @@ def _model_seconds(
         total += phase.epochs * train * _step_seconds(network, settings, phase, phase_size, device)
         total += settings.validations(phase) * valid * forward
     return total
+
+
+def _rows_for_norms(network: Network, settings: TrainSettings, train: int) -> int:
+    """Rows that batch norms learn their statistics from anew, for one mean of weights."""
+    norms = any(isinstance(module, BatchNorm) for module in network.modules())
+    return min(train, MOST_BATCHES * settings.batch_size) if norms else 0
 
 
 def _step_seconds(network: Network, settings: TrainSettings, phase: Phase, size: Size, device: torch.device) -> float:

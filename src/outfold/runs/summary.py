@@ -129,6 +129,7 @@ def _model_summary(
         "seed": model.seed,
         "score": known(metric_of(task).function(dataset.answer_target[rows], values)),
         **{name: record[name] for name in ("epochs", "best_epoch", "seconds", "wait_share")},
+        **({"combined": record["combined"]} if "combined" in record else {}),
     }
 
 

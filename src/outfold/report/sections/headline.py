@@ -10,7 +10,6 @@ from outfold.report.numbers import count, counted, duration, metric_title, numbe
 from outfold.report.plot import WIDTH, Scale, drawing, short, widened
 from outfold.settings.data import TaskKind
 from outfold.settings.recipe import Recipe
-from outfold.settings.train import TrainStage
 
 TASKS: dict[TaskKind, str] = {
     "multiclass": "one class of several",
@@ -86,24 +85,35 @@ def _cautions(run: Artefacts, scored_rows: int) -> list[str]:
     cautions = []
     if scored_rows < rows:
         cautions.append(f"Only {count(scored_rows)} of {count(rows)} rows are scored: not every fold was held out.")
-    if chosen := _chosen_by_score(run.recipe):
-        cautions.append(
-            f"{chosen}: the best epoch is picked on the fold that is then scored, which flatters the score a little."
-        )
+    cautions.extend(f"{', '.join(names)}: {why}" for why, names in _judged_twice(run.recipe).items())
     return cautions
 
 
-def _chosen_by_score(recipe: Recipe) -> str:
-    """Names of members whose best epoch is picked by a score of the held-out fold."""
-    names = [
-        f"{stage_name}/{member}"
-        for stage_name, stage in recipe.stages.items()
-        if isinstance(stage, TrainStage)
-        for member in stage.members
-        if (settings := stage.member_settings(member)).keep.best != "last"
-        and sum(phase.epochs for phase in settings.phases) > 1
-    ]
-    return ", ".join(names)
+CHOSEN = {
+    "best": "the best epoch is picked on the fold that is then scored, which flatters the score a little.",
+    "average": (
+        "the epochs whose weights are averaged are picked on the fold that is then scored, which flatters the score a "
+        "little."
+    ),
+    "greedy_soup": (
+        "the epochs whose weights are averaged are picked, and then tried one by one, on the fold that is then scored, "
+        "and every choice flatters the score a little."
+    ),
+}
+"""What choosing epochs on the held-out fold means for its score, by `keep.combine`."""
+FOLLOWED = "the learning rate follows the loss of the fold that is then scored, which flatters the score a little."
+
+
+def _judged_twice(recipe: Recipe) -> dict[str, list[str]]:
+    """What the held-out fold decided in training, as sentences, each with the names of the members it is true of."""
+    found: dict[str, list[str]] = {}
+    for stage, member, settings in recipe.members():
+        keep, epochs = settings.keep, sum(phase.epochs for phase in settings.phases)
+        if keep.best != "last" and epochs > 1:
+            found.setdefault(CHOSEN[keep.combine], []).append(f"{stage}/{member}")
+        if any(phase.schedule == "plateau" for phase in settings.phases) and epochs > 1:
+            found.setdefault(FOLLOWED, []).append(f"{stage}/{member}")
+    return found
 
 
 def _strip(entry: dict[str, Any], folds: Sequence[dict[str, Any]], metric: str) -> Html:

@@ -54,15 +54,21 @@ def _models(run: Artefacts) -> Child:
                 str(job["fold"]),
                 str(job["seed"]),
                 number(job["score"]),
-                f"{job['best_epoch']} of {job['epochs']}",
+                _kept(job),
                 Cell([bar(job["seconds"] / longest), duration(job["seconds"])], job["seconds"]),
                 MISSING if rate is None or rate.isna().all() else count(round(float(rate.median()))),
                 Cell(percent(job["wait_share"]), job["wait_share"]),
             )
         )
     score = metric_title(run.summary["metric"])
-    columns = ("model", "fold", "seed", score, "kept epoch", "time", "images/s", "waiting for data")
+    columns = ("model", "fold", "seed", score, "weights of epoch", "time", "images/s", "waiting for data")
     return table(columns, rows, text=("model",), caption="By model", sortable=True, tall=len(rows) > TALL)
+
+
+def _kept(job: dict[str, Any]) -> str:
+    """The epoch whose weights predict, or those whose mean does."""
+    epochs = job.get("combined", {}).get("epochs", [job["best_epoch"]])
+    return f"{', '.join(map(str, epochs))} of {job['epochs']}"
 
 
 def _jobs(run: Artefacts) -> Iterator[tuple[str, str, dict[str, Any]]]:

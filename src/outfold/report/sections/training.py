@@ -28,16 +28,16 @@ def training(run: Artefacts) -> Section | None:
         for (stage, member), models in groupby(run.trainings, key=lambda model: (model.stage, model.member))
     ]
     intro = (
-        "One line a model; the number at its end is the fold it held out. Dots mark the epoch whose weights were "
-        "kept. Validation sees each row once, without test-time augmentation."
+        "One line a model; the number at its end is the fold it held out. Dots mark the epoch whose weights predict, "
+        "or the epochs whose mean does. Validation sees each row once, without test-time augmentation."
     )
     return Section("training", "Training", intro, [*pairs, *run.notes])
 
 
-def _kept(run: Artefacts) -> dict[tuple[str, str, int, int], int]:
-    """The kept epoch of each model."""
+def _kept(run: Artefacts) -> dict[tuple[str, str, int, int], list[int]]:
+    """The epochs that each model's weights are of."""
     return {
-        (stage, member, job["fold"], job["seed"]): job["best_epoch"]
+        (stage, member, job["fold"], job["seed"]): job.get("combined", {}).get("epochs", [job["best_epoch"]])
         for stage, entry in run.summary.get("stages", {}).items()
         for member, part in entry.get("members", {}).items()
         for job in part["jobs"]
@@ -45,7 +45,7 @@ def _kept(run: Artefacts) -> dict[tuple[str, str, int, int], int]:
 
 
 def _member_charts(
-    name: str, models: Sequence[Training], metric: str, kept: dict[tuple[str, str, int, int], int]
+    name: str, models: Sequence[Training], metric: str, kept: dict[tuple[str, str, int, int], list[int]]
 ) -> list[Child]:
     phases = _phases(max((model.history for model in models), key=len))
     spoken = ", ".join(
@@ -70,7 +70,7 @@ def _curves(
     models: Sequence[Training],
     columns: Sequence[str],
     label: str,
-    kept: dict[tuple[str, str, int, int], int],
+    kept: dict[tuple[str, str, int, int], list[int]],
     phases: Sequence[tuple[str, int, int]],
 ) -> Html:
     """Lines by epoch; the last of `columns` is the one that is judged: accented, dotted, named."""
@@ -84,8 +84,7 @@ def _curves(
         for name in columns:
             judged = name == columns[-1] and name != "train_loss"
             marks.append(area.line(epochs, _values(model.history, name), "accent" if judged else "neutral", said))
-        best = kept.get((model.stage, model.member, model.fold, model.seed))
-        chosen = epochs == best
+        chosen = np.isin(epochs, kept.get((model.stage, model.member, model.fold, model.seed), []))
         marks.append(area.dots(epochs[chosen], _values(model.history, columns[-1])[chosen], "accent kept"))
     if len(models) <= MOST_NAMED:
         marks.append(_ends(area, models, columns[-1]))
