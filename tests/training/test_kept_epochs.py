@@ -284,28 +284,23 @@ def test_what_follows_a_score_needs_rows_that_judge(tmp_path: Path) -> None:
         fit_of(tmp_path, settings({"best": "valid_loss"}), LOSS, split=ALL_TRAIN)
 
 
-def half_precision() -> Fabric:
-    """What `precision: fp16` sets up on a GPU, on the CPU."""
-    return Fabric(accelerator="cpu", devices=1, plugins=[MixedPrecision("16-mixed", "cpu")])
+def half_precision(growth_interval: int) -> Fabric:
+    """What `precision: fp16` sets up on a GPU, on the CPU, with a loss scale that grows soon."""
+    scaler = torch.amp.GradScaler("cpu", init_scale=16.0, growth_interval=growth_interval)
+    return Fabric(accelerator="cpu", devices=1, plugins=[MixedPrecision("16-mixed", "cpu", scaler)])
 
 
 def test_the_loss_scale_of_fp16_goes_on_after_a_kill(tmp_path: Path) -> None:
     chosen = settings({"best": "last"}, epochs=3)
-    whole = fit_of(tmp_path / "whole", chosen, fabric=half_precision())
-    scaler: Any = whole.fabric.strategy.precision
-    scaler.scaler.set_growth_interval(5)  # grows in the first epochs, which a fresh scaler would not know
+    whole = fit_of(tmp_path / "whole", chosen, fabric=half_precision(5))
     whole.run()
-
-    killed = fit_of(tmp_path / "killed", chosen, fabric=half_precision(), emit=stopping("epoch", 2))
-    scaler = killed.fabric.strategy.precision
-    scaler.scaler.set_growth_interval(5)
+    killed = fit_of(tmp_path / "killed", chosen, fabric=half_precision(5), emit=stopping("epoch", 2))
     with pytest.raises(Stop):
         killed.run()
-    again = fit_of(tmp_path / "killed", chosen, fabric=half_precision())
+    again = fit_of(tmp_path / "killed", chosen, fabric=half_precision(2000))
     again.run()
     states = [fit.fabric.strategy.precision.state_dict() for fit in (whole, again)]
     assert states[0] == states[1]
-    assert states[0]["growth_interval"] == 5
-    assert states[0]["_growth_tracker"] != 0 or states[0]["scale"] != 65536.0
+    assert (states[0]["scale"], states[0]["_growth_tracker"]) == (64.0, 2)  # 12 steps, grown after 5 and 10
     for name, tensor in whole.network.state_dict().items():
         assert torch.equal(again.network.state_dict()[name], tensor), name
