@@ -7,8 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from outfold.data.breaches import ROUNDING
 from outfold.data.findings import Finding, listed
 from outfold.settings.data import TaskKind
+from outfold.settings.sums import Sums
 
 BETTER = 0.1
 """How much better moved columns must fit, on average, before another order of columns is claimed."""
@@ -19,8 +21,6 @@ PARTS = 5
 """Into so many parts the rows are dealt; each by itself must claim the same order."""
 MOST_COLUMNS = 10
 """Sums are looked for among no more target columns than this: their number doubles with each."""
-EXACT = 1e-3
-"""A sum holds on a row up to this share of the column's mean size: the rounding of published tables."""
 ALMOST_ALL = 0.99
 VIOLATED = 0.01
 FEW_ROWS = 20
@@ -111,16 +111,22 @@ def identities(target: np.ndarray) -> list[Identity]:
         others = [place for place in range(k) if place != total and scale[place] > 0]
         for parts in (parts for size in range(2, len(others) + 1) for parts in combinations(others, size)):
             gap = np.abs(values[:, total] - values[:, parts].sum(axis=1))
-            if scale[total] > 0 and (gap <= EXACT * scale[total]).mean() >= ALMOST_ALL:
+            if scale[total] > 0 and (gap <= ROUNDING * scale[total]).mean() >= ALMOST_ALL:
                 found.append(Identity(total, parts))
                 break
     return found
 
 
 def broken_identities(
-    target: np.ndarray, prediction: np.ndarray, outputs: Sequence[str], kind: TaskKind, *, table: str = "out-of-fold"
+    target: np.ndarray,
+    prediction: np.ndarray,
+    outputs: Sequence[str],
+    kind: TaskKind,
+    *,
+    table: str = "out-of-fold",
+    declared: Sums | None = None,
 ) -> list[Finding]:
-    """Sums that hold in the training labels and not in the predictions.
+    """Sums that hold in the training labels, or are declared to, and do not hold in the predictions.
 
     Args:
         target: (n, k), training labels.
@@ -128,17 +134,22 @@ def broken_identities(
         outputs: names of the k columns.
         kind: the task; only a regression has sums.
         table: which predictions these are, for the sentence.
+        declared: `task.identities`; of a column that they name, no other sum is looked for.
     """
     if kind != "regression" or not len(prediction):
         return []
     findings = []
-    for total, parts in identities(target):
+    sums = (declared or {}).items()
+    known = [Identity(outputs.index(name), tuple(map(outputs.index, parts))) for name, parts in sums]
+    named = {one.total for one in known}
+    for total, parts in [*known, *(one for one in identities(target) if one.total not in named)]:
         gap = np.abs(prediction[:, total] - prediction[:, parts].sum(axis=1)).astype(np.float64)
         size = max(float(np.abs(prediction[:, total]).mean()), 1e-12)
         if gap.mean() <= VIOLATED * size:
             continue
         sum_of = " + ".join(outputs[part] for part in parts)
-        what = f"`{outputs[total]} = {sum_of}` holds in the labels and not in the {table} predictions"
+        holds = "is declared and does not hold" if total in named else "holds in the labels and not"
+        what = f"`{outputs[total]} = {sum_of}` {holds} in the {table} predictions"
         impact = (
             f"off by {gap.mean():.3g} on average, {gap.max():.3g} at most; `{outputs[total]}` is {size:.3g} on average"
         )

@@ -27,11 +27,13 @@ from outfold.data.findings import LEVELS, Finding
 from outfold.data.folds import link_groups
 from outfold.data.folds.grouping import group_column
 from outfold.data.folds.make import rows_of_rule
+from outfold.data.label_checks import identity_findings
 from outfold.data.predictions import Predictions
 from outfold.data.rows import SOURCE, SOURCE_ROW
 from outfold.data.table import Samples
 from outfold.settings.learning import Balance
 from outfold.settings.recipe import Recipe
+from outfold.settings.sums import Sums
 
 
 def audit_dataset(
@@ -75,23 +77,28 @@ def audit_dataset(
     return by_level(findings)
 
 
-def audit_outcome(dataset: Dataset, oof: Predictions | None = None, test: Predictions | None = None) -> list[Finding]:
+def audit_outcome(
+    dataset: Dataset, oof: Predictions | None = None, test: Predictions | None = None, *, identities: Sums | None = None
+) -> list[Finding]:
     """Everything that finished predictions show.
 
     Args:
         dataset: what they were made from.
         oof: out-of-fold predictions of training rows, as probabilities or values.
         test: predictions of the test table.
+        identities: sums of targets that the recipe declares.
 
     Returns:
         Findings, errors first.
     """
-    findings = [] if oof is None else _out_of_fold(dataset, oof)
+    findings = [] if oof is None else _out_of_fold(dataset, oof, identities)
     if test is not None and dataset.test is not None:
         rows = _positions(test, dataset.test.samples)
         findings += non_finite_predictions(dataset.test.samples, test.values, rows, table="test")
         findings += constant_predictions(test.values, test.outputs, table="test")
-        findings += broken_identities(dataset.target, test.values, test.outputs, dataset.codec.kind, table="test")
+        findings += broken_identities(
+            dataset.target, test.values, test.outputs, dataset.codec.kind, table="test", declared=identities
+        )
     return by_level(findings)
 
 
@@ -138,6 +145,7 @@ def _choices(recipe: Recipe, dataset: Dataset) -> Iterator[Finding]:
         for balance, members in chosen.items():
             where = members[0] + (f" and {len(members) - 1} more" if members[1:] else "")
             yield from balance_findings(balance, names, target, where)
+    yield from identity_findings(recipe.task, dataset.train.samples, dataset.target)
     if dataset.folds.groups is not None:
         yield from few_groups(dataset.folds.groups, dataset.folds.fold)
     if recipe.folds.column is not None or recipe.folds.file is not None:
@@ -154,7 +162,7 @@ def _telling(recipe: Recipe, dataset: Dataset, known: Known, inputs: Sequence[st
     return telling(features, dataset.target, codec.outputs, codec.kind, splits_of(folds), folds.groups)
 
 
-def _out_of_fold(dataset: Dataset, oof: Predictions) -> list[Finding]:
+def _out_of_fold(dataset: Dataset, oof: Predictions, identities: Sums | None) -> list[Finding]:
     codec, samples = dataset.codec, dataset.train.samples
     rows = _positions(oof, samples)
     target, values, fold = dataset.target[rows], oof.values, dataset.folds.fold[rows]
@@ -165,7 +173,7 @@ def _out_of_fold(dataset: Dataset, oof: Predictions) -> list[Finding]:
     groups = None if dataset.folds.groups is None else dataset.folds.groups[rows]
     findings += misaligned_columns(target, values, oof.outputs, codec.kind)
     findings += fold_scales(target, values, fold, codec.kind, oof.outputs, groups)
-    findings += broken_identities(target, values, oof.outputs, codec.kind)
+    findings += broken_identities(target, values, oof.outputs, codec.kind, declared=identities)
     if oof.space == "rank":
         return findings  # ranks claim no label that could be doubted, or never be given
     if codec.kind == "multiclass":

@@ -18,7 +18,13 @@ from outfold.data.inspection import (
     inspect_files,
     overlap_findings,
 )
-from outfold.data.label_checks import class_findings, class_members, fold_findings, label_findings
+from outfold.data.label_checks import (
+    class_findings,
+    class_members,
+    fold_findings,
+    identity_findings,
+    label_findings,
+)
 from outfold.data.rows import SOURCE_ROW
 from outfold.data.source_checks import group_findings, mapping_findings, unlabelled_findings
 from outfold.data.table import Part, Samples, load_samples, sources_of
@@ -130,8 +136,9 @@ def _check_labels_and_folds(
         codec = TargetCodec.fit(task, samples.frame)
     except DataError as error:
         return None, findings if not complete else [*findings, finding_of(error)]
-    names, member = class_members(codec, codec.encode(samples.frame))
-    findings += class_findings(names, member, folds.k)
+    target = codec.encode(samples.frame)
+    names, member = class_members(codec, target)
+    findings += [*class_findings(names, member, folds.k), *identity_findings(task, samples, target)]
     if folds.file is not None and not complete:
         return None, findings  # the file is for all rows, and these are not all
     try:
@@ -143,11 +150,16 @@ def _check_labels_and_folds(
 
 
 def _read(data: Data, root: Path, part: Part, targets: Sequence[str]) -> tuple[Samples | None, list[Finding]]:
-    """The rows of one part of the data; where a run would refuse them, as many as can be read all the same."""
+    """The rows of one part of the data; where a run would refuse them, as many as can be read all the same.
+
+    Rows of a long table are no samples by themselves: of one that a run would refuse, the reason is all there is.
+    """
     try:
         return load_samples(data, root, part, targets=targets), []
     except (DataError, MediaError) as error:
         strict = finding_of(error)
+    if data.long is not None:
+        return None, [strict]
     parts, findings = [], []
     for source in sources_of(data, part):
         samples, found = _read_leniently(data, source, root, part, targets)

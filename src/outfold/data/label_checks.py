@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from outfold.data.breaches import breach, breaking_rows, equation
 from outfold.data.columns import require_columns, value_like
 from outfold.data.findings import Finding, count, finding_of, listed, places_of
 from outfold.data.folds import FoldTable
@@ -83,6 +84,27 @@ def class_findings(names: Sequence[str], member: np.ndarray, k: int) -> list[Fin
                 "some of them are not judged",
             )
         )
+    return findings
+
+
+def identity_findings(task: Task, samples: Samples, target: np.ndarray) -> list[Finding]:
+    """Training rows that break a declared sum of targets by more than rounding.
+
+    Args:
+        task: the recipe's, whose `identities` are looked at.
+        samples: n rows.
+        target: (n, k), their targets in the order of `task.target`.
+    """
+    findings = []
+    for total, parts in task.identities.items():
+        rows = breaking_rows(target, task.target, total, parts)
+        if len(rows):
+            off = breach(target, task.target, total, parts)[rows]
+            what = f"{count(len(rows), 'row')} where `{equation(total, parts)}` does not hold, as task.identities say"
+            fix = "mend the labels; or leave the identity out, where it is none"
+            places = places_of(samples, rows, notes=[f"off by {one:.4g}" for one in off])
+            impact = f"off by {off.mean():.4g} on average, {off.max():.4g} at most, in the target's unit"
+            findings.append(Finding("warning", what, places, fix, "labels-break-identity", impact))
     return findings
 
 

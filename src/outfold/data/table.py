@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from outfold.data.columns import cell_texts, plain_column, require_columns, stack_columns
+from outfold.data.columns import plain_column, require_columns, stack_columns
+from outfold.data.ids import unique_ids
+from outfold.data.long import LongRows, pivot
 from outfold.data.mapping import Mapped, map_values
 from outfold.data.paths import Confinement, media_paths, template_columns
 from outfold.data.reading import read_rows
@@ -45,6 +47,8 @@ class Samples:
     id_column: str
     mapped: tuple[Mapped, ...] = ()
     """What the `map` of each source did."""
+    long: LongRows | None = None
+    """The rows of the tables, where they are long and these are their samples."""
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -54,7 +58,16 @@ class Samples:
         positions = np.arange(len(self))[np.asarray(rows)]
         media = None if self.media is None else tuple(self.media[position] for position in positions)
         frame = self.frame.iloc[positions].reset_index(drop=True)
-        return Samples(frame, self.ids[positions], media, self.id_column, self.mapped)
+        long = None if self.long is None else self.long.take(positions, len(self))
+        return Samples(frame, self.ids[positions], media, self.id_column, self.mapped, long)
+
+
+class _Read(NamedTuple):
+    """One table with a row a sample, the rows of a long one, and what its `map` did."""
+
+    frame: pd.DataFrame
+    long: LongRows | None
+    mapped: tuple[Mapped, ...]
 
 
 def load_samples(data: Data, root: Path, part: Part = "train", *, targets: Sequence[str] = ()) -> Samples:
@@ -69,26 +82,27 @@ def load_samples(data: Data, root: Path, part: Part = "train", *, targets: Seque
 
     Raises:
         DataError: a table or column is missing, a filter leaves no row, an id is missing or given twice, a weight is
-            negative or not a number. Rows are named by table and line.
+            negative or not a number, a long table does not make whole samples (see `outfold.data.long.pivot`). Rows
+            are named by table and line.
         MediaError: a media path leaves the root.
     """
     sources = sources_of(data, part)
     if not sources:
         word = {"train": "training", "test": "test", "unlabelled": "unlabelled"}[part]
         raise DataError(f"the recipe has no {word} table", fix=f"set data.{part}")
-    parts: list[pd.DataFrame] = []
-    mapped: list[Mapped] = []
-    for source in sources:
-        frame = _read_source(source, data, root)
-        known = [name for name in targets if part == "train" or name in frame.columns]
-        frame, done = map_values(frame, source.map, targets=known, table=source.table)
-        parts.append(frame)
-        mapped.extend(done)
-    media = [_media_of(rows, source.image or data.image, root) for rows, source in zip(parts, sources, strict=True)]
-    frame = _stack(parts)
+    parts = [_read_samples(source, data, root, part, targets) for source in sources]
+    media = [_media_of(one.frame, source.image or data.image, root) for one, source in zip(parts, sources, strict=True)]
+    frame = _stack([one.frame for one in parts])
     if data.weight is not None and part == "train":
         _check_weights(frame, data.weight)
-    return Samples(frame, _unique_ids(frame, data.id), _join_media(media, sources), data.id, tuple(mapped))
+    return Samples(
+        frame,
+        unique_ids(frame, data.id),
+        _join_media(media, sources),
+        data.id,
+        tuple(mapped for one in parts for mapped in one.mapped),
+        LongRows.stacked([(one.long, len(one.frame)) for one in parts if one.long is not None]),
+    )
 
 
 def sources_of(data: Data, part: Part) -> tuple[Source, ...]:
@@ -112,19 +126,29 @@ def refuse_known_ids(train: Samples, unlabelled: Samples) -> None:
         )
 
 
-def samples_from_frame(frame: pd.DataFrame, data: Data, root: Path) -> Samples:
+def samples_from_frame(frame: pd.DataFrame, data: Data, root: Path, *, targets: Sequence[str] = ()) -> Samples:
     """Samples of rows that the caller holds as a DataFrame; errors name rows from 1.
 
     They may be in the test table's words or in the recipe's. Their media lie where `data.image` says, or else where the
     test table's do.
+
+    Args:
+        frame: the rows; where the recipe's tables are long, a row a target (it has the column `data.long.row` then) or
+            a row a sample.
+        data: the recipe's `data` part.
+        root: folder that media paths start from.
+        targets: the task's target columns, which rows of a long table are about.
     """
     if data.test is not None:
         frame = _in_recipe_words(frame, data.test)
-    require_columns(frame, [data.id], role="the id", table="frame")
-    frame = frame.reset_index(drop=True)
+    frame, rows = frame.reset_index(drop=True), None
     if SOURCE_ROW not in frame.columns:
         frame = frame.assign(**{SOURCE: frame.get(SOURCE, "frame"), SOURCE_ROW: np.arange(1, len(frame) + 1)})
-    return Samples(frame, _unique_ids(frame, data.id), _media_of(frame, later_media(data), root), data.id)
+    if data.long is not None and data.long.row in frame.columns:
+        frame, rows = pivot(frame, data.long, data.id, targets, table="frame", labelled=False)
+    require_columns(frame, [data.id], role="the id", table="frame")
+    ids, media = unique_ids(frame, data.id), _media_of(frame, later_media(data), root)
+    return Samples(frame, ids, media, data.id, long=rows)
 
 
 def later_media(data: Data) -> Media | None:
@@ -135,10 +159,29 @@ def later_media(data: Data) -> Media | None:
 
 def exact_columns(data: Data) -> set[str]:
     """The columns of tables that come later, by any of their names, whose cells must stay as they are written."""
-    media = later_media(data)
-    exact = {data.id, *(template_columns(media.path) if media else ())}
+    exact = _exact(data, later_media(data))
     renamed = data.test.rename if data.test is not None else {}
     return exact | {old for old, new in renamed.items() if new in exact}
+
+
+def _exact(data: Data, media: Media | None) -> set[str]:
+    """The recipe's names of columns that identify rows and samples, or are parts of paths."""
+    rows = set() if data.long is None else {data.long.row}
+    return {data.id, *rows, *(template_columns(media.path) if media else ())}
+
+
+def _read_samples(source: Source, data: Data, root: Path, part: Part, targets: Sequence[str]) -> _Read:
+    """One table in the recipe's words, a row a sample."""
+    frame, words = _read_source(source, data, root), dict(source.map)
+    long: LongRows | None = None
+    of_rows: tuple[Mapped, ...] = ()
+    if data.long is not None:
+        own = {name: words.pop(name) for name in data.long.columns if isinstance(words.get(name), dict)}
+        frame, of_rows = map_values(frame, own, targets=(), table=source.table)
+        frame, long = pivot(frame, data.long, data.id, targets, table=source.table, labelled=part == "train")
+    known = [name for name in targets if part == "train" or name in frame.columns]
+    frame, mapped = map_values(frame, words, targets=known, table=source.table)
+    return _Read(frame, long, (*of_rows, *mapped))
 
 
 def _in_recipe_words(frame: pd.DataFrame, source: Source) -> pd.DataFrame:
@@ -157,15 +200,15 @@ def _read_source(source: Source, data: Data, root: Path) -> pd.DataFrame:
     path = Confinement(root).resolve(source.table)
     if path is None:
         raise DataError(f"table {source.table!r} lies outside the data root", expected=f"a path inside {root}")
-    media = source.image or data.image
-    exact = {data.id, *(template_columns(media.path) if media else ())}
     own_names = {new: old for old, new in source.rename.items()}
-    frame, rows = read_rows(Path(path), exact={own_names.get(name, name) for name in exact})
+    exact = {own_names.get(name, name) for name in _exact(data, source.image or data.image)}
+    frame, rows = read_rows(Path(path), exact=exact)
     require_columns(frame, source.rename, role="a column to rename", table=source.table)
     keep = matching_rows(frame, source.where, role="a filter (`where`)", table=source.table)
     frame = frame.assign(**{SOURCE_ROW: rows}).loc[keep].rename(columns=source.rename).reset_index(drop=True)
     _refuse_equal_names(frame, source)
-    require_columns(frame, [data.id], role="the id", table=source.table)
+    if data.long is None:  # whose samples may be named by its rows
+        require_columns(frame, [data.id], role="the id", table=source.table)
     return _with_source(frame, source)
 
 
@@ -210,25 +253,6 @@ def _join_media(media: Sequence[tuple[Path, ...] | None], sources: Sequence[Sour
     if without:
         raise DataError(f"{without[0]}: no media path, while other tables have one", fix="set `image` for it")
     return tuple(path for paths in media if paths is not None for path in paths)
-
-
-def _unique_ids(frame: pd.DataFrame, column: str) -> np.ndarray:
-    """The id column as an object array of str (n,); missing and repeated ids raise DataError."""
-    ids = np.array(cell_texts(frame[column]), dtype=object)
-    missing = np.flatnonzero(frame[column].isna())
-    if len(missing):
-        raise DataError(f"{len(missing)} rows have no id in column {column!r}", got=name_rows(frame, missing))
-    repeated = pd.Series(ids).duplicated()
-    if repeated.any():
-        first = list(dict.fromkeys(ids[repeated]))
-        places = "; ".join(f"{name!r} in {name_rows(frame, np.flatnonzero(ids == name))}" for name in first[:3])
-        raise DataError(
-            f"{len(first)} ids in column {column!r} are given more than once",
-            got=places + ("; .." if len(first) > 3 else ""),
-            expected="one row for each id",
-            fix="remove the repeated rows, or choose a column that identifies a row",
-        )
-    return ids
 
 
 def _check_weights(frame: pd.DataFrame, column: str) -> None:

@@ -93,7 +93,7 @@ def audit_run(
     own = read_folds(folder / FOLDS, train.samples.ids, dropped=[place.id for one in gone for place in one.places])
     dataset = _dataset(recipe, root, sifted, test, codec, replace(own, ordered=recipe.folds.time is not None))
     dataset = replace(dataset, variants=_variants(folder, recipe, dataset))
-    return by_level([*gone, *_before(recipe, dataset, embed, compute, folder), *_outcome(folder, dataset)])
+    return by_level([*gone, *_before(recipe, dataset, embed, compute, folder), *_outcome(folder, recipe, dataset)])
 
 
 def audit_finished(context: Context, result: Result) -> list[Finding]:
@@ -105,7 +105,8 @@ def audit_finished(context: Context, result: Result) -> list[Finding]:
     """
     recipe, dataset = context.recipe, context.dataset
     findings = _before(recipe, dataset, False, context.compute, context.folder)
-    return by_level([*findings, *audit_outcome(dataset.as_judged(), result.oof, result.test)])
+    outcome = audit_outcome(dataset.as_judged(), result.oof, result.test, identities=recipe.task.identities)
+    return by_level([*findings, *outcome])
 
 
 def _before(
@@ -143,7 +144,7 @@ def _lineage_findings(recipe: Recipe, dataset: Dataset, folder: Path | None) -> 
     return leaks(lineage(recipe, dataset, folder), related)
 
 
-def _outcome(folder: Path, dataset: Dataset) -> list[Finding]:
+def _outcome(folder: Path, recipe: Recipe, dataset: Dataset) -> list[Finding]:
     """What the predictions in a run folder show, of the rows that are still there."""
     dataset = dataset.as_judged()
     oof, test = (_predictions(folder / name, dataset.codec) for name in (OOF, PREDICTIONS))
@@ -151,7 +152,7 @@ def _outcome(folder: Path, dataset: Dataset) -> list[Finding]:
         oof = oof.take(np.isin(oof.ids, dataset.train.samples.ids))
     if test is not None and dataset.test is not None:
         test = test.take(np.isin(test.ids, dataset.test.samples.ids))
-    return audit_outcome(dataset, oof, test)
+    return audit_outcome(dataset, oof, test, identities=recipe.task.identities)
 
 
 def _training_samples(recipe: Recipe, root: Path) -> Samples:

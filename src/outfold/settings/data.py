@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from outfold.settings.base import Name, Spec
+from outfold.settings.sums import in_order
 
 TaskKind = Literal["multiclass", "binary", "multilabel", "regression"]
 Label = str | int | float | bool
@@ -61,8 +62,13 @@ class Long(Spec):
     """Column that says which target a row is about."""
     value: str
     """Column of the target's value; a submission fills it."""
-    separator: str | None = None
+    separator: str | None = Field(None, min_length=1)
     """Where the tables have no id column: a row is called by its sample's id, this text and the target's name."""
+
+    @property
+    def columns(self) -> tuple[str, str, str]:
+        """Its columns, which say something of a row rather than of a sample."""
+        return self.row, self.name, self.value
 
 
 class Data(Spec):
@@ -105,6 +111,17 @@ class Data(Spec):
         if isinstance(values.get("test"), str):
             values["test"] = {"table": values["test"]}
         return values
+
+    @model_validator(mode="after")
+    def _long_tables_have_columns_for_each_role(self) -> "Data":
+        if self.long is None:
+            return self
+        if len(set(self.long.columns)) < 3:
+            raise ValueError(f"data.long needs three different columns, got {list(self.long.columns)}")
+        taken = [name for name in (self.id, self.weight) if name in self.long.columns]
+        if taken:
+            raise ValueError(f"column {taken[0]!r} of data.long is about a row; a sample needs a column of its own")
+        return self
 
 
 class Score(Spec):
@@ -186,19 +203,9 @@ class Task(Spec):
 
     @model_validator(mode="after")
     def _sums_of_targets(self) -> "Task":
-        known: set[str] = set(self.target) - set(self.identities)
         if self.identities and self.kind != "regression":
             raise ValueError(f"identities are for regression tasks, this is a {self.kind} task")
-        for name, parts in self.identities.items():
-            unknown = [one for one in (name, *parts) if one not in self.target]
-            if unknown or not parts or len(set(parts)) < len(parts):
-                raise ValueError(f"identities.{name} must add up other targets, each once; got {list(parts)}")
-        open_sums = dict(self.identities)
-        while ready := [name for name, parts in open_sums.items() if known.issuperset(parts)]:
-            known.update(ready)
-            open_sums = {name: parts for name, parts in open_sums.items() if name not in ready}
-        if open_sums:
-            raise ValueError(f"identities go round in a circle: {sorted(open_sums)}")
+        in_order(self.identities, self.target, "identities")
         return self
 
     @property
