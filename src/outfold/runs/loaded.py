@@ -8,6 +8,7 @@ import pandas as pd
 
 from outfold.data.dataset import Rows
 from outfold.data.reading import read_rows
+from outfold.data.rows import SOURCE, SOURCE_ROW
 from outfold.data.table import Samples, exact_columns, samples_from_frame
 from outfold.errors import RunError
 from outfold.recipe.load import load_recipe
@@ -16,9 +17,10 @@ from outfold.run_folder import OOF, PREDICTIONS, RECIPE, read_summary
 from outfold.runs.execute import prepare_process
 from outfold.runs.prepare import load_rows
 from outfold.runs.summary import prediction_columns, read_codecs
-from outfold.settings.recipe import Recipe
+from outfold.settings.recipe import Recipe, SubmitStage
 from outfold.stages import STAGE_KINDS
 from outfold.stages.base import Compute, Emit, Inference, Model
+from outfold.stages.submit import submission
 from outfold.training.device import choose_device, tiny_numbers_as_zero
 from outfold.work import default_workers
 
@@ -88,6 +90,8 @@ class Run:
         Returns:
             The recipe's id column, the target columns as labels or values in the user's own types, and for a
             classification one probability column an output. Where the answer is a mean of ranks, its ranks alone.
+            For a long table (`data.long`) what a submission holds: the column that identifies a row and that of its
+            target's value, in the order of the table.
         """
         prepare_process()
         compute = Compute(choose_device(device), default_workers(), emit)
@@ -101,12 +105,22 @@ class Run:
                 inference.results[name] = STAGE_KINDS[stage.kind].predict(name, stage, inference)
         predictions = inference.results[final].test
         assert predictions is not None  # every stage that can be the final one predicts
+        if rows.samples.long is not None:
+            stage, task = self._submitted(), self.recipe.task.answer
+            return submission(predictions, rows.samples, inference.answer, task, stage, self.recipe.data)
         answer = pd.DataFrame({self.recipe.data.id: predictions.ids})
         if predictions.space != "rank":  # a rank says where a row stands, not what it is
             answer = pd.concat([answer, inference.answer.labels(predictions.values)], axis=1)
         if inference.answer.kind != "regression":
             answer = pd.concat([answer, prediction_columns(predictions).drop(columns="id")], axis=1)
         return answer
+
+    def _submitted(self) -> SubmitStage:
+        """How the run's answer is written: as its last stage says, or else as a submit stage does by itself."""
+        last = list(self.recipe.stages.values())[-1]
+        if isinstance(last, SubmitStage):
+            return last
+        return SubmitStage.model_validate({"kind": "submit", "from": self.recipe.final_stage()})
 
     def _inference(self, rows: Rows, compute: Compute) -> Inference:
         """What the stages predict with: the codecs as the run wrote them, and the models that it lists."""
@@ -119,9 +133,12 @@ class Run:
         return Inference(self.recipe, self.path, rows, codec, answer, models, compute)
 
     def _samples(self, table: pd.DataFrame | Path | str, root: Path | str | None) -> Samples:
-        data = self.recipe.data
-        frame = table if isinstance(table, pd.DataFrame) else read_rows(Path(table), exact=exact_columns(data))[0]
-        return samples_from_frame(frame, data, _root_of(table, root))
+        data, where = self.recipe.data, _root_of(table, root)
+        if not isinstance(table, pd.DataFrame):
+            path = Path(table)
+            table, lines = read_rows(path, exact=exact_columns(data))
+            table = table.assign(**{SOURCE: table.get(SOURCE, path.name), SOURCE_ROW: lines})
+        return samples_from_frame(table, data, where, targets=self.recipe.task.target)
 
     def report(self) -> Path:
         """Write report.html anew and return its path."""

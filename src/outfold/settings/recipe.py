@@ -102,7 +102,7 @@ class Recipe(Spec):
             for source in stage.sources if isinstance(stage, BlendStage) else ():
                 place, _, member = source.partition("/")
                 upstream = self.stages[place]
-                if not isinstance(upstream, TrainStage | BlendStage):
+                if not isinstance(upstream, TrainStage | BlendStage | PostprocessStage):
                     raise ValueError(f"stage {name!r}: {place!r} makes no predictions to blend")
                 if self.answers_with_ranks(place) and not self.answers_with_ranks(name):
                     raise ValueError(f"stage {name!r}: {place!r} gives ranks, which only `method: rank_mean` can blend")
@@ -110,6 +110,34 @@ class Recipe(Spec):
                 if member and member not in known:
                     raise ValueError(f"stage {name!r}: {place!r} has no member {member!r}, only {list(known)}")
         return self
+
+    @model_validator(mode="after")
+    def _long_tables_have_a_value_for_each_target(self) -> "Recipe":
+        if self.data.long is not None and self.task.kind == "multiclass":
+            raise ValueError("data.long has a value for each target, and a multiclass task has one label a sample")
+        return self
+
+    @model_validator(mode="after")
+    def _steps_after_prediction_fit_the_task(self) -> "Recipe":
+        for name, stage in self.stages.items():
+            if isinstance(stage, PostprocessStage):
+                self._refuse_wrong_steps(name, stage)
+        return self
+
+    def _refuse_wrong_steps(self, name: str, stage: PostprocessStage) -> None:
+        place, _, member = stage.source.partition("/")
+        upstream = self.stages[place]
+        known = upstream.members if isinstance(upstream, TrainStage) else {}
+        if isinstance(upstream, LabelStage | SubmitStage):
+            raise ValueError(f"stage {name!r}: {place!r} makes no predictions to change")
+        if member and member not in known:
+            raise ValueError(f"stage {name!r}: {place!r} has no member {member!r}, only {list(known)}")
+        if stage.fitted and not self.predicts_out_of_fold(place):
+            raise ValueError(f"stage {name!r}: {place!r} predicts nothing out of fold to learn from; give numbers")
+        try:
+            stage.refuse_wrong_steps(self.task)
+        except ValueError as error:
+            raise ValueError(f"stage {name!r}: {error}") from error
 
     @model_validator(mode="after")
     def _members_have_their_folds_and_classes(self) -> "Recipe":
@@ -166,6 +194,14 @@ class Recipe(Spec):
         name = list(self.stages)[-1]
         stage = self.stages[name]
         return stage.source if isinstance(stage, SubmitStage) else name
+
+    def predicts_out_of_fold(self, name: str) -> bool:
+        """Whether a stage predicts training rows too; test-time training may adapt to new rows alone."""
+        stage = self.stages[name]
+        if isinstance(stage, AdaptStage):
+            return stage.out_of_fold
+        passes_on = isinstance(stage, BlendStage | PostprocessStage | SubmitStage)
+        return all(map(self.predicts_out_of_fold, stage.reads)) if passes_on else True
 
     def answers_with_ranks(self, name: str) -> bool:
         """Whether a stage's predictions are ranks."""

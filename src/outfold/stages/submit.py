@@ -5,31 +5,40 @@ from pathlib import Path
 import pandas as pd
 
 from outfold.data.predictions import Predictions
+from outfold.data.table import Samples
 from outfold.data.targets import TargetCodec
+from outfold.errors import RecipeError
 from outfold.files import write_atomically, write_json
 from outfold.metrics import metric_of
-from outfold.settings.data import Task
+from outfold.settings.data import Data, Task
 from outfold.settings.recipe import SubmitStage
 from outfold.stages.base import FORMAT, Context, Inference, Job, Result, digest
 
 
 def plan(name: str, stage: SubmitStage, context: Context) -> list[Job]:
-    """One job that writes the file, or none without a test table."""
-    if context.dataset.test is None:
+    """One job that writes the file, or none without a test table.
+
+    Raises:
+        RecipeError: a column to rename is not in the file.
+    """
+    dataset, recipe = context.dataset, context.recipe
+    if dataset.test is None:
         return []
+    _refuse_other_columns(name, stage, dataset.answer, recipe.data)
     upstream = [job.key for job in context.jobs if job.stage == stage.source]
-    recipe = context.recipe
     written = [stage.model_dump(mode="json"), answers_with_labels(stage, recipe.task.answer), recipe.data.id]
-    return [Job(name, "file", digest(FORMAT, written, upstream), Path(stage.file))]
+    long = dataset.test.samples.long
+    rows = [] if long is None or recipe.data.long is None else [recipe.data.long.columns, *long.arrays]
+    return [Job(name, "file", digest(FORMAT, written, upstream, *rows), Path(stage.file))]
 
 
 def perform(job: Job, stage: SubmitStage, context: Context) -> None:
     """Write the submission into the run folder."""
-    test = context.results[stage.source].test
-    assert context.dataset.test is not None  # planned only with a test table
+    test, rows = context.results[stage.source].test, context.dataset.test
+    assert rows is not None  # planned only with a test table
     assert test is not None  # and every stage before predicts it then
-    task = context.recipe.task.answer
-    frame = submission(test, context.dataset.answer, task, stage, id_column=context.recipe.data.id)
+    recipe = context.recipe
+    frame = submission(test, rows.samples, context.dataset.answer, recipe.task.answer, stage, recipe.data)
     (context.place(job) / "file.json").unlink(missing_ok=True)
     write_atomically(context.folder / stage.file, lambda part: frame.to_csv(part, index=False))
     write_json(context.place(job) / "file.json", {"key": job.key, "rows": len(frame)})
@@ -46,20 +55,50 @@ def predict(name: str, stage: SubmitStage, inference: Inference) -> Result:
 
 
 def submission(
-    predictions: Predictions, codec: TargetCodec, task: Task, stage: SubmitStage, *, id_column: str
+    predictions: Predictions, samples: Samples, codec: TargetCodec, task: Task, stage: SubmitStage, data: Data
 ) -> pd.DataFrame:
-    """The answer as a table: the id, then labels, probabilities or values.
+    """The answer as a table: the id, then labels, probabilities or values; or as long a table as the one it answers.
 
     Labels come back in the user's own values; probabilities of a binary task stand under the target's name, those of
-    several classes or labels under the outputs' names.
+    several classes or labels under the outputs' names. Of a long table each row gets its own id and its target's
+    value, and nothing else. Values stay float32, whose text in a CSV file reads back as the same float32.
+
+    Args:
+        predictions: of the samples.
+        samples: that are answered.
+        codec: of what is judged.
+        task: what is judged.
+        stage: how the answer is written.
+        data: how tables are read.
     """
-    if answers_with_labels(stage, task):
-        answer = codec.labels(predictions.values)
+    answer = _columns(predictions.aligned_to(samples.ids), codec, task, stage)
+    if data.long is not None and samples.long is not None:
+        answer = pd.DataFrame({data.long.row: samples.long.ids, data.long.value: samples.long.cells(answer)})
     else:
-        names = codec.columns if codec.kind == "binary" else codec.outputs
-        answer = pd.DataFrame(predictions.values, columns=list(names))
-    answer.insert(0, id_column, predictions.ids)
+        answer.insert(0, data.id, samples.ids)
     return answer.rename(columns=stage.columns)
+
+
+def _columns(predictions: Predictions, codec: TargetCodec, task: Task, stage: SubmitStage) -> pd.DataFrame:
+    """A column for each target, or for each class of a multiclass task that is answered by probabilities."""
+    if answers_with_labels(stage, task):
+        return codec.labels(predictions.values)
+    return pd.DataFrame(predictions.values, columns=list(_names(codec)))
+
+
+def _names(codec: TargetCodec) -> tuple[str, ...]:
+    """How the columns of probabilities or values are called."""
+    return codec.columns if codec.kind == "binary" else codec.outputs
+
+
+def _refuse_other_columns(name: str, stage: SubmitStage, codec: TargetCodec, data: Data) -> None:
+    known = [data.id, *dict.fromkeys((*codec.columns, *_names(codec)))]
+    if data.long is not None:
+        known = [data.long.row, data.long.value]
+    unknown = [column for column in stage.columns if column not in known]
+    if unknown:
+        problem = f"stage {name!r} renames column {unknown[0]!r}, which its file does not have"
+        raise RecipeError(problem, got=stage.columns, expected=f"some of {known}")
 
 
 def answers_with_labels(stage: SubmitStage, task: Task) -> bool:
