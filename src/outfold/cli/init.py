@@ -75,6 +75,8 @@ def _report_rows(roles: "Roles") -> Iterator[tuple[str, str, str]]:
         yield roles.media.kind, roles.media.template, roles.media.why
     else:
         yield "image", "(none)", "no column leads to media files"
+    if roles.long is not None:
+        yield "long", ", ".join(roles.long.columns), "a row a sample and target; the other roles are those of a sample"
     yield "target", ", ".join(roles.target.columns), f"{roles.target.kind}: {roles.target.why}"
     for name, why in roles.target.others[:6]:
         yield "", "", f"or {name} ({why})"

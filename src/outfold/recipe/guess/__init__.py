@@ -4,11 +4,14 @@ import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import pandas as pd
+
 from outfold.data.table import read_table
 from outfold.errors import DataError, RecipeError
 from outfold.recipe.guess.columns import Guess
 from outfold.recipe.guess.compose import compose, recipe_name
 from outfold.recipe.guess.folder import class_folder_table, folder_warnings
+from outfold.recipe.guess.long import guess_long
 from outfold.recipe.guess.media import AUDIO_SUFFIXES, MediaGuess
 from outfold.recipe.guess.roles import Roles, guess_roles
 
@@ -47,7 +50,7 @@ def draft_from_table(
     root = (root or path.parent).resolve()
     table = _inside(path, root)
     frame = read_table(path)
-    roles = guess_roles(frame, root, target=target, id_column=id_column)
+    roles = _roles(frame, root, target, id_column)
     test_table = None if roles.split else _test_table(path, roles)
     name = recipe_name(
         path.parent.resolve().name if path.stem in ("labels", "train", "data", "metadata") else path.stem
@@ -56,6 +59,16 @@ def draft_from_table(
     test = None if test_table is None else _inside(test_table, root)
     text = _compose(roles, name=name, tables=(table, test), command=f"outfold init {path.name}", next_commands=commands)
     return Draft(roles, root, text, tuple(commands))
+
+
+def _roles(frame: pd.DataFrame, root: Path, target: tuple[str, ...], id_column: str | None) -> Roles:
+    """The roles of a table's columns; of a long table those that it has with a row a sample."""
+    found = guess_long(frame)
+    if found is None:
+        return guess_roles(frame, root, target=target, id_column=id_column)
+    roles = guess_roles(found.wide, root, target=target or found.targets, id_column=id_column or found.id_column)
+    roles = replace(roles, long=found.long, id=roles.id if id_column else Guess((found.id_column,), found.why))
+    return roles if target else replace(roles, target=replace(roles.target, why=f"the names in `{found.long.name}`"))
 
 
 def draft_from_folder(folder: Path, out: Path, *, target: tuple[str, ...] = ()) -> Draft:
@@ -117,7 +130,8 @@ def _test_table(path: Path, roles: Roles) -> Path | None:
     other = path.with_name(path.name.replace("train", "test"))
     if other == path or not other.is_file():
         return None
-    needed = {*roles.id.columns, *(roles.media.columns if roles.media else ())}
+    named_by = roles.id.columns if roles.long is None else (roles.long.row, roles.long.name)
+    needed = {*named_by, *(roles.media.columns if roles.media else ())} - {*roles.id.columns}.difference(named_by)
     return other if needed <= set(read_table(other).columns) else None
 
 

@@ -85,6 +85,8 @@ def _data(roles: Roles, table: str, test_table: str | None) -> list[str]:
     if test_table is not None:
         lines.append(f"  test: {inline_yaml(test_table)}  # the table beside it that has the same id column")
     lines.append(f"  id: {inline_yaml(roles.id.columns[0])}  # {_one_line(roles.id.why)}")
+    if roles.long is not None:
+        lines.append(f"  long: {inline_yaml(roles.long.model_dump(exclude_none=True))}  # a row a sample and target")
     lines.append(f"  image: {inline_yaml({'path': media.template})}  # {media.why}")
     if roles.numeric or roles.categorical:
         lines.append(

@@ -12,6 +12,7 @@ from outfold.recipe.guess import columns as guessing
 from outfold.recipe.guess import leaks
 from outfold.recipe.guess.columns import Guess, Split, TargetGuess
 from outfold.recipe.guess.media import MediaGuess, guess_media
+from outfold.settings.data import Long
 
 FOLDS = 5
 """The number of folds that a written recipe asks for."""
@@ -35,6 +36,8 @@ class Roles:
     numeric: tuple[str, ...]
     categorical: tuple[str, ...]
     warnings: tuple[str, ...]
+    long: Long | None = None
+    """Where the table has a row a sample and target; the other roles are then those of a sample."""
 
 
 def guess_roles(
