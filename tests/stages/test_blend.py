@@ -19,8 +19,9 @@ from outfold.metrics import get_metric
 from outfold.report import write_report
 from outfold.runs.diagnose import write_diagnosis
 from outfold.settings.recipe import Recipe
-from outfold.stages.blend import learned_weights, splits_of, summary_of
+from outfold.stages.blend import learned_weights, summary_of
 from outfold.stages.blend_sources import given_weights, source_names
+from outfold.stages.cross_fit import splits_of
 
 MEMBERS = ["fit/a", "fit/b", "fit/c"]
 METHODS: dict[str, dict[str, Any]] = {

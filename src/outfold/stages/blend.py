@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +10,7 @@ import pandas as pd
 from outfold.data.dataset import Dataset
 from outfold.data.predictions import Predictions, Space
 from outfold.ensemble.methods import METHODS, Options, check_method
-from outfold.ensemble.nested import Nested, Split, nested
+from outfold.ensemble.nested import Nested, nested
 from outfold.ensemble.ranks import FEW_ROWS, RankReference, percent_ranks
 from outfold.files import read_json, write_atomically, write_json
 from outfold.metrics import Metric, metric_of
@@ -19,17 +19,10 @@ from outfold.settings.data import TaskKind
 from outfold.stages.base import FORMAT, Context, Emit, Inference, Job, Result, digest
 from outfold.stages.blend_record import by_name, in_order, learning, scores
 from outfold.stages.blend_sources import feeds, first_of, given_weights, members_of, source_names, values_of
+from outfold.stages.cross_fit import Learned, groups_of, learned_by_fold, splits_of
 
 WEIGHTS, REFERENCE = "weights.json", "reference.parquet"
 """In the stage's folder: weights and scores; what values are ranked among."""
-
-
-class Learned(NamedTuple):
-    """Weights of a blend as something that was fitted on rows and is judged on others."""
-
-    name: str
-    fitted_on: frozenset[str]
-    judged_on: frozenset[str]
 
 
 def plan(name: str, stage: BlendStage, context: Context) -> list[Job]:
@@ -45,7 +38,7 @@ def plan(name: str, stage: BlendStage, context: Context) -> list[Job]:
     upstream = [job for job in context.jobs if feeds(job, sources)]
     known = [job.key for job in upstream if job.step != "test"]
     settings = [stage.model_dump(mode="json"), sources]  # weights are kept by source
-    key = digest(FORMAT, settings, judged_by, folds.fold, _groups(context.dataset), known)
+    key = digest(FORMAT, settings, judged_by, folds.fold, groups_of(context.dataset), known)
     jobs = [Job(name, "weights", key, Path("stages", name, WEIGHTS))]
     if context.dataset.test is not None:
         new = [job.key for job in upstream if job.step == "test"]
@@ -101,32 +94,7 @@ def summary_of(folder: Path) -> dict[str, Any]:
 
 def learned_weights(name: str, stage: BlendStage, dataset: Dataset) -> list[Learned]:
     """Which rows each fold's weights are learned on and which rows they blend; none where nothing is learned."""
-    if METHODS[stage.method].learn is None:
-        return []
-    ids = dataset.train.samples.ids[dataset.scored_rows]
-
-    def named(rows: np.ndarray) -> frozenset[str]:
-        return frozenset(map(str, ids[rows]))
-
-    return [
-        Learned(f"{name}/weights/fold{fold}", named(train), named(valid))
-        for fold, (train, valid) in splits_of(dataset).items()
-    ]
-
-
-def splits_of(dataset: Dataset) -> dict[int, Split]:
-    """By fold, the scored rows that weights are learned on and those that they blend, as places among scored rows.
-
-    Of repeats only the first way of dealing rows out is used: each row is blended once.
-    """
-    scored, splits = dataset.scored_rows, {}
-    left = np.ones(len(scored), dtype=bool)
-    for fold in dataset.held_out:
-        train, valid = (np.flatnonzero(np.isin(scored, rows)) for rows in dataset.folds.split(fold))
-        if left[valid].any():
-            splits[fold] = train, valid[left[valid]]
-        left[valid] = False
-    return splits
+    return [] if METHODS[stage.method].learn is None else learned_by_fold(f"{name}/weights", dataset)
 
 
 def _find_weights(job: Job, stage: BlendStage, context: Context) -> None:
@@ -152,7 +120,7 @@ def _find_weights(job: Job, stage: BlendStage, context: Context) -> None:
         _say_unlearned(job.stage, found, dataset, context.compute.emit)
     # As the run's tables keep them: in float32, which clips probabilities of 0 and 1 elsewhere.
     judged = oof.astype(np.float32), prediction.astype(np.float32)
-    record["scores"] = scores(*judged, target, metric, names, _groups(dataset))
+    record["scores"] = scores(*judged, target, metric, names, groups_of(dataset))
     write_json(folder / WEIGHTS, record)
 
 
@@ -188,7 +156,7 @@ def _nested(values: np.ndarray, target: np.ndarray, metric: Metric, stage: Blend
         metric,
         lambda members, truth, judged_by: learn(members, truth, judged_by, options),
         combine=lambda members, weights: _combined(members, weights, stage, options.kind),
-        groups=_groups(dataset),
+        groups=groups_of(dataset),
     )
 
 
@@ -245,8 +213,3 @@ def _say_unlearned(name: str, found: Nested, dataset: Dataset, emit: Emit) -> No
         if not rows:
             text = f"{name}: fold {fold} has no other scored rows to learn weights on; its members count alike"
             emit({"event": "warning", "text": text})
-
-
-def _groups(dataset: Dataset) -> np.ndarray | None:
-    groups = dataset.folds.groups
-    return None if groups is None else groups[dataset.scored_rows]

@@ -24,7 +24,7 @@ def learning(found: Nested, names: Sequence[str], folds: Iterable[int]) -> dict[
         "folds": [{"fold": fold, "weights": by_name(names, weights), "learned_on": n} for fold, weights, n in parts],
         "in_sample": known(found.in_sample),
         "optimism": known(found.optimism),
-        "gain_over_mean": _gain(found.gain),
+        "gain_over_mean": gain_of(found.gain),
     }
 
 
@@ -55,7 +55,7 @@ def scores(
         "blend": known(comparison.b.value),
         "mean": known(metric.function(target, members.mean(axis=0))),
         "best_member": names[best],
-        "gain_over_best": _gain(comparison),
+        "gain_over_best": gain_of(comparison),
         "members": {name: known(value) for name, value in zip(names, alone, strict=True)},
     }
 
@@ -70,7 +70,7 @@ def in_order(weights: Mapping[str, float], names: Sequence[str]) -> np.ndarray:
     return np.array([weights[name] for name in names])
 
 
-def _gain(comparison: Comparison) -> dict[str, float | None]:
+def gain_of(comparison: Comparison) -> dict[str, float | None]:
     """The difference b - a in the metric's own sense, its interval, and the probability that b is better."""
     found = comparison.difference._asdict() | {"probability": comparison.probability}
     return {name: known(value) for name, value in found.items()}
