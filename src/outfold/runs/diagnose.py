@@ -22,7 +22,7 @@ from outfold.metrics.comparison import Estimate
 from outfold.recipe.load import load_recipe
 from outfold.report.loading import load_evaluation
 from outfold.run_folder import DIAGNOSIS, FOLDS, RECIPE, read_summary
-from outfold.runs.member_files import MemberFiles, member_names, read_member
+from outfold.runs.member_files import MemberFiles, ensemble_stage, member_names, read_member
 from outfold.runs.sides import run_groups
 from outfold.settings.blend import BlendStage
 from outfold.settings.recipe import Recipe
@@ -141,7 +141,7 @@ def _worth(folder: Path, recipe: Recipe, members: Sequence[MemberFiles], seed: i
 
 def _learning(folder: Path, recipe: Recipe) -> dict[str, Any] | None:
     """What the answer's learned weights gained, as the blend wrote it; None where nothing was learned."""
-    final = recipe.final_stage()
+    final = ensemble_stage(recipe)
     record = summary_of(folder / "stages" / final) if isinstance(recipe.stages[final], BlendStage) else {}
     return {name: record[name] for name in LEARNING} if set(LEARNING) <= set(record) else None
 
@@ -150,7 +150,9 @@ def _blended(
     folder: Path, recipe: Recipe, names: Sequence[str], fold: np.ndarray, notes: list[str]
 ) -> tuple[np.ndarray, Any, Options]:
     """The weights of each row (n, m), the method's name, and its options."""
-    final = recipe.final_stage()
+    final = ensemble_stage(recipe)
+    if final != recipe.final_stage():
+        notes.append(f"the answer is {final!r} after post-processing; its members are compared before that")
     stage, equal = recipe.stages[final], np.full((len(fold), len(names)), 1 / len(names))
     kind = recipe.task.answer.kind
     if not isinstance(stage, BlendStage):
@@ -229,7 +231,7 @@ def _pairs(found: Divergence, outputs: Sequence[str]) -> dict[str, Any]:
 def _test_groups(recipe: Recipe, root: Path, ids: np.ndarray) -> np.ndarray | None:
     """The groups of the test rows, int64 (t,), where the test table is still there and has their columns."""
     try:
-        samples = load_samples(recipe.data, root, "test")
+        samples = load_samples(recipe.data, root, "test", targets=recipe.task.target)
     except (DataError, MediaError):
         return None
     columns = [name for name in recipe.folds.group if name in samples.frame.columns]

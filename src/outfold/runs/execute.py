@@ -23,7 +23,7 @@ from outfold.runs.borrow import borrow
 from outfold.runs.diagnose import write_diagnosis
 from outfold.runs.duplicates import FOLDER as DUPLICATES
 from outfold.runs.duplicates import write_found
-from outfold.runs.member_files import member_names
+from outfold.runs.member_files import ensemble_stage, member_names
 from outfold.runs.plan import plan
 from outfold.runs.prepare import load_dataset
 from outfold.runs.summary import data_summary, environment_summary, stage_summary, write_codecs, write_tables
@@ -152,8 +152,8 @@ def _run_stage(name: str, jobs: Sequence[Job], context: Context) -> None:
 
 def _diagnose(recipe: Recipe, folder: Path, root: Path, emit: Emit) -> None:
     """Diagnose the members of a finished run of several; a run stays complete where that is not possible."""
-    final = recipe.final_stage()
-    if not isinstance(recipe.stages[final], TrainStage | BlendStage) or len(member_names(recipe, final)) < 2:
+    made_of = ensemble_stage(recipe)
+    if not isinstance(recipe.stages[made_of], TrainStage | BlendStage) or len(member_names(recipe, made_of)) < 2:
         return
     try:
         write_diagnosis(folder, root=root)

@@ -11,11 +11,14 @@ from outfold.models.seen import row_marks, seen_by
 from outfold.models.weights import weights_path
 from outfold.settings.blend import BlendStage
 from outfold.settings.label import LabelStage
-from outfold.settings.recipe import Recipe
+from outfold.settings.postprocess import PostprocessStage
+from outfold.settings.recipe import Recipe, Stage
 from outfold.settings.train import TrainSettings, TrainStage
 from outfold.stages.base import Model
 from outfold.stages.blend import learned_weights
+from outfold.stages.cross_fit import Learned
 from outfold.stages.label import models_of_teacher
+from outfold.stages.postprocess import learned_values
 from outfold.stages.pseudo_rows import teachers_of
 from outfold.stages.train import models_of
 
@@ -23,7 +26,7 @@ Ids = frozenset[str]
 
 
 def lineage(recipe: Recipe, dataset: Dataset, folder: Path | None = None) -> list[Artefact]:
-    """The weights of all models and blends, the pseudo-labels they learn, and those files that they start from.
+    """The weights of all models and blends, learned numbers of steps, pseudo-labels, and files that models start from.
 
     Args:
         recipe: the effective recipe.
@@ -42,11 +45,17 @@ def lineage(recipe: Recipe, dataset: Dataset, folder: Path | None = None) -> lis
         if isinstance(stage, TrainStage):
             for one in _models(name, stage, dataset, marks, folder, found):
                 found[one.name] = one
-        if isinstance(stage, BlendStage):
-            for learned in learned_weights(name, stage, dataset):
-                fitted, judged = learned.fitted_on, learned.judged_on
-                found[learned.name] = Artefact(learned.name, "blend", fitted, judged_on=judged)
+        for kind, learned in _learned(name, stage, dataset):
+            found[learned.name] = Artefact(learned.name, kind, learned.fitted_on, judged_on=learned.judged_on)
     return list(found.values())
+
+
+def _learned(name: str, stage: Stage, dataset: Dataset) -> Iterator[tuple[str, Learned]]:
+    """What a stage learns on out-of-fold predictions, and the kind of it."""
+    if isinstance(stage, BlendStage):
+        yield from (("blend", one) for one in learned_weights(name, stage, dataset))
+    if isinstance(stage, PostprocessStage):
+        yield from (("post-processing", one) for one in learned_values(name, stage, dataset))
 
 
 def _labels(name: str, stage: LabelStage, recipe: Recipe, dataset: Dataset) -> Iterator[Artefact]:

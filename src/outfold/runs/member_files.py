@@ -16,6 +16,7 @@ from outfold.errors import DataError, RunError
 from outfold.files import read_json
 from outfold.settings.blend import BlendStage
 from outfold.settings.data import TaskKind
+from outfold.settings.postprocess import PostprocessStage
 from outfold.settings.recipe import Recipe
 from outfold.settings.train import TrainStage
 from outfold.stages.base import Model, answered
@@ -73,8 +74,18 @@ def member_names(recipe: Recipe, stage: str) -> list[str]:
     if isinstance(settings, TrainStage):
         return [f"{stage}/{member}" for member in settings.members]
     sources = settings.sources if isinstance(settings, BlendStage) else settings.reads
+    if isinstance(settings, PostprocessStage):
+        sources = (settings.source,)
     parts = [[source] if "/" in source else member_names(recipe, source) for source in sources]
     return list(dict.fromkeys(name for part in parts for name in part))
+
+
+def ensemble_stage(recipe: Recipe) -> str:
+    """The stage whose members make the run's answer: the final one, or what it changes by steps of post-processing."""
+    name = recipe.final_stage()
+    while isinstance(stage := recipe.stages[name], PostprocessStage) and "/" not in stage.source:
+        name = stage.source
+    return name
 
 
 def read_member(folder: Path, summary: Mapping[str, Any], name: str, kind: TaskKind) -> MemberFiles:

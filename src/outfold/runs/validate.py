@@ -13,11 +13,13 @@ from outfold.models.weights import weights_identity
 from outfold.runs.labels import check_labels
 from outfold.runs.scores import validate_scores
 from outfold.settings.blend import BlendStage
+from outfold.settings.postprocess import PostprocessStage
 from outfold.settings.recipe import Recipe
 from outfold.settings.train import TrainSettings
 from outfold.settings.view import ImageView
 from outfold.stages.blend_sources import source_names
 from outfold.stages.inputs import photo_settings, sizes_of
+from outfold.stages.postprocess import check_fits
 from outfold.training.losses import build_loss
 from outfold.views.augment import build_chain
 
@@ -51,6 +53,8 @@ def looks(recipe: Recipe) -> Iterator[Callable[[], object]]:
     for name, stage in recipe.stages.items():
         if isinstance(stage, BlendStage):
             yield partial(_validate_blend, name, stage, recipe)
+        if isinstance(stage, PostprocessStage):
+            yield partial(check_fits, stage, recipe.task)
 
 
 def _validate_blend(name: str, stage: BlendStage, recipe: Recipe) -> None:
