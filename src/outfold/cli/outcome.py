@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from outfold.cli.printing import say
+from outfold.cli.printing import print_table, say
 from outfold.run_folder import OOF, REPORT
 from outfold.work import WAIT_WORTH_SAYING
 
@@ -19,13 +19,56 @@ def print_outcome(folder: Path, summary: dict[str, Any], console: Console | None
     table.add_column("score", justify="right")
     table.add_column("95% interval", justify="right")
     table.add_column("by fold", justify="right")
-    folds: list[dict[str, Any]] = next((s["folds"] for s in reversed(summary["stages"].values()) if "folds" in s), [])
+    folds: list[dict[str, Any]] = _final(summary).get("folds", [])
     for name, entry in summary["scores"].items():
         by_fold = " ".join(number(fold["scores"][name], 3) for fold in folds)
-        table.add_row(name, number(entry["value"]), f"{number(entry['low'])} to {number(entry['high'])}", by_fold)
+        table.add_row(name, number(entry["value"]), _interval(entry), by_fold)
     console.print()
     console.print(table)
-    say(console, *_cautions(summary), *_files(folder, summary))
+    _print_targets(console, _final(summary))
+    say(console, *_after_models(summary), *_cautions(summary), *_files(folder, summary))
+
+
+def _final(summary: dict[str, Any]) -> dict[str, Any]:
+    """The summary of the last stage that was scored."""
+    return next((stage for stage in reversed(summary["stages"].values()) if "folds" in stage), {})
+
+
+def _print_targets(console: Console, stage: dict[str, Any]) -> None:
+    """Scores by target of a regression of several."""
+    targets: dict[str, Any] = stage.get("targets", {})
+    if not targets:
+        return
+    columns = [part for name in next(iter(targets.values())) for part in (name, "95% interval")]
+    rows = [
+        [target, *(text for entry in scores.values() for text in (number(entry["value"]), _interval(entry)))]
+        for target, scores in targets.items()
+    ]
+    print_table(console, "by target", ["target", *columns], rows, words=("target",))
+    console.print()
+
+
+def _after_models(summary: dict[str, Any]) -> list[str]:
+    """What steps after the models gained, and sums that predictions break."""
+    lines = []
+    for name, stage in summary["stages"].items():
+        scores = stage.get("postprocess", {}).get("scores")
+        if scores:
+            what = f"{scores['metric']} {number(scores['before'])} before, {number(scores['after'])} after"
+            gain, low, high = (_signed(scores["gain"][part]) for part in ("value", "low", "high"))
+            lines.append(f"{name}: {what}, {gain} ({low} to {high})")
+    for total, one in _final(summary).get("identities", {}).items():
+        off = f"off by {number(one['mean'])} on average, {number(one['largest'])} at most"
+        lines.append(f"{total} = {' + '.join(one['parts'])}: {off}")
+    return lines
+
+
+def _interval(entry: dict[str, float | None]) -> str:
+    return f"{number(entry['low'])} to {number(entry['high'])}"
+
+
+def _signed(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.4f}"
 
 
 def number(value: float | None, digits: int = 4) -> str:

@@ -1,6 +1,7 @@
 """Numbers as a reader wants to see them."""
 
 import math
+from collections.abc import Mapping
 
 MISSING, MINUS = "\u2013", "\u2212"
 TITLES = {
@@ -33,6 +34,13 @@ def number(value: float | None) -> str:
         decimals = 4 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0
         written = f"{value:,.{decimals}f}"
     return written.replace("-", MINUS)
+
+
+def spread(estimate: Mapping[str, float | None]) -> str:
+    """The interval of an estimate: 0.81 to 0.86; a dash where it is not known."""
+    if estimate["low"] is None:
+        return MISSING
+    return f"{number(estimate['low'])} to {number(estimate['high'])}"
 
 
 def count(value: int) -> str:

@@ -14,6 +14,7 @@ from outfold.report.sections.ensemble import ensemble
 from outfold.report.sections.headline import headline
 from outfold.report.sections.labels import labels
 from outfold.report.sections.making import making
+from outfold.report.sections.postprocess import postprocess
 from outfold.report.sections.probabilities import probabilities
 from outfold.report.sections.pseudo_labels import pseudo_labels
 from outfold.report.sections.regression import regression
@@ -56,6 +57,7 @@ def sections(run: Artefacts, root: Path) -> list[Section]:
     parts = (
         scores(run),
         ensemble(run),
+        postprocess(run),
         audit(run),
         training(run),
         pseudo_labels(run),

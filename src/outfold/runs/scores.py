@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from outfold.data.breaches import breaches
 from outfold.data.dataset import Dataset
 from outfold.data.folds import FoldTable
 from outfold.data.predictions import Predictions
@@ -13,9 +15,14 @@ from outfold.data.where import matching_rows
 from outfold.ensemble.ranks import fold_ranks
 from outfold.errors import RecipeError
 from outfold.files import known
-from outfold.metrics import Metric, interval, metric_of
+from outfold.metrics import Metric, interval, metric_of, middle
+from outfold.metrics.bootstrap import resampled, units_of
 from outfold.settings.data import Score, Task
 from outfold.stages.scoring import metric_names
+
+BY_TARGET = ("r2", "rmse")
+"""What each target of a regression is judged by, beside the task's metric."""
+N_RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,33 @@ def scores_of_rows(judged: Judged, task: Task, dataset: Dataset, rows: np.ndarra
     }
 
 
+def scores_by_target(judged: Judged, task: Task) -> dict[str, dict[str, dict[str, float | None]]]:
+    """By target of a regression of several, its own R2 and RMSE with 95% intervals; empty for other tasks.
+
+    All intervals are of the same resamples of rows, or of groups where there are groups.
+    """
+    names = task.target if task.kind == "regression" else ()
+    if len(names) < 2 or not len(judged.rows):
+        return {}
+    metrics = [metric_of(task, name) for name in BY_TARGET]
+    columns = [(judged.target[:, [k]], judged.values[:, [k]]) for k in range(len(names))]
+    statistics = [metric.statistic(*column) for column in columns for metric in metrics]
+    drawn = resampled(statistics, units_of(judged.groups, len(judged.rows)), N_RESAMPLES, 0)
+    found = iter(map(middle, drawn))
+    return {
+        name: {metric.name: _estimate(metric.function(*column), *next(found)) for metric in metrics}
+        for name, column in zip(names, columns, strict=True)
+    }
+
+
+def broken_sums(judged: Judged, task: Task) -> dict[str, dict[str, Any]]:
+    """By identity of the task, its parts and by how much out-of-fold predictions break it; see `breaches`."""
+    if not len(judged.rows):
+        return {}
+    found = breaches(judged.values, task.target, task.identities)
+    return {name: {"parts": list(task.identities[name]), **off} for name, off in found.items()}
+
+
 def validate_scores(task: Task) -> None:
     """Refuse scores that cannot be computed.
 
@@ -117,4 +151,8 @@ def _with_interval(metric: Metric, judged: Judged) -> dict[str, float | None]:
     if not len(judged.rows):
         return {"value": None, "low": None, "high": None}
     low, high = interval(metric, judged.target, judged.values, groups=judged.groups)
-    return {"value": known(metric.function(judged.target, judged.values)), "low": known(low), "high": known(high)}
+    return _estimate(metric.function(judged.target, judged.values), low, high)
+
+
+def _estimate(value: float, low: float, high: float) -> dict[str, float | None]:
+    return {"value": known(value), "low": known(low), "high": known(high)}

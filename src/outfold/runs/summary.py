@@ -16,12 +16,21 @@ from outfold.data.targets import TargetCodec
 from outfold.files import known, read_json, write_atomically, write_json
 from outfold.metrics import metric_of
 from outfold.run_folder import OOF, PREDICTIONS, TARGET
-from outfold.runs.scores import Judged, judged_rows, scores_of_rows, scores_with_intervals
+from outfold.runs.scores import (
+    Judged,
+    broken_sums,
+    judged_rows,
+    scores_by_target,
+    scores_of_rows,
+    scores_with_intervals,
+)
 from outfold.settings.blend import BlendStage
+from outfold.settings.data import Task
 from outfold.settings.label import LabelStage
+from outfold.settings.postprocess import PostprocessStage
 from outfold.settings.recipe import Recipe, SubmitStage
 from outfold.settings.train import TrainSettings, TrainStage
-from outfold.stages import blend, label
+from outfold.stages import blend, label, postprocess
 from outfold.stages.base import Context, Model, Result, answered
 from outfold.stages.outputs import member_codec
 from outfold.stages.predicting import read_predictions
@@ -70,17 +79,26 @@ def stage_summary(name: str, context: Context, result: Result) -> dict[str, Any]
         return entry | {"file": stage.file if result.test is not None else None}
     if isinstance(stage, LabelStage):
         return entry | label.summary(name, stage, context)
+    if isinstance(stage, PostprocessStage):
+        entry["postprocess"] = postprocess.summary(name, context)
     if result.oof is None:
         return entry
     variant = _fold_variant(context.recipe, name)
     judged = judged_rows(result.oof, context.dataset, context.dataset.folds_of(variant))
     entry |= _scores(judged, context)
     entry["folds"] = [_fold_summary(fold, variant, judged, context) for fold in context.dataset.held_out_of(variant)]
+    entry |= _values_summary(judged, context.recipe.task)
     if isinstance(stage, TrainStage):
         entry |= _train_summary(name, stage, context, result)
     if isinstance(stage, BlendStage):
         entry["blend"] = blend.summary(name, stage, context)
     return entry
+
+
+def _values_summary(judged: Judged, task: Task) -> dict[str, Any]:
+    """Of a regression: scores by target, and by how much declared sums are broken; what there is of it."""
+    parts = {"targets": scores_by_target(judged, task), "identities": broken_sums(judged, task)}
+    return {name: part for name, part in parts.items() if part}
 
 
 def _fold_variant(recipe: Recipe, name: str) -> str | None:

@@ -1,12 +1,16 @@
-"""Predicted against true, residuals, and scores by target."""
+"""Predicted against true, residuals, scores by target, and sums that predictions break."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from outfold.data.breaches import equation
 from outfold.metrics import METRICS
-from outfold.report.html import Child, Html
-from outfold.report.layout import Section, charts, table
+from outfold.report.html import Child, Html, tag
+from outfold.report.layout import Section, bullets, charts, table
 from outfold.report.loading import Artefacts, Evaluation
-from outfold.report.numbers import counted, metric_title, number
+from outfold.report.numbers import counted, metric_title, number, spread
 from outfold.report.plot import Plot, figure, padded, plot
 
 MOST_DOTS = 2000
@@ -21,7 +25,9 @@ def regression(run: Artefacts) -> Section | None:
     if evaluation is None or evaluation.codec.kind != "regression":
         return None
     names = evaluation.codec.columns
-    body: list[Child] = [_target_table(evaluation)] if len(names) > 1 else []
+    judged = run.scored_stage.get("targets", {})
+    body: list[Child] = [_target_table(evaluation, judged)] if len(names) > 1 else []
+    body.append(_broken_sums(run.scored_stage.get("identities", {})))
     shown = range(min(len(names), MOST_TARGETS))
     body += [charts(*_target_charts(evaluation, place)) for place in shown]
     body.append(charts(*(_residual_histogram(evaluation, place) for place in shown)))
@@ -33,15 +39,36 @@ def regression(run: Artefacts) -> Section | None:
     return Section("values", "Values", intro, body)
 
 
-def _target_table(evaluation: Evaluation) -> Html:
-    metrics = [m for m in METRICS.values() if "regression" in m.tasks and m.reweighted is None]  # one target at a time
-    rows = []
+def _target_table(evaluation: Evaluation, judged: Mapping[str, Mapping[str, Any]]) -> Html:
+    """Scores of each target by itself, with the intervals that the run's summary has (`judged`, by target)."""
+    metrics = [m for m in METRICS.values() if "regression" in m.tasks and m.reweighted is None]
+    with_interval = set().union(*judged.values())
+    columns, rows = ["target"], []
+    for metric in metrics:
+        columns += [metric_title(metric.name), *(["95% interval"] if metric.name in with_interval else [])]
     for place, name in enumerate(evaluation.codec.columns):
         true, predicted = evaluation.target[:, [place]], evaluation.prediction[:, [place]]
-        bias = float((predicted - true).mean())
-        rows.append((name, *(number(metric.function(true, predicted)) for metric in metrics), number(bias)))
-    columns = ("target", *(metric_title(metric.name) for metric in metrics), "mean residual")
-    return table(columns, rows, text=("target",), caption="By target", sortable=True)
+        row = [name]
+        for metric in metrics:
+            row.append(number(metric.function(true, predicted)))
+            if metric.name in with_interval:
+                row.append(spread(judged[name][metric.name]))
+        rows.append([*row, number(float((predicted - true).mean()))])
+    return table([*columns, "mean residual"], rows, text=("target",), caption="By target", sortable=True)
+
+
+def _broken_sums(identities: Mapping[str, Mapping[str, Any]]) -> Child:
+    """By how much predictions break the sums that the recipe declares, in the targets' unit."""
+    if not identities:
+        return None
+    told = [
+        [
+            tag("code", equation(total, one["parts"])),
+            f": out-of-fold predictions are off by {number(one['mean'])} on average, {number(one['largest'])} at most",
+        ]
+        for total, one in identities.items()
+    ]
+    return [tag("h3", "Sums"), bullets(told)]
 
 
 def _target_charts(evaluation: Evaluation, place: int) -> list[Child]:

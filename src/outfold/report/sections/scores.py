@@ -7,7 +7,7 @@ from outfold.metrics import METRICS
 from outfold.report.html import Child
 from outfold.report.layout import Section, table, tables
 from outfold.report.loading import Artefacts
-from outfold.report.numbers import count, metric_title, number
+from outfold.report.numbers import count, metric_title, number, spread
 
 
 def scores(run: Artefacts) -> Section | None:
@@ -26,7 +26,7 @@ def _all_scores(entries: Mapping[str, Mapping[str, float]]) -> Child:
         (
             metric_title(name),
             number(entry["value"]),
-            f"{number(entry['low'])} to {number(entry['high'])}",
+            spread(entry),
             _better(name),
         )
         for name, entry in entries.items()
@@ -72,7 +72,7 @@ def _by_member(run: Artefacts) -> Child:
             stage,
             name,
             number(part["score"]),
-            f"{number(part['scores'][metric]['low'])} to {number(part['scores'][metric]['high'])}",
+            spread(part["scores"][metric]),
             count(len(part["jobs"])),
         )
         for stage, name, part in found
