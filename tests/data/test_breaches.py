@@ -34,6 +34,7 @@ def test_by_how_much_a_sum_is_off() -> None:
     found = breaches(values.astype(np.float32), NAMES, SUMS)
     assert_allclose([found["gdm"]["largest"], found["gdm"]["mean"]], [2, 2 / 40], rtol=1e-4)
     assert_allclose(found["total"]["largest"], 2, rtol=1e-5)
+    assert (found["gdm"]["rows"], found["total"]["rows"]) == (1, 2)
 
 
 def test_rows_of_the_table_that_break_a_declared_sum() -> None:

@@ -49,3 +49,4 @@ def test_broken_sums() -> None:
     found = broken_sums(rows, TASK)
     assert found["c"]["parts"] == ["a", "b"]
     assert_allclose([found["c"]["mean"], found["c"]["largest"]], [off.mean(), off.max()])
+    assert found["c"]["rows"] == len(off)

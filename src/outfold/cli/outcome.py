@@ -49,7 +49,7 @@ def _print_targets(console: Console, stage: dict[str, Any]) -> None:
 
 
 def _after_models(summary: dict[str, Any]) -> list[str]:
-    """What steps after the models gained, and sums that predictions break."""
+    """What steps after the models gained, and declared sums that predictions break."""
     lines = []
     for name, stage in summary["stages"].items():
         scores = stage.get("postprocess", {}).get("scores")
@@ -58,8 +58,9 @@ def _after_models(summary: dict[str, Any]) -> list[str]:
             gain, low, high = (_signed(scores["gain"][part]) for part in ("value", "low", "high"))
             lines.append(f"{name}: {what}, {gain} ({low} to {high})")
     for total, one in _final(summary).get("identities", {}).items():
-        off = f"off by {number(one['mean'])} on average, {number(one['largest'])} at most"
-        lines.append(f"{total} = {' + '.join(one['parts'])}: {off}")
+        if one["rows"]:
+            off = f"off by {number(one['mean'])} on average, {number(one['largest'])} at most"
+            lines.append(f"{total} = {' + '.join(one['parts'])} does not hold in predictions: {off}")
     return lines
 
 

@@ -1,6 +1,6 @@
 """Targets that are declared to be sums of others: by how much rows break that."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -32,10 +32,17 @@ def breaking_rows(values: np.ndarray, names: Sequence[str], total: str, parts: S
     return np.flatnonzero(breach(values, names, total, parts) > ROUNDING * size)
 
 
-def breaches(values: np.ndarray, names: Sequence[str], sums: Sums) -> Mapping[str, Mapping[str, float]]:
-    """By sum, how far (n, k) values are off: their `mean` and `largest` absolute breach in the columns' unit."""
-    found = {total: breach(values, names, total, parts) for total, parts in sums.items()}
-    return {total: {"mean": float(off.mean()), "largest": float(off.max())} for total, off in found.items()}
+def breaches(values: np.ndarray, names: Sequence[str], sums: Sums) -> dict[str, dict[str, float]]:
+    """By sum, how far (n, k) values are off.
+
+    Returns:
+        `mean` and `largest` absolute breach in the columns' unit, and `rows`: how many break it by more than rounding.
+    """
+    found = {}
+    for total, parts in sums.items():
+        off, rows = breach(values, names, total, parts), breaking_rows(values, names, total, parts)
+        found[total] = {"mean": float(off.mean()), "largest": float(off.max()), "rows": len(rows)}
+    return found
 
 
 def equation(total: str, parts: Sequence[str]) -> str:

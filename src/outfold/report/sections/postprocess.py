@@ -19,52 +19,45 @@ def postprocess(run: Artefacts) -> Section | None:
     if not entries:
         return None
     body = [part for name, entry in entries.items() for part in _stage(name, entry, several=len(entries) > 1)]
-    intro = "Steps in the order in which they change predictions. Numbers that are learned are learned on other folds."
+    intro = (
+        "Steps in the order in which they change predictions. What is learned is learned on other folds; a dash is a "
+        "threshold that gained nothing."
+    )
     return Section("postprocess", "Post-processing", intro, body)
 
 
 def _stage(name: str, entry: Entry, *, several: bool) -> list[Child]:
     folds: Sequence[Entry] = entry.get("folds", [])
-    rows = [
-        (step, target, value, _by_fold(place, step, target, folds))
-        for place, written in enumerate(entry["steps"])
-        for step, target, value in _numbers(written)
-    ]
+    rows = [row for place in range(len(entry["steps"])) for row in _rows(place, entry["steps"], folds)]
     columns = ("step", "target", "value", "by fold")
     shown = [row if folds else row[:3] for row in rows]
     drawn = table(columns if folds else columns[:3], shown, text=("step", "target"), caption=name if several else None)
     return [drawn, _worth(entry)]
 
 
-def _numbers(step: Entry) -> Iterator[tuple[str, str, str]]:
-    """What a step does: its name, a target, and the number or the sum for it."""
-    for name, target in step.get("multiply", {}).items():
-        yield "multiply", name, number(target)
+def _rows(place: int, steps: Sequence[Entry], folds: Sequence[Entry]) -> Iterator[tuple[str, str, str, str]]:
+    """What a step does: its name, a target, the number or sum for it, and the folds' own where they differ."""
+    by_fold = [_numbers(fold["steps"][place]) for fold in folds]
+    known = {key: None for found in (_numbers(steps[place]), *by_fold) for key in found}
+    for key in known:
+        values = [found.get(key, MISSING) for found in by_fold]
+        yield *key, _numbers(steps[place]).get(key, MISSING), ", ".join(values) if len(set(values)) > 1 else ""
+    if not known:
+        yield "zero below", ALL, MISSING, ""
+
+
+def _numbers(step: Entry) -> dict[tuple[str, str], str]:
+    """By name of the step and target, the number or the sum."""
+    found = {("multiply", name): number(factor) for name, factor in step.get("multiply", {}).items()}
     if "clip" in step:
-        bounds = [f"{end} {number(step['clip'][end])}" for end in ("min", "max") if step["clip"].get(end) is not None]
-        yield "clip", ", ".join(step["clip"].get("columns", [])) or ALL, ", ".join(bounds)
-    if "zero_below" in step:
-        given = step["zero_below"]
-        limits = given if isinstance(given, dict) else {ALL: given}
-        yield from (("zero below", name, number(limit)) for name, limit in limits.items())
-        if not limits:
-            yield "zero below", ALL, "nothing is cut"
-    if "sum" in step:
-        given = step["sum"]
-        if isinstance(given, str):
-            yield "sum", ALL, "as task.identities say"
-        else:
-            yield from (("sum", total, " + ".join(parts)) for total, parts in given.items())
-
-
-def _by_fold(place: int, step: str, target: str, folds: Sequence[Entry]) -> str:
-    """The same number of each fold; empty where it is the same in all."""
-    found = [dict(_by_target(fold["steps"][place])).get((step, target), MISSING) for fold in folds]
-    return "" if len(set(found)) == 1 else ", ".join(found)
-
-
-def _by_target(step: Entry) -> Iterator[tuple[tuple[str, str], str]]:
-    return (((name, target), value) for name, target, value in _numbers(step))
+        bounds = [f"{end} {step['clip'][end]:g}" for end in ("min", "max") if step["clip"].get(end) is not None]
+        found["clip", ", ".join(step["clip"].get("columns", [])) or ALL] = ", ".join(bounds)
+    cut = step.get("zero_below", {})
+    limits = cut if isinstance(cut, dict) else {ALL: cut}
+    found |= {("zero below", name): number(limit) for name, limit in limits.items()}
+    sums = step.get("sum", {})
+    told = {ALL: "as task.identities say"} if isinstance(sums, str) else {n: " + ".join(p) for n, p in sums.items()}
+    return found | {("sum", name): text for name, text in told.items()}
 
 
 def _worth(entry: Entry) -> Child:

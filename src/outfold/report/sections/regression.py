@@ -61,14 +61,15 @@ def _broken_sums(identities: Mapping[str, Mapping[str, Any]]) -> Child:
     """By how much predictions break the sums that the recipe declares, in the targets' unit."""
     if not identities:
         return None
-    told = [
-        [
-            tag("code", equation(total, one["parts"])),
-            f": out-of-fold predictions are off by {number(one['mean'])} on average, {number(one['largest'])} at most",
-        ]
-        for total, one in identities.items()
-    ]
+    told = [[tag("code", equation(total, one["parts"])), f": {_broken_by(one)}"] for total, one in identities.items()]
     return [tag("h3", "Sums"), bullets(told)]
+
+
+def _broken_by(sums: Mapping[str, Any]) -> str:
+    if not sums["rows"]:
+        return "holds in all out-of-fold predictions, up to rounding"
+    off = f"{number(sums['mean'])} on average, {number(sums['largest'])} at most"
+    return f"out-of-fold predictions break it on {counted(sums['rows'], 'row')}; they are off by {off}"
 
 
 def _target_charts(evaluation: Evaluation, place: int) -> list[Child]:
