@@ -61,7 +61,7 @@ def test_a_row_a_sample_and_the_rows_that_it_came_from() -> None:
     assert rows.cells(wide[list(TARGETS)]).tolist() == small()["amount"].tolist()
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(rows_of_values, st.randoms(use_true_random=False))
 def test_wide_to_long_and_back_is_exact(values: list[tuple[float, ...]], random: Any) -> None:
     wide = pd.DataFrame(values, columns=list(TARGETS), dtype=np.float32)
@@ -81,6 +81,7 @@ def test_wide_to_long_and_back_is_exact(values: list[tuple[float, ...]], random:
         assert_array_equal(rows.cells(back[list(TARGETS)]), long["amount"])
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.permutations(range(5)), st.integers(0, 5))
 def test_samples_taken_keep_their_rows(order: list[int], kept: int) -> None:
     samples = np.array([3, 0, 0, 4, 2, 1, 3, 2, 4, 1])

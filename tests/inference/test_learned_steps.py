@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose
@@ -85,6 +85,7 @@ def test_a_threshold_is_as_good_as_any(name: str, shared: bool) -> None:
         assert_allclose(score, best, rtol=1e-9)
 
 
+@settings(max_examples=50, deadline=None)
 @given(arrays(np.float64, (7, 2), elements=st.sampled_from([0.0, 0.5, 1.0, 2.0, -1.0])), st.sampled_from(REGRESSION))
 def test_a_threshold_never_makes_it_worse(values: np.ndarray, name: str) -> None:
     target = np.array([[0, 1], [0, 1], [1, 2], [0, 0], [3, 1], [0, 0], [2, 2]], dtype=float)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_array_equal
@@ -47,6 +47,7 @@ def test_each_step() -> None:
     assert_array_equal(add_up(values, NAMES, SUMS)[:, 3:], np.float32([[1.5, -0.5], [2.05, 6.05]]))
 
 
+@settings(max_examples=50, deadline=None)
 @given(masses)
 def test_steps_that_change_nothing(values: np.ndarray) -> None:
     assert_array_equal(multiply(values, NAMES, {"dead": 1.0}), values)
@@ -56,16 +57,17 @@ def test_steps_that_change_nothing(values: np.ndarray) -> None:
     assert_array_equal(add_up(values, NAMES, {}), values)
 
 
+@settings(max_examples=50, deadline=None)
 @given(masses)
 def test_sums_hold_after_they_are_added_up(values: np.ndarray) -> None:
     changed = add_up(values, NAMES, SUMS)
-    green, dead, clover, gdm, total = changed.astype(np.float64).T
-    size = np.abs(changed).sum(axis=1)
-    assert (np.abs(gdm - green - clover) <= np.finfo(np.float32).eps * size).all()
-    assert (np.abs(total - gdm - dead) <= np.finfo(np.float32).eps * size).all()
+    green, dead, clover, gdm, total = changed.T
+    assert_array_equal(gdm, green + clover)  # to the last bit of float32
+    assert_array_equal(total, gdm + dead)
     assert_array_equal(changed[:, :3], values[:, :3])
 
 
+@settings(max_examples=50, deadline=None)
 @given(masses, st.data())
 def test_rows_do_not_see_each_other(values: np.ndarray, data: st.DataObject) -> None:
     rows = data.draw(st.lists(st.integers(0, len(values) - 1), max_size=6))
@@ -74,6 +76,7 @@ def test_rows_do_not_see_each_other(values: np.ndarray, data: st.DataObject) -> 
     assert apply(values, steps, TASK).dtype == np.float32
 
 
+@settings(max_examples=50, deadline=None)
 @given(masses)
 def test_bounds_hold(values: np.ndarray) -> None:
     changed = apply(values, steps_of({"clip": {"min": -3, "max": 7}}, {"zero_below": {"dead": 2}}), TASK)

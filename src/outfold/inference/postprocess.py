@@ -15,7 +15,7 @@ from outfold.settings.postprocess import Step
 
 def multiply(values: np.ndarray, names: Sequence[str], factors: Mapping[str, float]) -> np.ndarray:
     """Columns times a factor each; those that are not named stay."""
-    return values * np.array([factors.get(name, 1.0) for name in names], dtype=values.dtype)
+    return (values * np.array([factors.get(name, 1.0) for name in names])).astype(values.dtype)
 
 
 def clip(
@@ -38,17 +38,18 @@ def zero_below(values: np.ndarray, names: Sequence[str], thresholds: Mapping[str
 
 
 def add_up(values: np.ndarray, names: Sequence[str], sums: Mapping[str, Sequence[str]]) -> np.ndarray:
-    """Columns replaced by the sum of others, in float64.
+    """Columns replaced by the sum of others, added up in float64 from what the parts are as `values` hold them.
 
     Args:
         values: (n, k).
         names: of the columns.
         sums: by column, its parts; a sum that is a part of another one comes before it.
     """
-    exact = values.astype(np.float64)
+    summed = values.copy()
     for total, parts in sums.items():
-        exact[:, names.index(total)] = exact[:, [names.index(part) for part in parts]].sum(axis=1)
-    return exact.astype(values.dtype)
+        places = [names.index(part) for part in parts]
+        summed[:, names.index(total)] = summed[:, places].sum(axis=1, dtype=np.float64)
+    return summed
 
 
 def apply(values: np.ndarray, steps: Sequence[Step], task: Task) -> np.ndarray:

@@ -175,9 +175,8 @@ def _later(folder: Path, before: Result, task: Task) -> Predictions:
 
 
 def _changed(values: np.ndarray, written: Sequence[Mapping[str, Any]], task: Task) -> np.ndarray:
-    """Values (n, k) after steps as they are written down; computed in float64, float32 as all predictions are."""
-    steps = [Step.model_validate(step) for step in written]
-    return apply(values.astype(np.float64), steps, task).astype(np.float32)
+    """Values (n, k) after steps as they are written down."""
+    return apply(values, [Step.model_validate(step) for step in written], task)
 
 
 def _written(steps: Sequence[Step]) -> list[dict[str, Any]]:
