@@ -70,6 +70,7 @@ def test_stopped_anywhere(
 def test_killed_by_the_system_in_the_middle_of_an_epoch(
     thorough_recipe: dict[str, Any], shapes: Path, tmp_path: Path
 ) -> None:
+    thorough_recipe["stages"]["fit"]["keep"] |= {"best": ["macro_f1", "valid_loss"], "combine": "average"}
     path = tmp_path / "recipe.yaml"
     path.write_text(dump_recipe(Recipe.model_validate(thorough_recipe)))
 

@@ -154,10 +154,11 @@ def test_a_head_phase_leaves_the_backbone_and_its_statistics(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("table", [None, {"numeric": ["age"], "widths": [8, 4]}])
 def test_ready_features_train_the_same_head(table: dict[str, Any] | None, tmp_path: Path) -> None:
-    """And the same table branch, which reads its rows beside them."""
+    """And the same table branch, which reads its rows beside them; also where the last epochs are averaged."""
     phase = {"name": "head", "epochs": 3, "train": "head", "lr": 0.1, "augment": False}
+    keep = {"best": "last", "top": 2, "combine": "average"}
     # Not Adam, which blows up the noise of gradients that are 0, as those of a bias before a batch norm are.
-    given = {"phases": [phase], "table": table, "optimizer": {"name": "sgd", "momentum": 0.5}}
+    given = {"phases": [phase], "keep": keep, "table": table, "optimizer": {"name": "sgd", "momentum": 0.5}}
 
     def features(network: Network) -> np.ndarray:
         network.eval()
