@@ -164,7 +164,7 @@ def test_one_more_photo_is_one_more_file(photos: list[Path], tmp_path: Path, mon
 def test_moved_photos_keep_their_files(photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prepared(photos, tmp_path / "store", 128)
     moved = [path.rename(path.with_name(f"moved {path.name}")) for path in photos]
-    monkeypatch.setattr(prepared_module, "decode_image", refuse)
+    monkeypatch.setattr(prepared_module, "decode_photo", refuse)
     assert len(prepared(moved, tmp_path / "store", 128).photos(128)) == 5
 
 

@@ -17,6 +17,7 @@ from outfold.cli.predict import predict
 from outfold.cli.prepare import prepare
 from outfold.cli.recipes import recipes_app
 from outfold.cli.report import report
+from outfold.cli.review import review_app
 from outfold.cli.run import run
 from outfold.errors import OutfoldError
 
@@ -41,6 +42,7 @@ app.command()(report)
 app.command()(compare)
 app.command()(diagnose)
 app.command()(ablate)
+app.add_typer(review_app, name="review")
 app.add_typer(recipes_app, name="recipes")
 
 

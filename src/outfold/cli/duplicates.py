@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from outfold.cli.options import Device, Overrides, Profile, Workers
+from outfold.cli.tables import is_recipe, plain_tables, refuse_table_options, root_of
 from outfold.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def duplicates(
 
     Proposes a threshold from copies of your own photos and says what it finds. Nothing in your tables changes.
     """
-    root = _root(table, data)
+    root = root_of(table, data)
     described, targets, own = _data(table, root, id_column, image, test, label, overrides, profile)
     settings = _settings(
         own,
@@ -70,16 +71,6 @@ def duplicates(
         console.print(f"wrote {path}", markup=False, soft_wrap=True)
 
 
-def _is_recipe(table: str) -> bool:
-    return Path(table).suffix.lower() not in (".csv", ".parquet", ".pq")
-
-
-def _root(table: str, data: Path | None) -> Path:
-    if data is not None:
-        return data.resolve()
-    return Path.cwd() if _is_recipe(table) else Path(table).resolve().parent
-
-
 def _data(
     table: str,
     root: Path,
@@ -91,30 +82,15 @@ def _data(
     profile: str | None,
 ) -> tuple["Data", tuple[str, ...], "Settings | None"]:
     """Tables and roles, from a recipe or from the options; the columns that make up a label; the recipe's settings."""
-    if _is_recipe(table):
-        if id_column or image or test:
-            raise RecipeError("a recipe says where its rows and photos are", fix="leave out --id, --image and --test")
+    if is_recipe(table):
+        refuse_table_options(id_column, image, test)
         from outfold.recipe.load import load_recipe
 
         recipe = load_recipe(table, overrides=overrides or [], profile=profile)
         return recipe.data, tuple(label or recipe.task.target), recipe.duplicates
     if overrides or profile:
         raise RecipeError("--set and --profile are for recipes", got=table)
-    if id_column is None or image is None:
-        raise DataError("a table needs --id and --image", fix='e.g. --id file --image "images/{file}"')
-
-    from outfold.settings.data import Data
-
-    tables = {"train": _inside(Path(table), root), "test": None if test is None else _inside(Path(test), root)}
-    return Data.model_validate({**tables, "id": id_column, "image": {"path": image}}), tuple(label or ()), None
-
-
-def _inside(table: Path, root: Path) -> str:
-    """A table's path relative to the data root, where it must lie."""
-    path = table.resolve() if table.exists() else root / table
-    if not path.is_relative_to(root):
-        raise DataError(f"{table} lies outside the data root {root}", fix="give --data a folder that holds it")
-    return str(path.relative_to(root))
+    return plain_tables(table, root, id_column=id_column, image=image, test=test), tuple(label or ()), None
 
 
 def _settings(own: "Settings | None", **options: Any) -> "Settings":

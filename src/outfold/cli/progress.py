@@ -85,6 +85,10 @@ class Display:
                     f"{event['folder']} learned from never had; they are read as missing"
                 )
 
+    def _crops(self, event: dict[str, Any]) -> None:
+        boxes, whole = event["boxes"], event["whole"]
+        self.line(f"photos of the {event['table']} table: {boxes:,} cut to their boxes, {whole:,} whole")
+
     def _dropped(self, event: dict[str, Any]) -> None:
         self.line(f"left out {event['rows']} rows of the {event['table']} table: {event['why']}")
 

@@ -18,17 +18,21 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, TypeVar
 from zipfile import BadZipFile
 
 import numpy as np
 
+from outfold.data.crops import Photo, file_of, photo_key
 from outfold.data.keys import content_keys
 from outfold.data.locks import exclusive
 from outfold.data.threads import in_order
 from outfold.errors import MediaError, OutfoldError, RunError
 
-Prepare = Callable[[Path], np.ndarray]
+Shown = TypeVar("Shown", bound=Photo)
+"""What rows use of photos: whole files, or parts of some."""
+Item = TypeVar("Item")
+Prepare = Callable[[Shown], np.ndarray]
 Progress = Callable[[int, int], None]
 
 _LAYOUT = b"outfold image cache 1"
@@ -41,17 +45,21 @@ class ImageCache:
     Reading is safe from several threads. Pickling sends the path, not the pixels. Rows of equal content share pixels.
     """
 
-    def __init__(self, folder: Path, keys: Sequence[str], missing: dict[int, str]) -> None:
-        """Open the cache in `folder` for rows with these content keys; `missing` has the rows without one."""
+    def __init__(
+        self, folder: Path, content_keys: Sequence[str], photo_keys: Sequence[str], missing: dict[int, str]
+    ) -> None:
+        """Open the cache in `folder` for rows with these keys; `missing` has the rows without one."""
         self.folder = folder
-        self.content_keys = tuple(keys)
+        self.content_keys = tuple(content_keys)
         """BLAKE2b of each row's file, "" where it cannot be read."""
+        self.photo_keys = tuple(photo_keys)
+        """The same of what is used of it: another key for each box (`outfold.data.crops.photo_key`)."""
         index, arena = _read_index(folder), folder / _ARENA
         self.nbytes = index.nbytes
         """Bytes of pixels on disk."""
         self._pixels = np.asarray(np.memmap(arena, np.uint8, "r")) if self.nbytes else np.empty(0, np.uint8)
         position = {key: place for place, key in enumerate(index.keys)}
-        self._places = [position[key] if key else -1 for key in keys]
+        self._places = [position[key] if key else -1 for key in self.photo_keys]
         self._offsets, self._heights, self._widths = index.offsets, index.heights, index.widths
         unusable = {row: index.reasons[place] for row, place in enumerate(self._places) if place in index.reasons}
         self._missing = dict(missing)
@@ -72,8 +80,10 @@ class ImageCache:
     def __iter__(self) -> Iterator[np.ndarray]:
         return (self[row] for row in range(len(self)))
 
-    def __reduce__(self) -> tuple[type["ImageCache"], tuple[Path, tuple[str, ...], dict[int, str]]]:
-        return ImageCache, (self.folder, self.content_keys, self._missing)
+    def __reduce__(
+        self,
+    ) -> tuple[type["ImageCache"], tuple[Path, tuple[str, ...], tuple[str, ...], dict[int, str]]]:
+        return ImageCache, (self.folder, self.content_keys, self.photo_keys, self._missing)
 
 
 def default_cache_folder() -> Path:
@@ -85,9 +95,9 @@ def default_cache_folder() -> Path:
 
 
 def build_cache(
-    paths: Sequence[Path],
+    photos: Sequence[Shown],
     prepare_key: str,
-    prepare: Prepare,
+    prepare: Prepare[Shown],
     folder: Path,
     *,
     workers: int,
@@ -100,9 +110,9 @@ def build_cache(
     Of several processes that want the same cache one builds it and the others wait.
 
     Args:
-        paths: one file for each row.
+        photos: one for each row, a file or a part of one.
         prepare_key: names what `prepare` does; another key is another cache.
-        prepare: reads a file into uint8 (h, w, 3); called in several threads; raises MediaError for a bad file.
+        prepare: reads a photo into uint8 (h, w, 3); called in several threads; raises MediaError for a bad file.
         folder: where caches are kept; made when missing.
         workers: threads that read and prepare.
         on_bad: `stop` raises for bad files, once all were tried; `drop` lists their rows in `.bad`.
@@ -115,29 +125,30 @@ def build_cache(
     """
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        keys, missing = content_keys(paths, folder, workers=workers)
+        keys, missing = content_keys([file_of(photo) for photo in photos], folder, workers=workers)
         if on_bad == "stop":
-            refuse_bad(missing, len(paths), name_row)
-        photos = distinct_contents(keys, paths)
-        place = folder / _cache_key(photos, prepare_key)
+            refuse_bad(missing, len(photos), name_row)
+        shown = [photo_key(key, photo) for key, photo in zip(keys, photos, strict=True)]
+        distinct = first_of_each(shown, photos)
+        place = folder / _cache_key(distinct, prepare_key)
         with exclusive(folder / f"{place.name}.lock"):
             if not (place / _INDEX).is_file():
-                _write_cache(place, photos, prepare, workers, progress or _no_progress)
+                _write_cache(place, distinct, prepare, workers, progress or _no_progress)
             elif progress is not None:
-                progress(len(photos), len(photos))
-        cache = ImageCache(place, keys, missing)
+                progress(len(distinct), len(distinct))
+        cache = ImageCache(place, keys, shown, missing)
     if on_bad == "stop":
-        refuse_bad(cache.bad, len(paths), name_row)
+        refuse_bad(cache.bad, len(photos), name_row)
     return cache
 
 
-def distinct_contents(keys: Sequence[str], paths: Sequence[Path]) -> dict[str, Path]:
-    """Each content key with the first file that has it."""
-    photos: dict[str, Path] = {}
-    for key, path in zip(keys, paths, strict=True):
+def first_of_each(keys: Sequence[str], items: Sequence[Item]) -> dict[str, Item]:
+    """Each key with the first item that has it; items without one are left out."""
+    distinct: dict[str, Item] = {}
+    for key, item in zip(keys, items, strict=True):
         if key:
-            photos.setdefault(key, path)
-    return photos
+            distinct.setdefault(key, item)
+    return distinct
 
 
 def _no_progress(done: int, total: int) -> None:
@@ -197,7 +208,9 @@ class _Index:
         self.nbytes += height * width * 3
 
 
-def _write_cache(place: Path, photos: dict[str, Path], prepare: Prepare, workers: int, progress: Progress) -> None:
+def _write_cache(
+    place: Path, photos: dict[str, Shown], prepare: Prepare[Shown], workers: int, progress: Progress
+) -> None:
     """Prepare the photos in threads, write them in order, and rename the result into place."""
     unfinished = place.with_suffix(".partial")
     shutil.rmtree(unfinished, ignore_errors=True)  # left by a process that was killed
@@ -228,16 +241,17 @@ def _write_arena(
     return index
 
 
-def _pixels_or_reason(prepare: Prepare, path: Path) -> np.ndarray | str:
+def _pixels_or_reason(prepare: Prepare[Shown], photo: Shown) -> np.ndarray | str:
     try:
-        pixels = prepare(path)
+        pixels = prepare(photo)
     except MediaError as error:
         if getattr(error.__cause__, "errno", None) is not None:
             raise  # the file could be read a moment ago, so this may pass: nothing to remember in a cache
         return str(error)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
         raise OutfoldError(
-            f"{path}: the preparation returned {pixels.dtype} {pixels.shape}", expected="uint8 (height, width, 3)"
+            f"{file_of(photo)}: the preparation returned {pixels.dtype} {pixels.shape}",
+            expected="uint8 (height, width, 3)",
         )
     return np.ascontiguousarray(pixels)
 

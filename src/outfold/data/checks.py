@@ -1,13 +1,15 @@
 """Everything that can be wrong with a recipe's tables, media, labels and folds, found before a run."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from outfold.data.columns import cell_texts
+from outfold.data.crop_checks import box_findings, read_boxes, unknown_box_findings
+from outfold.data.crops import Box, boxes_of_rows
 from outfold.data.findings import Finding, count, finding_of, listed, places_of
 from outfold.data.folds import FoldTable, make_folds
 from outfold.data.inspection import (
@@ -87,12 +89,15 @@ def check_data(
         progress: is told how many files of a table were opened.
     """
     tables: dict[Part, Table | None] = {}
-    findings: list[Finding] = []
+    boxes, findings = read_boxes(data.crops, root)
     parts: tuple[Part, ...] = ("train", "test", "unlabelled")
     for part in parts:
         if sources_of(data, part):
-            tables[part], found = _check_table(part, data, task.target, root, workers, progress)
+            tables[part], found = _check_table(part, data, boxes, task.target, root, workers, progress)
             findings += found
+    read = [table for table in tables.values() if table is not None]
+    if len(read) == len(tables):  # the ids of a table that cannot be read are not known
+        findings += unknown_box_findings(boxes, [table.samples.ids for table in read])
     train, test, unlabelled = (tables.get(part) for part in parts)
     made = None
     if train is not None:
@@ -108,19 +113,27 @@ def check_data(
 
 
 def _check_table(
-    name: Part, data: Data, targets: Sequence[str], root: Path, workers: int, progress: Progress | None
+    name: Part,
+    data: Data,
+    boxes: Mapping[str, Box],
+    targets: Sequence[str],
+    root: Path,
+    workers: int,
+    progress: Progress | None,
 ) -> tuple[Table | None, list[Finding]]:
-    """Rows, ids, mapped labels and files of one table."""
-    samples, findings = _read(data, root, name, targets)
+    """Rows, ids, mapped labels, files and crop boxes of one table."""
+    samples, findings = _read(data.model_copy(update={"crops": None}), root, name, targets)
     if samples is None:
         return None, findings
+    samples = replace(samples, crops=boxes_of_rows(boxes, samples.ids))
     findings += [Finding("note", f"{name}: {count(len(samples), 'row')}"), *mapping_findings(samples)]
     if samples.media is None:
         return Table(name, samples), findings
     tell = None if progress is None else lambda done, total: progress(name, done, total)
     files = tuple(inspect_files(samples.media, workers=workers, progress=tell))
     findings += fault_findings(samples, files, root, level="error" if data.on_bad_media == "stop" else "warning")
-    return Table(name, samples, files), findings + appearance_findings(files, name)
+    findings += appearance_findings(files, name)
+    return Table(name, samples, files), findings + (box_findings(samples, files, name, root) if boxes else [])
 
 
 def _check_labels_and_folds(

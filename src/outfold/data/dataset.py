@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from outfold.data.cache import ImageCache
+from outfold.data.crops import photo_key
 from outfold.data.folds import FoldTable
 from outfold.data.prepared import PreparedPhotos
 from outfold.data.table import Samples
@@ -53,6 +54,14 @@ class Rows:
     content: tuple[str, ...] = ()
     columns: Columns = field(default_factory=dict)
     vectors: Mapping[str, Vectors] = field(default_factory=dict)
+
+    @cached_property
+    def photo_keys(self) -> tuple[str, ...]:
+        """What tells the pixels of these rows from all others: `content`, and the boxes that photos are cut to."""
+        photos = self.samples.photos
+        if photos is None or not self.content:
+            return self.content
+        return tuple(photo_key(key, photo) for key, photo in zip(self.content, photos, strict=True))
 
     def __len__(self) -> int:
         return len(self.samples)

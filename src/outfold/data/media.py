@@ -47,6 +47,11 @@ class ImageInfo:
     """EXIF orientation, 1..8."""
     has_transparency: bool = False
 
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """Width and height in pixels of the photo as it is shown, with its orientation applied."""
+        return (self.height, self.width) if self.orientation >= 5 else (self.width, self.height)
+
 
 def probe_image(source: Path | str | bytes) -> ImageInfo:
     """Read a photo's header; no pixel is decoded, so a photo cut short later on is not noticed."""

@@ -2,10 +2,10 @@
 
     FOLDER/square-512-q95-v1/3f/3fa0c4....jpg
 
-A file is named by the content key of the photo that it was made from, so one more photo is one more file, and a photo
-that moves keeps its own. A file that is damaged or gone is made anew from its photo, also in the middle of training.
-Decoding a small JPEG again and again takes longer than reading pixels from a memory map (`outfold.data.cache`), and a
-small part of its disk.
+A file is named by the key of the photo that it was made from: its content, and its crop box where it has one. So one
+more photo, or another box, is one more file, and a photo that moves keeps its own. A file that is damaged or gone is
+made anew from its photo, also in the middle of training. Decoding a small JPEG again and again takes longer than
+reading pixels from a memory map (`outfold.data.cache`), and a small part of its disk.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,11 +16,12 @@ from typing import Literal
 
 import numpy as np
 
-from outfold.data.cache import Progress, disk_errors, distinct_contents, refuse_bad
+from outfold.data.cache import Progress, disk_errors, first_of_each, refuse_bad
+from outfold.data.crops import Cropped, Photo, decode_photo, file_of, photo_key
 from outfold.data.jpeg import is_whole, link_jpeg, read_jpeg, stored_pixels, write_jpeg
 from outfold.data.keys import content_keys
 from outfold.data.locks import exclusive
-from outfold.data.media import content_key_of, decode_image, decoding_scale, probe_image
+from outfold.data.media import content_key_of, decoding_scale, probe_image
 from outfold.data.threads import in_order
 from outfold.errors import MediaError, RunError
 from outfold.settings.data import Prepare
@@ -40,6 +41,24 @@ def stored_size(sizes: Sequence[int], side: int) -> int:
 
 
 @dataclass(frozen=True)
+class Original:
+    """What a stored photo is made from.
+
+    Attributes:
+        photo: a file, or the part of it that is used.
+        content: content key of the file.
+    """
+
+    photo: Photo
+    content: str
+
+    @property
+    def key(self) -> str:
+        """Names the stored files."""
+        return photo_key(self.content, self.photo)
+
+
+@dataclass(frozen=True)
 class Store:
     """Folders of stored photos.
 
@@ -52,7 +71,7 @@ class Store:
     prepare: Prepare
 
     def place(self, key: str, size: int) -> Path:
-        """The file of a photo, by the content key of its original."""
+        """The file of a photo, by the key of its original."""
         return self.folder / store_name(self.prepare, size) / key[:2] / f"{key}.jpg"
 
     @property
@@ -64,18 +83,20 @@ class Store:
         """The sizes of a photo that are not there, or not whole."""
         return [size for size in sizes if not is_whole(self.place(key, size))]
 
-    def make(self, key: str, path: Path, sizes: Iterable[int]) -> None:
+    def make(self, original: Original, sizes: Iterable[int]) -> None:
         """Make the missing sizes of one photo; for the holder of the lock.
 
         Raises:
             MediaError: the photo cannot be used, or has changed.
+            DataError: its box does not lie in it.
             OSError: the disk is full, or refuses.
         """
+        key = original.key
         wanted = self.missing(key, sizes)
         if not wanted:
             return
         before: tuple[Path, tuple[int, ...]] | None = None  # equal shapes of two sizes: neither is shrunk
-        for size, photo in _decoded(path, key, sorted(wanted)):
+        for size, photo in _decoded(original, sorted(wanted)):
             pixels = stored_pixels(photo, self.prepare.crop, size)
             place = self.place(key, size)
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -83,14 +104,14 @@ class Store:
                 write_jpeg(place, pixels, self.prepare.quality)
             before = place, pixels.shape
 
-    def mended(self, key: str, path: Path, size: int, side: int) -> np.ndarray:
+    def mended(self, original: Original, size: int, side: int) -> np.ndarray:
         """A photo whose file could not be read, from its original if no other thread or process mends it meanwhile."""
-        place = self.place(key, size)
+        place = self.place(original.key, size)
         with disk_errors(self.folder), exclusive(self.lock):
             photo = read_jpeg(place, side)
             if photo is None:
                 place.unlink(missing_ok=True)
-                self.make(key, path, [size])
+                self.make(original, [size])
                 photo = read_jpeg(place, side)
         if photo is None:
             raise RunError(f"{place}: a stored photo that was just written cannot be read back")
@@ -104,15 +125,13 @@ class Prepared:
     Attributes:
         store: where they lie.
         sizes: those that are there.
-        paths: each row's original.
-        keys: content key of each row's original, "" where it cannot be read.
+        originals: of each row; its content key is "" where the file cannot be read.
         bad: rows without a photo and why.
     """
 
     store: Store
     sizes: tuple[int, ...]
-    paths: tuple[Path, ...]
-    keys: tuple[str, ...]
+    originals: tuple[Original, ...]
     bad: dict[int, str]
 
     def photos(self, side: int, shape: Callable[[np.ndarray], np.ndarray] | None = None) -> "PreparedPhotos":
@@ -121,7 +140,7 @@ class Prepared:
 
     def files(self, size: int) -> set[Path]:
         """The files of one size."""
-        return {self.store.place(key, size) for row, key in enumerate(self.keys) if row not in self.bad}
+        return {self.store.place(one.key, size) for row, one in enumerate(self.originals) if row not in self.bad}
 
 
 @dataclass(frozen=True)
@@ -143,7 +162,12 @@ class PreparedPhotos:
     @property
     def content_keys(self) -> tuple[str, ...]:
         """BLAKE2b of each row's original, "" where it cannot be read."""
-        return self.prepared.keys
+        return tuple(one.content for one in self.prepared.originals)
+
+    @property
+    def photo_keys(self) -> tuple[str, ...]:
+        """The same of what is used of it: another key for each box (`outfold.data.crops.photo_key`)."""
+        return tuple(one.key for one in self.prepared.originals)
 
     @property
     def bad(self) -> dict[int, str]:
@@ -151,16 +175,16 @@ class PreparedPhotos:
         return self.prepared.bad
 
     def __len__(self) -> int:
-        return len(self.prepared.keys)
+        return len(self.prepared.originals)
 
     def __getitem__(self, row: int) -> np.ndarray:
         row = range(len(self))[row]
         if row in self.bad:
             raise MediaError(f"row {row} has no stored photo", got=self.bad[row])
-        store, key = self.prepared.store, self.prepared.keys[row]
-        photo = read_jpeg(store.place(key, self.size), self.side)
+        store, original = self.prepared.store, self.prepared.originals[row]
+        photo = read_jpeg(store.place(original.key, self.size), self.side)
         if photo is None:
-            photo = store.mended(key, self.prepared.paths[row], self.size, self.side)
+            photo = store.mended(original, self.size, self.side)
         return photo if self.shape is None else self.shape(photo)
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -168,7 +192,7 @@ class PreparedPhotos:
 
 
 def prepare_photos(
-    paths: Sequence[Path],
+    photos: Sequence[Photo],
     store: Store,
     sizes: Iterable[int],
     *,
@@ -181,7 +205,7 @@ def prepare_photos(
     """Make the files that a store lacks.
 
     Args:
-        paths: one photo for each row.
+        photos: one for each row, a file or a part of one.
         store: its folder is made when missing; several processes may share it.
         sizes: those that are needed.
         memory: folder where content keys are remembered; the store's own when not given.
@@ -198,20 +222,22 @@ def prepare_photos(
     with disk_errors(store.folder):
         for place in (store.folder, memory):
             place.mkdir(parents=True, exist_ok=True)
-        keys, missing = content_keys(paths, memory, workers=workers)
+        keys, missing = content_keys([file_of(photo) for photo in photos], memory, workers=workers)
         if on_bad == "stop":
-            refuse_bad(missing, len(paths), name_row)
-        reasons = _fill(store, distinct_contents(keys, paths), sizes, workers, progress)
-    bad = missing | {row: reasons[key] for row, key in enumerate(keys) if key in reasons}
+            refuse_bad(missing, len(photos), name_row)
+        originals = tuple(Original(photo, key) for photo, key in zip(photos, keys, strict=True))
+        reasons = _fill(store, originals, sizes, workers, progress)
+    bad = missing | {row: reasons[one.key] for row, one in enumerate(originals) if one.key in reasons}
     if on_bad == "stop":
-        refuse_bad(bad, len(paths), name_row)
-    return Prepared(store, sizes, tuple(paths), tuple(keys), dict(sorted(bad.items())))
+        refuse_bad(bad, len(photos), name_row)
+    return Prepared(store, sizes, originals, dict(sorted(bad.items())))
 
 
 def _fill(
-    store: Store, photos: dict[str, Path], sizes: Sequence[int], workers: int, progress: Progress
+    store: Store, originals: Sequence[Original], sizes: Sequence[int], workers: int, progress: Progress
 ) -> dict[str, str]:
-    """Make what is missing; the reasons of photos that cannot be used, by content key."""
+    """Make what is missing; the reasons of photos that cannot be used, by their keys."""
+    photos = first_of_each([one.key for one in originals], originals)
     absent = in_order(partial(store.missing, sizes=sizes), photos, workers)
     todo = [key for key, there in zip(photos, absent, strict=True) if there]
     done = len(photos) - len(todo)
@@ -222,7 +248,7 @@ def _fill(
 
     def make(key: str) -> str | None:
         try:
-            store.make(key, photos[key], sizes)
+            store.make(photos[key], sizes)
         except MediaError as error:
             if getattr(error.__cause__, "errno", None) is not None:
                 raise  # the file could be read a moment ago: nothing that is wrong with the photo
@@ -237,30 +263,33 @@ def _fill(
     return reasons
 
 
-def _original(path: Path, key: str) -> bytes:
-    """The bytes of a photo whose content key is known."""
+def _bytes_of(path: Path, content: str) -> bytes:
+    """The bytes of a file whose content key is known."""
     try:
         data = path.read_bytes()
     except OSError as error:
         raise MediaError(f"{path}: the file cannot be read", got=error.strerror) from error
-    if content_key_of(data) != key:
+    if content_key_of(data) != content:
         raise MediaError(f"{path}: the file has changed since it was first read", fix="give the same command again")
     return data
 
 
-def _decoded(path: Path, key: str, sizes: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
+def _decoded(original: Original, sizes: Sequence[int]) -> Iterator[tuple[int, np.ndarray]]:
     """Each of some rising sizes with the photo decoded large enough for it, uint8 (H, W, 3).
 
     Raises:
         MediaError: the photo cannot be used, or has changed since its content key was taken; its file is named.
+        DataError: its box does not lie in it.
     """
-    data, scale = _original(path, key), 0
+    photo, path, scale = original.photo, file_of(original.photo), 0
+    data = _bytes_of(path, original.content)
     try:
         info = probe_image(data)
         for size in sizes:
-            if decoding_scale(info, size) != scale:
-                scale, photo = decoding_scale(info, size), decode_image(data, shortest_side=size)
-            yield size, photo
+            wanted = 1 if isinstance(photo, Cropped) else decoding_scale(info, size)
+            if wanted != scale:
+                scale, pixels = wanted, decode_photo(photo, shortest_side=size, data=data)
+            yield size, pixels
     except MediaError as error:
         problem = error.problem.partition(": ")[2]  # behind what bytes are called
         raise MediaError(f"{path}: {problem}", got=error.got, expected=error.expected, fix=error.fix) from error

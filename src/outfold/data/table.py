@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from outfold.data.columns import plain_column, require_columns, stack_columns
+from outfold.data.crops import Box, Cropped, Photo, crops_of
 from outfold.data.ids import unique_ids
 from outfold.data.long import LongRows, pivot
 from outfold.data.mapping import Mapped, map_values
@@ -49,6 +50,16 @@ class Samples:
     """What the `map` of each source did."""
     long: LongRows | None = None
     """The rows of the tables, where they are long and these are their samples."""
+    crops: tuple[Box | None, ...] = ()
+    """The part of each row's photo that is used, None where it is all; empty where no row has a box."""
+
+    @property
+    def photos(self) -> tuple[Photo, ...] | None:
+        """What is used of each row's file: all of it, or the part that its box keeps."""
+        if self.media is None or not self.crops:
+            return self.media
+        pairs = zip(self.media, self.crops, strict=True)
+        return tuple(path if box is None else Cropped(path, box) for path, box in pairs)
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -59,7 +70,8 @@ class Samples:
         media = None if self.media is None else tuple(self.media[position] for position in positions)
         frame = self.frame.iloc[positions].reset_index(drop=True)
         long = None if self.long is None else self.long.take(positions, len(self))
-        return Samples(frame, self.ids[positions], media, self.id_column, self.mapped, long)
+        crops = tuple(self.crops[position] for position in positions) if self.crops else ()
+        return Samples(frame, self.ids[positions], media, self.id_column, self.mapped, long, crops)
 
 
 class _Read(NamedTuple):
@@ -95,13 +107,15 @@ def load_samples(data: Data, root: Path, part: Part = "train", *, targets: Seque
     frame = _stack([one.frame for one in parts])
     if data.weight is not None and part == "train":
         _check_weights(frame, data.weight)
+    ids = unique_ids(frame, data.id)
     return Samples(
         frame,
-        unique_ids(frame, data.id),
+        ids,
         _join_media(media, sources),
         data.id,
         tuple(mapped for one in parts for mapped in one.mapped),
         LongRows.stacked([(one.long, len(one.frame)) for one in parts if one.long is not None]),
+        crops_of(data.crops, root, ids),
     )
 
 
@@ -130,7 +144,7 @@ def samples_from_frame(frame: pd.DataFrame, data: Data, root: Path, *, targets: 
     """Samples of rows that the caller holds as a DataFrame; errors name rows from 1.
 
     They may be in the test table's words or in the recipe's. Their media lie where `data.image` says, or else where the
-    test table's do.
+    test table's do. Their crop boxes are read where the recipe's would be, below their own root, if there are any.
 
     Args:
         frame: the rows; where the recipe's tables are long, a row a target (it has the column `data.long.row` then) or
@@ -148,7 +162,7 @@ def samples_from_frame(frame: pd.DataFrame, data: Data, root: Path, *, targets: 
         frame, rows = pivot(frame, data.long, data.id, targets, table="frame", labelled=False)
     require_columns(frame, [data.id], role="the id", table="frame")
     ids, media = unique_ids(frame, data.id), _media_of(frame, later_media(data), root)
-    return Samples(frame, ids, media, data.id, long=rows)
+    return Samples(frame, ids, media, data.id, long=rows, crops=crops_of(data.crops, root, ids, optional=True))
 
 
 def later_media(data: Data) -> Media | None:

@@ -1,25 +1,25 @@
 """Photos as small JPEGs inside the page."""
 
 import base64
-from pathlib import Path
 
 import cv2
 import numpy as np
 
-from outfold.data.media import decode_image
+from outfold.data.crops import Photo, decode_photo
 
 LONGEST_SIDE = 192
 """Pixels; shown at about half of it, so that it stays sharp on a dense screen."""
 QUALITY = 78
 
 
-def thumbnail(path: Path) -> str:
-    """A photo as a data URI of a JPEG.
+def thumbnail(photo: Photo) -> str:
+    """A photo, or the part of it that is used, as a data URI of a JPEG.
 
     Raises:
         MediaError: the file is missing or cannot be decoded.
+        DataError: the part does not lie in the photo.
     """
-    return data_uri(shrunk(decode_image(path, shortest_side=LONGEST_SIDE)))
+    return data_uri(shrunk(decode_photo(photo, shortest_side=LONGEST_SIDE)))
 
 
 def shrunk(image: np.ndarray, longest: int = LONGEST_SIDE) -> np.ndarray:

@@ -1,5 +1,6 @@
 """What `outfold check` looks at: the recipe's own parts, its data, and what the run would cost."""
 
+import itertools
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -136,9 +137,12 @@ def _aspect(checked: Checked) -> float:
 
 
 def _sides(checked: Checked) -> list[tuple[int, int]]:
-    """Width and height of the training table's photos in pixels, as far as they can be read."""
-    files = checked.train.files if checked.train is not None else ()
-    return [(file.info.width, file.info.height) for file in files if file.info is not None]
+    """Width and height of what is used of the training table's photos, in pixels, as far as they can be read."""
+    if checked.train is None:
+        return []
+    files, crops = checked.train.files, checked.train.samples.crops or itertools.repeat(None)
+    known = [(file.info, box) for file, box in zip(files, crops, strict=False) if file.info is not None]
+    return [info.upright_size if box is None else box.size for info, box in known]
 
 
 def _existing(folder: Path) -> Path:

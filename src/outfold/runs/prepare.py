@@ -7,7 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from outfold.data.cache import ImageCache, build_cache, default_cache_folder, disk_errors, refuse_bad
+from outfold.data.crop_checks import unknown_box_findings
+from outfold.data.crops import load_crops
 from outfold.data.dataset import Dataset, Photos, Rows
+from outfold.data.findings import Finding
 from outfold.data.folds import FoldTable, make_folds
 from outfold.data.inspection import duplicate_findings, overlap_findings
 from outfold.data.keys import content_keys
@@ -130,6 +133,7 @@ def data_warnings(recipe: Recipe, dataset: Dataset) -> list[str]:
     findings = class_findings(names, member, len(np.unique(dataset.folds.fold)))
     findings += fold_findings(dataset.folds, names, member, train.samples)
     findings += [*mapping_findings(train.samples), *group_findings(recipe.folds, train.samples)]
+    findings += _unknown_boxes(recipe, dataset)
     if train.content:
         labels = [str(row) for row in train.samples.frame[list(recipe.task.target)].itertuples(index=False, name=None)]
         grouped = recipe.folds.duplicates == "group"
@@ -137,6 +141,15 @@ def data_warnings(recipe: Recipe, dataset: Dataset) -> list[str]:
         if test is not None:
             findings += overlap_findings(train.samples, train.content, test.samples, test.content, root)
     return [finding.what for finding in findings if finding.level == "warning"]
+
+
+def _unknown_boxes(recipe: Recipe, dataset: Dataset) -> list[Finding]:
+    """Crop boxes for ids that no table has; nothing where a table was not read."""
+    crops, tables = recipe.data.crops, [dataset.train, dataset.test, dataset.unlabelled]
+    if crops is None or (recipe.data.unlabelled and dataset.unlabelled is None):
+        return []
+    known = [rows.samples.ids.tolist() for rows in tables if rows is not None]
+    return unknown_box_findings(load_crops(crops, dataset.root), [*known, [name for name, _ in dataset.dropped]])
 
 
 def chosen_folds(folds: Folds, table: FoldTable) -> tuple[int, ...]:
@@ -184,6 +197,9 @@ def _with_photos(recipe: Recipe, samples: Samples, table: str, compute: Compute)
         if members:
             raise _no_photos(table)
         return Rows(samples), {}
+    if members and recipe.data.crops is not None:
+        boxes = sum(box is not None for box in samples.crops)
+        compute.emit({"event": "crops", "table": table, "boxes": boxes, "whole": len(samples) - boxes})
     caches = _photos(recipe, members, samples, table, compute) if members else {}
     keys, bad = _contents(recipe, samples, compute) if not caches else (next(iter(caches.values())).content_keys, {})
     for cache in caches.values():
@@ -225,11 +241,12 @@ def _photos(
 
 def _cache(settings: TrainSettings, samples: Samples, table: str, recipe: Recipe, compute: Compute) -> ImageCache:
     side = photo_side(settings)
-    assert samples.media is not None  # checked by the caller
+    photos = samples.photos
+    assert photos is not None  # checked by the caller
     return build_cache(
-        samples.media,
+        photos,
         photo_key(settings),
-        lambda path: prepare(path, image_view(settings), side),
+        lambda photo: prepare(photo, image_view(settings), side),
         default_cache_folder() / "photos",
         workers=compute.workers,
         on_bad=recipe.data.on_bad_media,

@@ -154,10 +154,10 @@ def _prepare_of(recipe: Recipe) -> Prepare:
 
 def _store(recipe: Recipe, samples: Samples, table: str, compute: Compute) -> Prepared:
     """These rows' photos at every size that members read."""
-    if samples.media is None:
+    if samples.photos is None:
         raise RecipeError("the stages need photos, but the recipe does not say where they are", fix="set data.image")
     return prepare_photos(
-        samples.media,
+        samples.photos,
         Store(store_folder(), _prepare_of(recipe)),
         sizes_needed(recipe),
         memory=default_cache_folder() / "photos",

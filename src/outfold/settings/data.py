@@ -88,7 +88,8 @@ class Data(Spec):
     """The tables have one row a sample and target; their other columns are the same in all rows of a sample."""
     crops: str | None = None
     """CSV of the part of a photo to use: id, left, top, right, bottom in the photo's pixels, right and bottom not
-    included; as `outfold review crops` writes it. Photos that it does not name stay whole."""
+    included; as `outfold review crops` writes it. Photos that it does not name stay whole. A photo is cut right after
+    it is decoded, before anything else; near-duplicates are looked for among whole photos."""
     prepare: Prepare | None = None
     """Bring photos to stored sizes once; without, each way of viewing photos keeps its own pixels in the cache."""
     weight: str | None = None
@@ -121,6 +122,13 @@ class Data(Spec):
         taken = [name for name in (self.id, self.weight) if name in self.long.columns]
         if taken:
             raise ValueError(f"column {taken[0]!r} of data.long is about a row; a sample needs a column of its own")
+        return self
+
+    @model_validator(mode="after")
+    def _boxes_are_of_photos(self) -> "Data":
+        sources = [*self.train, *([self.test] if self.test else []), *self.unlabelled]
+        if self.crops is not None and self.image is None and not any(source.image for source in sources):
+            raise ValueError("`crops` has no effect without photos; set `image` too")
         return self
 
 

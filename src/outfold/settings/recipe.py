@@ -173,6 +173,13 @@ class Recipe(Spec):
             raise ValueError("`folds.duplicates: ignore` leaves nothing for `duplicates` to do; remove one of the two")
         return self
 
+    @model_validator(mode="after")
+    def _crops_have_an_effect(self) -> "Recipe":
+        views = [settings.view for _, _, settings in self.members()]
+        if self.data.crops is not None and not any(view.kind == "image" or view.backbone for view in views):
+            raise ValueError("`data.crops` has no effect: no member looks at photos")
+        return self
+
     def members(self) -> Iterator[tuple[str, str, TrainSettings]]:
         """Every member of every train stage: the stage's name, the member's name, its effective settings."""
         for name, stage in self.stages.items():

@@ -132,7 +132,9 @@ def _frozen_features(
     pixels, view = pixels_name(settings, context.recipe.data.prepare), image_view(settings)
     identity = f"{pixels} mean {view.mean or stats.mean} std {view.std or stats.std}"
     parts = [
-        frozen_features(network, inputs, len(rows), rows.content, identity, settings, fabric, context.compute.workers)
+        frozen_features(
+            network, inputs, len(rows), rows.photo_keys, identity, settings, fabric, context.compute.workers
+        )
         for rows, inputs in tables
     ]
     return np.concatenate(parts)

@@ -154,7 +154,7 @@ def _fit_recipe(settings: TrainSettings, context: Context) -> dict[str, object]:
 def _content(settings: TrainSettings, rows: Rows, *selections: np.ndarray) -> list[list[object]]:
     """Ids and media (or vectors) of the selected rows, and the cells that a member reads of them."""
     selected, vectors = np.concatenate(selections), vectors_of(settings, rows)
-    content = vectors.content if vectors is not None else rows.content or [""] * len(rows)
+    content = vectors.content if vectors is not None else rows.photo_keys or [""] * len(rows)
     cells = [] if settings.table is None else [rows.columns[key] for key in keys_of(settings.table)]
     return [[str(rows.samples.ids[row]), content[row], *(column[row] for column in cells)] for row in selected]
 

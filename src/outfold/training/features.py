@@ -46,7 +46,7 @@ def frozen_features(
         network: its backbone computes the features, in eval mode.
         inputs: by name, how rows become model input; the backbone's own is read alone.
         count: rows of the table.
-        content: content keys of the rows' media.
+        content: keys of the rows' photos: of their contents, and of the boxes that they are cut to.
         identity: what else decides the model's input: how photos are prepared and normalised.
         settings: view, precision and batch size of the member.
         fabric: device and precision.

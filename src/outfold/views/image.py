@@ -6,7 +6,6 @@ asked for, the validation view is a plain cut of cached pixels.
 
 from collections.abc import Callable, Iterable
 from functools import cache
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from outfold.data.media import decode_image
+from outfold.data.crops import Photo, decode_photo
 from outfold.settings.view import ImageView
 from outfold.views.sizes import Size, centre, cover, enlarge, fit_inside, round_up
 
@@ -46,24 +45,25 @@ def stored_side(view: ImageView, sizes: Iterable[Size]) -> int:
     return round_up(min(height, width) * largest / _crop_pct(view))
 
 
-def prepare(path: Path, view: ImageView, shortest_side: int) -> np.ndarray:
-    """What the cache stores of a photo: uint8 RGB (H, W, 3).
+def prepare(photo: Photo, view: ImageView, shortest_side: int) -> np.ndarray:
+    """What the cache stores of a photo, or of the part of it that a box keeps: uint8 RGB (H, W, 3).
 
     `crop` keeps the photo's shape and brings it down to cover the frame; a photo smaller than that stays as it is, for
     enlarging it early would cost disk and add nothing. `squash` and `pad` bring it to the frame itself.
 
     Raises:
         MediaError: the file is missing, unreadable or truncated.
+        DataError: the box does not lie in the photo.
     """
     frame = stored_frame(view, shortest_side)
-    photo = decode_image(path, shortest_side=max(frame))
-    if view.resize == "crop" and (photo.shape[0] < frame[0] or photo.shape[1] < frame[1]):
-        return photo
-    return RESIZES[view.resize](photo, frame, view.interpolation)
+    pixels = decode_photo(photo, shortest_side=max(frame))
+    if view.resize == "crop" and (pixels.shape[0] < frame[0] or pixels.shape[1] < frame[1]):
+        return pixels
+    return RESIZES[view.resize](pixels, frame, view.interpolation)
 
 
 def prepare_key(view: ImageView, side: int) -> str:
-    """Everything but the file that decides what `prepare` returns."""
+    """Everything but the photo that decides what `prepare` returns."""
     height, width = stored_frame(view, side)
     return f"image-{FORMAT}-{view.resize}-{view.interpolation}-{height}x{width}"
 

@@ -13,8 +13,9 @@ from outfold.report.layout import notice
 from outfold.report.numbers import count, counted, number
 from outfold.report.review.content import Embedded, Photo, data_of, embed, safe_json
 from outfold.report.review.pairs import Ids, Review, review_of
+from outfold.report.review.widgets import button, facts, item_list, movement, top_bar
 
-SCRIPT = "review/review.js"
+SCRIPTS = ("review/shared.js", "review/review.js")
 
 MOST_PAIRS = 1000
 """Pairs on a page: as many as a person looks at in half an hour."""
@@ -61,18 +62,18 @@ def write_review(
 
 
 def _page(review: Review, photos: Sequence[Embedded], title: str, threshold: float | None) -> Html:
-    data = safe_json(data_of(review, photos))
+    data, script = safe_json(data_of(review, photos)), "".join(map(asset, SCRIPTS))
     key = hashlib.sha256(data.encode()).hexdigest()[:32]
     body = tag(
         "body",
         _header(review, photos, title, threshold),
-        tag("main", _bar(), tag("div", _pair(), _list(), class_="desk")),
+        tag("main", _bar(), tag("div", _pair(), item_list("All pairs"), class_="desk")),
         tag("script", data, type="application/json", id="data", data_key=key),
-        script_element(asset(SCRIPT)),
+        script_element(script),
         class_="review",
     )
     styles = asset("style.css") + asset("review/review.css")
-    return document(f"{title}: review of duplicates", body, styles=styles, script=asset(SCRIPT))
+    return document(f"{title}: review of duplicates", body, styles=styles, script=script)
 
 
 def _header(review: Review, photos: Sequence[Embedded], title: str, threshold: float | None) -> Html:
@@ -106,36 +107,19 @@ def _intro(review: Review, threshold: float | None) -> str:
 
 
 def _bar() -> Html:
-    """How far the review is, what is shown, and the way out."""
     filters = [("all", "All"), ("undecided", "Undecided"), ("conflicting", "Labels differ")]
-    buttons = [
-        tag("button", words, " ", tag("span", class_="count"), type="button", data_filter=name)
-        for name, words in filters
-    ]
-    return tag(
-        "div",
-        tag(
-            "div",
-            tag("p", id="progress", role="status"),
-            tag("p", id="storage", class_="soft"),
-            tag("div", tag("i"), class_="meter", aria_hidden="true"),
-            class_="progress",
-        ),
-        tag("div", buttons, class_="filters", role="group", aria_label="Pairs to show"),
-        _button("download", "Download decisions", "W"),
-        class_="bar-top",
-    )
+    return top_bar(filters, "Pairs to show", button("download", "Download decisions", "W"))
 
 
 def _pair() -> Html:
     """The pair that is looked at; its photos, words and marks come from the script."""
-    turning = _button("turn", "Turn", "R"), _button("mirror", "Mirror", "X")
+    turning = button("turn", "Turn", "R"), button("mirror", "Mirror", "X")
     return tag(
         "div",
         tag("p", id="nothing", class_="notice", hidden=True),
         tag(
             "div",
-            tag("div", tag("h2", id="place"), tag("p", id="facts"), class_="facts"),
+            facts(),
             tag("div", _photo("first"), _photo("second", *turning), class_="photos"),
             _controls(),
             id="pair",
@@ -151,25 +135,10 @@ def _photo(name: str, *buttons: Html) -> Html:
 
 
 def _controls() -> Html:
-    decide = [_button("same", "Same", "S"), _button("different", "Different", "D"), _button("unsure", "Unsure", "U")]
-    move = [
-        _button("previous", "Previous", "ArrowLeft K", "←"),
-        _button("next", "Next", "ArrowRight J", "→"),
-        _button("undo", "Undo", "Z"),
-    ]
+    decide = [button("same", "Same", "S"), button("different", "Different", "D"), button("unsure", "Unsure", "U")]
     return tag(
         "div",
         tag("div", decide, class_="decide", role="group", aria_label="Decision"),
-        tag("div", move, role="group", aria_label="Pairs"),
+        movement("Pairs"),
         class_="controls",
     )
-
-
-def _button(action: str, words: str, keys: str, hint: str | None = None) -> Html:
-    """A button and the keys that press it, separated by spaces."""
-    mark = tag("kbd", hint or keys, aria_hidden="true")
-    return tag("button", words, " ", mark, type="button", data_action=action, aria_keyshortcuts=keys)
-
-
-def _list() -> Html:
-    return tag("nav", tag("ol", id="list"), class_="list", aria_label="All pairs")

@@ -1,39 +1,22 @@
-"use strict";
 // One pair of photos after another. A decision is kept in the browser where it allows that, and goes into decisions.csv.
-const element = (id) => document.getElementById(id);
 const source = element("data");
-const { photos, pairs, kept } = JSON.parse(source.textContent);
+const { photos, pairs, kept: others } = JSON.parse(source.textContent);
 const DECISIONS = ["same", "different", "unsure"];
 const MARKS = { same: "=", different: "\u2260", unsure: "?", "": "" };
 
 // Decisions by pair, "" where there is none; the browser's own memory of this very page goes before the preset ones.
 const storageKey = "outfold-review-" + source.dataset.key;
-let decisions = recall() ?? pairs.map((pair) => pair.decision);
-let remembers = remember();
+let decisions = recalled(storageKey, isUsable) ?? pairs.map((pair) => pair.decision);
+let remembers = kept(storageKey, decisions);
 let saved = true; // whether the last decisions were downloaded
 let filter = "all";
 let current = null; // place of the pair that is looked at
 let turns = 0, mirrored = false; // how the second photo is turned
 const history = [];
 
-function recall() {
-  try {
-    const stored = JSON.parse(localStorage.getItem(storageKey));
-    const usable = Array.isArray(stored) && stored.length === pairs.length &&
-      stored.every((decision) => decision === "" || DECISIONS.includes(decision));
-    return usable ? stored : null;
-  } catch { // refused, or not JSON
-    return null;
-  }
-}
-
-function remember() {
-  try {
-    localStorage.setItem(storageKey, JSON.stringify(decisions));
-    return true;
-  } catch { // refused, or full
-    return false;
-  }
+function isUsable(stored) {
+  return Array.isArray(stored) && stored.length === pairs.length &&
+    stored.every((decision) => decision === "" || DECISIONS.includes(decision));
 }
 
 // What to show
@@ -87,7 +70,7 @@ function undo() {
 function record(place, decision) {
   decisions[place] = decision;
   saved = false;
-  remembers = remember();
+  remembers = kept(storageKey, decisions);
 }
 
 function turn(quarters, mirror) {
@@ -98,21 +81,10 @@ function turn(quarters, mirror) {
 
 function download() {
   const ids = (pair) => pair.photos.map((photo) => photos[photo].id);
-  const earlier = kept.map((row) => [row.first, row.second, row.decision, row.similarity ?? ""]);
+  const earlier = others.map((row) => [row.first, row.second, row.decision, row.similarity ?? ""]);
   const taken = pairs.map((pair, place) => [...ids(pair), decisions[place], pair.similarity]).filter((row) => row[2]);
-  const rows = [["first", "second", "decision", "similarity"], ...taken, ...earlier];
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob(rows.map(csvLine), { type: "text/csv" }));
-  link.download = "decisions.csv";
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  saveTable("decisions.csv", [["first", "second", "decision", "similarity"], ...taken, ...earlier]);
   saved = true;
-}
-
-// RFC 4180: fields with separators, quotes or line ends are quoted, quotes in them doubled, lines end with CR LF.
-function csvLine(row) {
-  const quoted = (field) => (/[",\r\n]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field);
-  return row.map((field) => quoted(String(field))).join(",") + "\r\n";
 }
 
 // Drawing
@@ -141,12 +113,8 @@ function drawButtons(places, decided) {
   disable("previous", places.indexOf(current) <= 0);
   disable("next", places.indexOf(current) === places.length - 1);
   disable("undo", history.length === 0);
-  disable("download", decided + kept.length === 0);
+  disable("download", decided + others.length === 0);
 }
-
-const buttonOf = (action) => document.querySelector(`[data-action="${action}"]`);
-// Not the attribute `disabled`: that would take the focus away from a button at the end of the list.
-const disable = (action, off) => buttonOf(action).setAttribute("aria-disabled", off);
 
 function drawPair(pair, places) {
   element("place").textContent = `Pair ${places.indexOf(current) + 1} of ${places.length}`;
@@ -184,13 +152,6 @@ function drawTurn() {
   image.style.transform = `scaleX(${mirrored ? -1 : 1}) rotate(${90 * turns}deg)`;
 }
 
-function words(tag, kind, text) {
-  const made = document.createElement(tag);
-  made.className = kind;
-  made.textContent = text;
-  return made;
-}
-
 // The list of all pairs: made once, then only marked
 
 function listItem(pair, place) {
@@ -226,16 +187,9 @@ function spoken(place) {
   return `${first} and ${second}, similarity ${pair.similarity.toFixed(3)}${conflict}, ${decisions[place] || "undecided"}`;
 }
 
-function bringIntoView(item) { // scrolls the list alone: scrollIntoView would move the page too
-  const list = element("list");
-  const above = item.offsetTop;
-  const below = above + item.offsetHeight - list.clientHeight;
-  list.scrollTop = Math.max(below, Math.min(above, list.scrollTop));
-}
+// Buttons and keys
 
-// Buttons and keys: a key presses its button
-
-const ACTIONS = {
+const actions = {
   same: () => decide("same"),
   different: () => decide("different"),
   unsure: () => decide("unsure"),
@@ -246,22 +200,10 @@ const ACTIONS = {
   mirror: () => turn(0, true),
   download,
 };
-const keys = new Map();
-for (const button of document.querySelectorAll("[data-action]")) {
-  button.addEventListener("click", () => {
-    if (button.getAttribute("aria-disabled") !== "true") ACTIONS[button.dataset.action]();
-  });
-  for (const key of button.getAttribute("aria-keyshortcuts").toLowerCase().split(" ")) keys.set(key, button);
-}
+bindActions(actions, ["previous", "next"]);
 for (const button of document.querySelectorAll("[data-filter]")) {
   button.addEventListener("click", () => choose(button.dataset.filter));
 }
-addEventListener("keydown", (event) => {
-  const button = keys.get(event.key.toLowerCase());
-  if (!button || event.ctrlKey || event.metaKey || event.altKey) return;
-  event.preventDefault();
-  if (!event.repeat || ["previous", "next"].includes(button.dataset.action)) button.click();
-});
 addEventListener("beforeunload", (event) => {
   if (!remembers && !saved) event.preventDefault(); // the browser asks before it forgets them
 });

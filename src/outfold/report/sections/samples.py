@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from outfold.data.crops import Photo
 from outfold.data.table import load_samples
-from outfold.errors import MediaError, OutfoldError
+from outfold.errors import OutfoldError
 from outfold.report.html import Child, Html, tag, void
 from outfold.report.layout import Section, notice
 from outfold.report.loading import Artefacts, Evaluation
@@ -43,27 +44,27 @@ def samples(run: Artefacts, root: Path) -> Section | None:
     return Section("samples", "Samples", intro, [*notes, *shown])
 
 
-def _media(data: Data, targets: Sequence[str], root: Path, ids: Sequence[str]) -> tuple[dict[str, Path], str | None]:
-    """Files of these samples by id; empty, with the reason, where the tables cannot be read any more."""
+def _media(data: Data, targets: Sequence[str], root: Path, ids: Sequence[str]) -> tuple[dict[str, Photo], str | None]:
+    """Photos of these samples by id; empty, with the reason, where the tables cannot be read any more."""
     if data.image is None and not any(source.image for source in data.train):
         return {}, None
     try:
         table = load_samples(data, root, targets=targets)
     except (OutfoldError, OSError) as error:
         return {}, error.problem if isinstance(error, OutfoldError) else str(error)
-    if table.media is None:
+    if table.photos is None:
         return {}, None
     wanted = set(ids)
-    return {name: path for name, path in zip(table.ids, table.media, strict=True) if name in wanted}, None
+    return {name: photo for name, photo in zip(table.ids, table.photos, strict=True) if name in wanted}, None
 
 
-def _photos(media: Mapping[str, Path]) -> tuple[dict[str, str], dict[str, str]]:
+def _photos(media: Mapping[str, Photo]) -> tuple[dict[str, str], dict[str, str]]:
     """Thumbnails as data URIs, and what is wrong with the files that gave none, both by id."""
     photos, faults = {}, {}
-    for name, path in media.items():
+    for name, photo in media.items():
         try:
-            photos[name] = thumbnail(path)
-        except MediaError as error:
+            photos[name] = thumbnail(photo)
+        except OutfoldError as error:
             faults[name] = error.problem
     return photos, faults
 

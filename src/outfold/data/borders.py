@@ -1,0 +1,138 @@
+"""Plain borders of a photo, such as cardboard around a quadrat: where they end, or None where that is not sure."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from outfold.data.crops import Box
+
+MOST = 0.3
+"""No side loses more than this share of the photo's width or height; a border that goes on has no end to trust."""
+
+LONGEST_SIDE = 512
+"""Pixels at which photos are looked at: grain and JPEG noise are averaged away, blades of grass are not."""
+
+_STRIP = 0.015
+"""Share of the lines, from the outside, that say what the border looks like."""
+_PLAIN_STRIP = 0.85
+"""Share of that strip that must be plain."""
+_ROUGHNESS = 2.5
+"""Standard deviation of lightness (0 to 100) over 3 x 3 pixels from which on a pixel is not plain."""
+_COLOUR, _LIGHT = 8.0, 14.0
+"""How far from the strip's colour (a and b of CIE Lab) and from its lightness at that place along the line a pixel of
+the border may be. Shadows change the lightness."""
+_INSIDE = 0.5
+"""A line with less than this share of plain pixels is not border: with a tilted edge, the middle of the edge."""
+_FALL = 0.12
+"""Within this share of the lines the border must give way, from 0.8 to 0.35 of a line."""
+
+
+@dataclass(frozen=True)
+class _Look:
+    """A photo from one of its sides: row 0 is the outermost line."""
+
+    lab: np.ndarray
+    """float32 (lines, length, 3), CIE Lab."""
+    smooth: np.ndarray
+    """bool (lines, length), pixels without texture."""
+
+    def from_side(self, side: int) -> "_Look":
+        """0 left, 1 top, 2 right, 3 bottom, of the photo as it is."""
+        lab, smooth = self.lab, self.smooth
+        if side in (0, 2):
+            lab, smooth = lab.swapaxes(0, 1), smooth.swapaxes(0, 1)
+        return _Look(lab[::-1], smooth[::-1]) if side in (2, 3) else _Look(lab, smooth)
+
+
+def plain_border(photo: np.ndarray) -> Box | None:
+    """The part of a photo inside a plain border.
+
+    From each side inwards, lines count as border while most of their pixels have no texture and the colour of the
+    photo's edge; lightness may change along the edge, as a shadow does. The box is a proposal for a person to judge:
+    where a border has no clear end, or several have different colours, there is none.
+
+    Args:
+        photo: uint8 RGB (h, w, 3).
+
+    Returns:
+        The box in the photo's pixels, smaller than the photo on at least one side and by at most MOST on each; None
+        where there is no border, or no certainty.
+    """
+    height, width = photo.shape[:2]
+    look = _look(photo)
+    depths = [0, 0, 0, 0]
+    for _ in range(2):  # the second time, each side leaves out what the others have found
+        found = [_border(look.from_side(side), _span(look, side, depths)) for side in range(4)]
+        if any(one is None for one in found):
+            return None
+        depths = [depth for depth, _ in found]
+    colours = [colour for depth, colour in found if depth]
+    if not colours or np.ptp(colours, axis=0).max() > 2 * _COLOUR:
+        return None
+    scale = np.array([width, height, width, height]) / np.tile(look.smooth.shape[::-1], 2)
+    left, top, right, bottom = np.floor(np.array(depths) * scale).astype(int).tolist()
+    return Box(left, top, width - right, height - bottom)
+
+
+def scaled(box: Box, size: tuple[int, int], other: tuple[int, int]) -> Box:
+    """A box of one version of a photo in the pixels of another.
+
+    Args:
+        box: in a photo of `size`.
+        size: width and height.
+        other: width and height of the other version.
+    """
+    across, down = other[0] / size[0], other[1] / size[1]
+    return Box(round(box.left * across), round(box.top * down), round(box.right * across), round(box.bottom * down))
+
+
+def _look(photo: np.ndarray) -> _Look:
+    height, width = photo.shape[:2]
+    scale = min(1.0, LONGEST_SIDE / max(height, width))
+    small = cv2.resize(
+        photo, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA
+    )
+    lab = cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    lightness = lab[..., 0]
+    mean, square = cv2.blur(lightness, (3, 3)), cv2.blur(lightness**2, (3, 3))
+    return _Look(lab, np.sqrt(np.maximum(square - mean**2, 0)) < _ROUGHNESS)
+
+
+def _span(look: _Look, side: int, depths: list[int]) -> slice:
+    """The part of a side's lines that lies between the borders of the two sides next to it."""
+    before, after = ((depths[1], depths[3]), (depths[0], depths[2]))[side % 2]
+    length = look.smooth.shape[side % 2]
+    return slice(before, length - after)
+
+
+def _border(look: _Look, span: slice) -> tuple[int, np.ndarray] | None:
+    """How many lines are border and its colour (a, b); 0 lines where there is none, None where it has no clear end."""
+    nothing = 0, np.zeros(2)
+    lines = len(look.smooth)
+    strip = max(2, round(_STRIP * lines))
+    smooth, lab = look.smooth[:, span], look.lab[:, span]
+    if smooth[:strip].size == 0 or smooth[:strip].mean() < _PLAIN_STRIP:
+        return nothing
+    colour = np.median(lab[:strip][smooth[:strip]][:, 1:], axis=0)
+    light = _along(np.median(lab[:strip, :, 0], axis=0))
+    near = (np.abs(lab[..., 1:] - colour).max(axis=-1) < _COLOUR) & (np.abs(lab[..., 0] - light) < _LIGHT)
+    share = (smooth & near).mean(axis=1)
+    if share[:strip].mean() < _PLAIN_STRIP:
+        return nothing
+    end = _first_below(share, _INSIDE)
+    if end > MOST * lines:
+        return None
+    clear = _first_below(share, 0.35) - _first_below(share, 0.8) <= max(3, _FALL * lines)
+    return (end, colour) if clear else None
+
+
+def _along(values: np.ndarray) -> np.ndarray:
+    """A running mean over an eighth of the values, float32 (n,)."""
+    return cv2.blur(values.astype(np.float32)[None], (max(1, len(values) // 8), 1), borderType=cv2.BORDER_REPLICATE)[0]
+
+
+def _first_below(share: np.ndarray, level: float) -> int:
+    """The first line whose share is below a level; all lines where there is none."""
+    below = share < level
+    return int(below.argmax()) if below.any() else len(share)
