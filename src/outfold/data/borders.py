@@ -1,6 +1,6 @@
 """Plain borders of a photo, such as cardboard around a quadrat: where they end, or None where that is not sure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -45,6 +45,21 @@ class _Look:
         return _Look(lab[::-1], smooth[::-1]) if side in (2, 3) else _Look(lab, smooth)
 
 
+@dataclass(frozen=True)
+class _Border:
+    """What one side shows.
+
+    Attributes:
+        depth: lines that are border.
+        colour: of the border (a, b).
+        clear: whether it ends, and does so within a few lines; true where there is no border.
+    """
+
+    depth: int = 0
+    colour: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    clear: bool = True
+
+
 def plain_border(photo: np.ndarray) -> Box | None:
     """The part of a photo inside a plain border.
 
@@ -64,11 +79,9 @@ def plain_border(photo: np.ndarray) -> Box | None:
     depths = [0, 0, 0, 0]
     for _ in range(2):  # the second time, each side leaves out what the others have found
         found = [_border(look.from_side(side), _span(look, side, depths)) for side in range(4)]
-        if any(one is None for one in found):
-            return None
-        depths = [depth for depth, _ in found]
-    colours = [colour for depth, colour in found if depth]
-    if not colours or np.ptp(colours, axis=0).max() > 2 * _COLOUR:
+        depths = [border.depth for border in found]
+    colours = [border.colour for border in found if border.depth]
+    if not colours or np.ptp(colours, axis=0).max() > 2 * _COLOUR or not all(border.clear for border in found):
         return None
     scale = np.array([width, height, width, height]) / np.tile(look.smooth.shape[::-1], 2)
     left, top, right, bottom = np.floor(np.array(depths) * scale).astype(int).tolist()
@@ -106,25 +119,22 @@ def _span(look: _Look, side: int, depths: list[int]) -> slice:
     return slice(before, length - after)
 
 
-def _border(look: _Look, span: slice) -> tuple[int, np.ndarray] | None:
-    """How many lines are border and its colour (a, b); 0 lines where there is none, None where it has no clear end."""
-    nothing = 0, np.zeros(2)
+def _border(look: _Look, span: slice) -> _Border:
+    """The border of one side, over a part of its lines."""
     lines = len(look.smooth)
     strip = max(2, round(_STRIP * lines))
     smooth, lab = look.smooth[:, span], look.lab[:, span]
     if smooth[:strip].size == 0 or smooth[:strip].mean() < _PLAIN_STRIP:
-        return nothing
+        return _Border()
     colour = np.median(lab[:strip][smooth[:strip]][:, 1:], axis=0)
     light = _along(np.median(lab[:strip, :, 0], axis=0))
     near = (np.abs(lab[..., 1:] - colour).max(axis=-1) < _COLOUR) & (np.abs(lab[..., 0] - light) < _LIGHT)
     share = (smooth & near).mean(axis=1)
     if share[:strip].mean() < _PLAIN_STRIP:
-        return nothing
-    end = _first_below(share, _INSIDE)
-    if end > MOST * lines:
-        return None
-    clear = _first_below(share, 0.35) - _first_below(share, 0.8) <= max(3, _FALL * lines)
-    return (end, colour) if clear else None
+        return _Border()
+    end, fall = _first_below(share, _INSIDE), _first_below(share, 0.35) - _first_below(share, 0.8)
+    ends = end <= MOST * lines
+    return _Border(end if ends else 0, colour, ends and fall <= max(3, _FALL * lines))
 
 
 def _along(values: np.ndarray) -> np.ndarray:
