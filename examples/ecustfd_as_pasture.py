@@ -23,6 +23,16 @@ import pandas as pd
 
 PARTS = ("fruit_g", "bakery_g", "egg_g")
 TARGETS = (*PARTS, "weight_g")
+COLUMNS = [
+    "sample_id",
+    "image_path",
+    "Sampling_Date",
+    "State",
+    "Species",
+    "volume_cm3",
+    "target_name",
+    "target",
+]
 GREY = (128, 128, 128)
 
 
@@ -53,9 +63,8 @@ def kind_of(masses: Sequence[float]) -> str:
 
 def long_table(pairs: pd.DataFrame, folder: str) -> pd.DataFrame:
     """A row for each picture and target, in the competition's columns."""
-    return pd.DataFrame([row for pair in pairs.to_dict("records") for row in _rows(pair, folder)]).sort_values(
-        "sample_id", ignore_index=True
-    )
+    rows = [row for pair in pairs.to_dict("records") for row in _rows(pair, folder)]
+    return pd.DataFrame(rows, columns=COLUMNS).sort_values("sample_id", ignore_index=True)
 
 
 def _rows(pair: dict[str, object], folder: str) -> Iterator[dict[str, object]]:
@@ -92,10 +101,10 @@ def squared(photo: np.ndarray, size: int) -> np.ndarray:
 
 
 def kept_back(groups: pd.Series, share: float, seed: int) -> np.ndarray:
-    """Bool (n,): rows of whole groups, drawn at random, that are about this share of the rows."""
-    names = np.sort(groups.unique())
-    drawn = np.random.default_rng(seed).permutation(names)
-    before = np.cumsum([int((groups == name).sum()) for name in drawn]) - 1
+    """Bool (n,): rows of whole groups, drawn at random until there are at least this share of the rows."""
+    drawn = np.random.default_rng(seed).permutation(np.sort(groups.unique()))
+    sizes = np.array([int((groups == name).sum()) for name in drawn])
+    before = np.cumsum(sizes) - sizes
     return groups.isin(drawn[before < share * len(groups)]).to_numpy()
 
 

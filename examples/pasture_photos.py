@@ -28,6 +28,17 @@ import numpy as np
 import pandas as pd
 
 TARGETS = ("Dry_Clover_g", "Dry_Dead_g", "Dry_Green_g", "Dry_Total_g", "GDM_g")
+COLUMNS = [
+    "sample_id",
+    "image_path",
+    "Sampling_Date",
+    "State",
+    "Species",
+    "Pre_GSHH_NDVI",
+    "Height_Ave_cm",
+    "target_name",
+    "target",
+]
 STATES = ("NSW", "Tas", "Vic", "WA")
 SPECIES = ("Ryegrass_Clover", "Phalaris_Clover", "Fescue", "Lucerne")
 KINDS = ("straw", "clover", "grass")
@@ -301,7 +312,8 @@ def write_tables(
     out: Path, train: Sequence[dict[str, object]], test: Sequence[dict[str, object]]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Write the competition's tables; rows in the order of their ids."""
-    ours, kept_back = (pd.DataFrame(rows).sort_values("sample_id", ignore_index=True) for rows in (train, test))
+    tables = (pd.DataFrame(rows, columns=COLUMNS) for rows in (train, test))
+    ours, kept_back = (table.sort_values("sample_id", ignore_index=True) for table in tables)
     ours.to_csv(out / "train.csv", index=False)
     kept_back[["sample_id", "image_path", "target_name"]].to_csv(out / "test.csv", index=False)
     kept_back[["sample_id", "target"]].to_csv(out / "solution.csv", index=False)

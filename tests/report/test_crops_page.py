@@ -95,4 +95,4 @@ def test_nothing_in_the_page_comes_from_a_network_or_is_markup(tmp_path: Path) -
     assert text.count("<script") == 2
     assert "http://" not in text
     assert "https://" not in text
-    assert "default-src 'none'" in text
+    assert "default-src &#x27;none&#x27;" in text

@@ -26,6 +26,9 @@ _INSIDE = 0.5
 """A line with less than this share of plain pixels is not border: with a tilted edge, the middle of the edge."""
 _FALL = 0.12
 """Within this share of the lines the border must give way, from 0.8 to 0.35 of a line."""
+_SHIFT = 0.03
+"""By no more than this share of the lines may it end later where twice as much is allowed: what changes by and by has
+no end of its own."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +37,19 @@ class _Look:
 
     lab: np.ndarray
     """float32 (lines, length, 3), CIE Lab."""
-    smooth: np.ndarray
-    """bool (lines, length), pixels without texture."""
+    rough: np.ndarray
+    """float32 (lines, length), deviation of the lightness about each pixel."""
 
     def from_side(self, side: int) -> "_Look":
         """0 left, 1 top, 2 right, 3 bottom, of the photo as it is."""
-        lab, smooth = self.lab, self.smooth
+        lab, rough = self.lab, self.rough
         if side in (0, 2):
-            lab, smooth = lab.swapaxes(0, 1), smooth.swapaxes(0, 1)
-        return _Look(lab[::-1], smooth[::-1]) if side in (2, 3) else _Look(lab, smooth)
+            lab, rough = lab.swapaxes(0, 1), rough.swapaxes(0, 1)
+        return _Look(lab[::-1], rough[::-1]) if side in (2, 3) else _Look(lab, rough)
+
+    def between(self, span: slice) -> "_Look":
+        """A part of each line."""
+        return _Look(self.lab[:, span], self.rough[:, span])
 
 
 @dataclass(frozen=True)
@@ -78,12 +85,12 @@ def plain_border(photo: np.ndarray) -> Box | None:
     look = _look(photo)
     depths = [0, 0, 0, 0]
     for _ in range(2):  # the second time, each side leaves out what the others have found
-        found = [_border(look.from_side(side), _span(look, side, depths)) for side in range(4)]
+        found = [_border(look.from_side(side).between(_span(look, side, depths))) for side in range(4)]
         depths = [border.depth for border in found]
     colours = [border.colour for border in found if border.depth]
     if not colours or np.ptp(colours, axis=0).max() > 2 * _COLOUR or not all(border.clear for border in found):
         return None
-    scale = np.array([width, height, width, height]) / np.tile(look.smooth.shape[::-1], 2)
+    scale = np.array([width, height, width, height]) / np.tile(look.rough.shape[::-1], 2)
     left, top, right, bottom = np.floor(np.array(depths) * scale).astype(int).tolist()
     return Box(left, top, width - right, height - bottom)
 
@@ -109,32 +116,48 @@ def _look(photo: np.ndarray) -> _Look:
     lab = cv2.cvtColor(small.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
     lightness = lab[..., 0]
     mean, square = cv2.blur(lightness, (3, 3)), cv2.blur(lightness**2, (3, 3))
-    return _Look(lab, np.sqrt(np.maximum(square - mean**2, 0)) < _ROUGHNESS)
+    return _Look(lab, np.sqrt(np.maximum(square - mean**2, 0)))
 
 
 def _span(look: _Look, side: int, depths: list[int]) -> slice:
     """The part of a side's lines that lies between the borders of the two sides next to it."""
     before, after = ((depths[1], depths[3]), (depths[0], depths[2]))[side % 2]
-    length = look.smooth.shape[side % 2]
+    length = look.rough.shape[side % 2]
     return slice(before, length - after)
 
 
-def _border(look: _Look, span: slice) -> _Border:
-    """The border of one side, over a part of its lines."""
-    lines = len(look.smooth)
+def _border(look: _Look) -> _Border:
+    """The border of one side."""
+    lines = len(look.rough)
     strip = max(2, round(_STRIP * lines))
-    smooth, lab = look.smooth[:, span], look.lab[:, span]
-    if smooth[:strip].size == 0 or smooth[:strip].mean() < _PLAIN_STRIP:
+    smooth = look.rough[:strip] < _ROUGHNESS
+    if smooth.size == 0 or smooth.mean() < _PLAIN_STRIP:
         return _Border()
-    colour = np.median(lab[:strip][smooth[:strip]][:, 1:], axis=0)
-    light = _along(np.median(lab[:strip, :, 0], axis=0))
-    near = (np.abs(lab[..., 1:] - colour).max(axis=-1) < _COLOUR) & (np.abs(lab[..., 0] - light) < _LIGHT)
-    share = (smooth & near).mean(axis=1)
-    if share[:strip].mean() < _PLAIN_STRIP:
+    colour = np.median(look.lab[:strip][smooth][:, 1:], axis=0)
+    light = _along(np.median(look.lab[:strip, :, 0], axis=0))
+    strict, loose = (_plain_share(look, colour, light, tolerance) for tolerance in (1, 2))
+    if strict[:strip].mean() < _PLAIN_STRIP:
         return _Border()
-    end, fall = _first_below(share, _INSIDE), _first_below(share, 0.35) - _first_below(share, 0.8)
-    ends = end <= MOST * lines
-    return _Border(end if ends else 0, colour, ends and fall <= max(3, _FALL * lines))
+    end = _first_below(strict, _INSIDE)
+    if end > MOST * lines:
+        return _Border(0, colour, clear=False)
+    fall = _first_below(strict, 0.35) - _first_below(strict, 0.8)
+    shift = _first_below(loose, _INSIDE) - end
+    return _Border(end, colour, clear=fall <= max(3, _FALL * lines) and shift <= max(3, _SHIFT * lines))
+
+
+def _plain_share(look: _Look, colour: np.ndarray, light: np.ndarray, tolerance: float) -> np.ndarray:
+    """Share of each line's pixels that are as smooth as a border and have its colour, float (lines,).
+
+    Args:
+        look: the lines.
+        colour: (a, b) of the border.
+        light: (length,) its lightness along a line.
+        tolerance: factor of all that is allowed.
+    """
+    near = np.abs(look.lab[..., 1:] - colour).max(axis=-1) < tolerance * _COLOUR
+    lit = np.abs(look.lab[..., 0] - light) < tolerance * _LIGHT
+    return (near & lit & (look.rough < tolerance * _ROUGHNESS)).mean(axis=1)
 
 
 def _along(values: np.ndarray) -> np.ndarray:
