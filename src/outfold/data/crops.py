@@ -140,8 +140,8 @@ def read_crops(path: Path) -> dict[str, Box]:
     require_columns(frame, COLUMNS, role="part of a crop box", table=path.name)
     places = [f"{path.name}:{line}" for line in lines]
     ids = _ids(frame[ID], places)
-    sides = [_whole_numbers(frame[name], places) for name in SIDES]
-    boxes = [Box(*numbers, place) for *numbers, place in zip(*sides, places, strict=True)]
+    left, top, right, bottom = (_whole_numbers(frame[name], places) for name in SIDES)
+    boxes = [Box(*one) for one in zip(left, top, right, bottom, places, strict=True)]
     for box in boxes:
         _refuse_impossible(box)
     return dict(zip(ids, boxes, strict=True))

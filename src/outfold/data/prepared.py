@@ -165,11 +165,6 @@ class PreparedPhotos:
         return tuple(one.content for one in self.prepared.originals)
 
     @property
-    def photo_keys(self) -> tuple[str, ...]:
-        """The same of what is used of it: another key for each box (`outfold.data.crops.photo_key`)."""
-        return tuple(one.key for one in self.prepared.originals)
-
-    @property
     def bad(self) -> dict[int, str]:
         """Rows without a photo and why."""
         return self.prepared.bad
