@@ -172,9 +172,9 @@ def _help() -> Html:
 
 def _controls() -> Html:
     decide = [
-        button("accept", "Accept box", "A"),
-        button("whole", "Whole photo", "W"),
-        button("edit", "Edit box", "E"),
+        button("accept", "Accept", "A"),
+        button("whole", "Whole", "W"),
+        button("edit", "Edit", "E"),
         button("clear", "Clear", "C"),
     ]
     return tag(
