@@ -61,6 +61,18 @@ def test_a_recipe_with_all_its_tables(root: Path) -> None:
     assert "1 more photo not on the page" in output
 
 
+def test_long_tables(root: Path) -> None:
+    """A photo of several rows is shown once."""
+    for table, rows in (("train", ("p0", "p1")), ("test", ("p3",))):
+        long = pd.DataFrame([{"row": f"{name}:{mass}", "mass": mass, "g": 1} for name in rows for mass in "ab"])
+        (long.drop(columns="g") if table == "test" else long).to_csv(root / f"{table}.csv", index=False)
+    recipe = yaml.safe_load((root / "recipe.yaml").read_text())
+    recipe["data"]["long"] = {"row": "row", "name": "mass", "value": "g", "separator": ":"}
+    recipe["task"] = {"kind": "regression", "target": ["a", "b"], "metric": "rmse"}
+    (root / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    assert "3 photos: 0 with" in invoke(root / "recipe.yaml", "--data", root, "--out", root / "page.html")
+
+
 def test_options_that_do_not_go_together(root: Path) -> None:
     with pytest.raises(DataError, match="needs --id and --image"):
         invoke(root / "train.csv")

@@ -11,6 +11,8 @@ from outfold.cli.tables import is_recipe, plain_tables, refuse_table_options, ro
 from outfold.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from outfold.data.crops import Box
     from outfold.report.review.crops import CropReview
     from outfold.report.review.crops_content import Photo
@@ -50,7 +52,7 @@ def crops(
     `data: {crops: crops.csv}`.
     """
     root = root_of(table, data)
-    described = _described(table, root, id_column, image, test, overrides, profile)
+    described, targets = _described(table, root, id_column, image, test, overrides, profile)
 
     from rich.console import Console
 
@@ -60,7 +62,7 @@ def crops(
     from outfold.work import default_workers
 
     console, boxes = Console(), _boxes(known, described, root)
-    photos = list(_photos(described, root))
+    photos = list(_photos(described, targets, root))
     with live(console) as emit:
         written = write_crop_review(
             out,
@@ -82,17 +84,18 @@ def _described(
     test: str | None,
     overrides: list[str] | None,
     profile: str | None,
-) -> "Data":
-    """Tables and roles, from a recipe or from the options."""
+) -> "tuple[Data, tuple[str, ...]]":
+    """Tables and roles, from a recipe or from the options; the target columns, which rows of long tables are about."""
     if not is_recipe(table):
         if overrides or profile:
             raise RecipeError("--set and --profile are for recipes", got=table)
-        return plain_tables(table, root, id_column=id_column, image=image, test=test)
+        return plain_tables(table, root, id_column=id_column, image=image, test=test), ()
     refuse_table_options(id_column, image, test)
 
     from outfold.recipe.load import load_recipe
 
-    return load_recipe(table, overrides=overrides or [], profile=profile).data
+    recipe = load_recipe(table, overrides=overrides or [], profile=profile)
+    return recipe.data, recipe.task.target
 
 
 def _boxes(known: Path | None, described: "Data", root: Path) -> "dict[str, Box]":
@@ -104,7 +107,7 @@ def _boxes(known: Path | None, described: "Data", root: Path) -> "dict[str, Box]
     return {} if described.crops is None else dict(load_crops(described.crops, root, optional=True))
 
 
-def _photos(described: "Data", root: Path) -> "Iterator[Photo]":
+def _photos(described: "Data", targets: "Sequence[str]", root: Path) -> "Iterator[Photo]":
     """Table, id and file of every photo."""
     from outfold.data.rows import SOURCE
     from outfold.data.table import Part, load_samples, sources_of
@@ -114,7 +117,7 @@ def _photos(described: "Data", root: Path) -> "Iterator[Photo]":
     for part in parts:
         if not sources_of(plain, part):
             continue
-        samples = load_samples(plain, root, part)
+        samples = load_samples(plain, root, part, targets=targets)
         if samples.media is None:
             raise DataError(f"the rows of the {part} table have no photos", fix="set data.image in the recipe")
         yield from zip(samples.frame[SOURCE].astype(str), samples.ids, samples.media, strict=True)
