@@ -45,3 +45,7 @@ class TrainingError(OutfoldError):
 
 class RunError(OutfoldError):
     """A run folder is in use, unwritable, incomplete or of another recipe."""
+
+
+class WorkerError(OutfoldError):
+    """Processes that share the work were lost."""
