@@ -62,10 +62,9 @@ def outfold_loop(size: int) -> float:
     from outfold.data.cache import build_cache
     from outfold.models.freeze import set_train_mode, set_trainable
     from outfold.models.network import build_network
-    from outfold.runs.execute import prepare_process
     from outfold.settings.learning import Phase
     from outfold.settings.train import TrainSettings
-    from outfold.training.device import make_fabric, set_up_optimizer, tiny_numbers_as_zero
+    from outfold.training.device import make_fabric, prepare_process, set_up_optimizer, tiny_numbers_as_zero
     from outfold.training.guards import LossGuard
     from outfold.training.learner import Learner
     from outfold.training.loop import train_epoch

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from outfold.cli.options import Device
+from outfold.cli.options import Device, names_in
 
 
 def predict(
@@ -14,9 +14,18 @@ def predict(
     out: Annotated[Path, typer.Option(help="CSV or parquet file to write.")] = Path("predictions.csv"),
     data: Annotated[Path | None, typer.Option(help="Folder of the media; the table's own when not given.")] = None,
     device: Device = "auto",
+    processes: Annotated[int, typer.Option(min=1, help="Processes that share the rows on a CPU.")] = 1,
+    devices: Annotated[
+        list[str] | None, typer.Option(help="Numbers of GPUs that share the rows, one process each: 0,1.")
+    ] = None,
 ) -> None:
-    """Predict new rows with the models of a run, exactly as its out-of-fold predictions were made."""
+    """Predict new rows with the models of a run, exactly as its out-of-fold predictions were made.
+
+    Rows whose process is lost are predicted again by another one, once; where that fails too, nothing is written.
+    """
     from outfold.errors import OutfoldError
+
+    gpus = [_number(name) for name in names_in(devices or [])]
 
     if out.suffix not in (".csv", ".parquet"):
         raise OutfoldError(f"cannot write {out}", expected="a name that ends in .csv or .parquet")
@@ -30,7 +39,13 @@ def predict(
     from outfold.runs.loaded import Run
 
     with live() as emit:
-        answer = Run(run).predict(table, root=data, device=device, emit=emit)
+        answer = Run(run).predict(table, root=data, device=device, processes=processes, devices=gpus, emit=emit)
     write = answer.to_csv if out.suffix == ".csv" else answer.to_parquet
     write_atomically(out, lambda part: write(part, index=False))
     typer.echo(f"{len(answer)} rows predicted: {out}")
+
+
+def _number(name: str) -> int:
+    if not name.isdecimal():
+        raise typer.BadParameter(f"{name!r} is no number of a GPU, e.g. 0,1", param_hint="--devices")
+    return int(name)

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from outfold.cli.printing import say
+from outfold.report.numbers import counted, duration
 from outfold.stages.base import Emit
 
 HIDDEN = ("phase", "epoch", "train_loss", "valid_loss", "lr", "seconds", "images_per_second", "wait_share")
@@ -33,7 +34,7 @@ def live(console: Console | None = None) -> Iterator[Emit]:
         with progress:
             yield display
     except KeyboardInterrupt as interruption:
-        trains = ": the same command goes on from the last finished epoch" if display.all is not None else ""
+        trains = ": the same command goes on from the last finished epoch" if display.trains else ""
         progress.console.print(f"interrupted{trains}")
         raise typer.Exit(130) from interruption
 
@@ -46,7 +47,9 @@ class Display:
         self.before: dict[str, TaskID] = {}
         self.all: TaskID | None = None
         self.finished = 0.0
+        self.trains = False
         self.unfamiliar: set[str] = set()
+        self.warned: set[str] = set()
 
     def __call__(self, event: dict[str, Any]) -> None:
         """Show one event; kinds without a method of their own are for the log alone."""
@@ -72,7 +75,10 @@ class Display:
         self.progress.update(self.before[name], completed=event["done"], description=title)
 
     def _warning(self, event: dict[str, Any]) -> None:
-        self.line(f"warning: {event['text']}")
+        """Once a text: members of one batch size meet the same things."""
+        if event["text"] not in self.warned:
+            self.warned.add(event["text"])
+            self.line(f"warning: {event['text']}")
 
     def _unfamiliar(self, event: dict[str, Any]) -> None:
         """Once a column: the models of other folds meet much the same cells."""
@@ -102,13 +108,22 @@ class Display:
         for text in (*event["lines"], *(f"wrote {path}" for path in event["files"])):
             self.line(text)
 
-    def _planned(self, event: dict[str, Any]) -> None:
+    def _predicting(self, event: dict[str, Any]) -> None:
+        self.line(foretold(event))
+        self._all(event, title="predicting")
+
+    def _all(self, event: dict[str, Any], title: str = "all") -> None:
+        """The bar of all that is to be done, in place of those of what came before."""
         for task in self.before.values():
             self.progress.remove_task(task)
         self.before.clear()  # the audit at the end brings bars of its own
+        self.all = self.progress.add_task(title, total=max(event["megapixels"], 1e-9))
+
+    def _planned(self, event: dict[str, Any]) -> None:
+        self.trains = True
         done = f", {event['done']} of them done before" if event["done"] else ""
         self.line(f"{event['jobs']} jobs{done}")
-        self.all = self.progress.add_task("all", total=max(event["megapixels"], 1e-9))
+        self._all(event)
 
     def _job(self, event: dict[str, Any]) -> None:
         if self.all is not None:
@@ -150,7 +165,7 @@ class Display:
         for task in list(self.progress.task_ids):
             self.progress.remove_task(task)
         self.before.clear()
-        self.all, self.finished = None, 0.0
+        self.all, self.finished, self.trains = None, 0.0, False
         self.line(f"{event['name']} ({event['number']} of {event['of']})")
 
     def _variant_failed(self, event: dict[str, Any]) -> None:
@@ -179,3 +194,13 @@ class Display:
 def _figure(value: float | None) -> str:
     """Four places, or a word where a score is no number."""
     return "undefined" if value is None else f"{value:.4f}"
+
+
+def foretold(event: dict[str, Any]) -> str:
+    """What predicting will take, in a line."""
+    what = f"{counted(event['rows'], 'row')} by {counted(event['models'], 'model')}"
+    if event["processes"] > 1:
+        what += f" in {event['processes']} processes"
+    if event["seconds"] is None:
+        return what
+    return f"{what}: {duration(event['seconds'])} at the pace of the run's own predictions"

@@ -7,8 +7,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import cv2
-
 from outfold.data.findings import LEVELS
 from outfold.data.folds import write_folds
 from outfold.duplicates.find import Duplicates
@@ -35,7 +33,7 @@ from outfold.settings.train import TrainStage
 from outfold.stages import STAGE_KINDS
 from outfold.stages.base import Compute, Context, Emit, Job
 from outfold.tracking import tracking_listener
-from outfold.training.device import choose_device, keep_freed_memory, tiny_numbers_as_zero
+from outfold.training.device import choose_device, prepare_process, tiny_numbers_as_zero
 from outfold.work import default_workers
 
 
@@ -102,12 +100,6 @@ def execute(
             raise
         tell({"event": "finished", "score": summary.get("score"), "seconds": summary["seconds"]})
     return summary
-
-
-def prepare_process() -> None:
-    """Settings of the whole process: freed memory is kept, and OpenCV leaves the threads to us."""
-    keep_freed_memory()
-    cv2.setNumThreads(1)
 
 
 def _run(todo: Sequence[Job], context: Context) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """A finished run as a Python object: its scores, its out-of-fold table, and predictions for rows that come later."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from outfold.data.dataset import Rows
+from outfold.data.predictions import Predictions
 from outfold.data.reading import read_rows
 from outfold.data.rows import SOURCE, SOURCE_ROW
 from outfold.data.table import Samples, exact_columns, samples_from_frame
@@ -14,15 +16,15 @@ from outfold.errors import RunError
 from outfold.recipe.load import load_recipe
 from outfold.report import write_report
 from outfold.run_folder import OOF, PREDICTIONS, RECIPE, read_summary
-from outfold.runs.execute import prepare_process
+from outfold.runs.forecast import forecast
 from outfold.runs.prepare import load_rows
+from outfold.runs.processes import predicting, slots_of
 from outfold.runs.summary import prediction_columns, read_codecs
 from outfold.settings.recipe import Recipe, SubmitStage
 from outfold.stages import STAGE_KINDS
 from outfold.stages.base import Compute, Emit, Inference, Model
 from outfold.stages.submit import submission
-from outfold.training.device import choose_device, tiny_numbers_as_zero
-from outfold.work import default_workers
+from outfold.training.device import prepare_process, tiny_numbers_as_zero
 
 
 class Run:
@@ -75,6 +77,8 @@ class Run:
         *,
         root: Path | str | None = None,
         device: str = "auto",
+        processes: int = 1,
+        devices: Sequence[int] = (),
         emit: Emit = lambda event: None,
     ) -> pd.DataFrame:
         """Predict new rows with the run's models, in the way its out-of-fold predictions were made.
@@ -85,7 +89,13 @@ class Run:
             root: folder that media paths, and the recipe's files of vectors, are relative to; a file's own folder, or
                 the working folder for a DataFrame, when not given.
             device: auto, cpu, cuda, cuda:1, mps.
+            processes: how many share the rows on a CPU. With the same number of threads for each they give the same
+                numbers, bit for bit, as one.
+            devices: numbers of GPUs that share the rows, one process each; instead of `device` and `processes`.
             emit: is told of the progress.
+
+        Raises:
+            WorkerError: some rows cost two processes, one after the other; there is no answer then.
 
         Returns:
             The recipe's id column, the target columns as labels or values in the user's own types, and for a
@@ -94,17 +104,12 @@ class Run:
             target's value, in the order of the table.
         """
         prepare_process()
-        compute = Compute(choose_device(device), default_workers(), emit)
+        slots = slots_of(device, processes, devices)
         samples = self._samples(table, root)
-        rows, _ = load_rows(self.recipe, samples, "new", compute, _root_of(table, root), run=self.path)
-        inference = self._inference(rows, compute)
-        final = self.recipe.final_stage()
-        with tiny_numbers_as_zero():
-            for name in self.recipe.ancestors(final):
-                stage = self.recipe.stages[name]
-                inference.results[name] = STAGE_KINDS[stage.kind].predict(name, stage, inference)
-        predictions = inference.results[final].test
-        assert predictions is not None  # every stage that can be the final one predicts
+        with predicting(slots, emit) as compute, tiny_numbers_as_zero():
+            rows, _ = load_rows(self.recipe, samples, "new", compute, _root_of(table, root), run=self.path)
+            inference = self._inference(rows, compute)
+            predictions = self._final(inference)
         if rows.samples.long is not None:
             stage, task = self._submitted(), self.recipe.task.answer
             return submission(predictions, rows.samples, inference.answer, task, stage, self.recipe.data)
@@ -121,6 +126,18 @@ class Run:
         if isinstance(last, SubmitStage):
             return last
         return SubmitStage.model_validate({"kind": "submit", "from": self.recipe.final_stage()})
+
+    def _final(self, inference: Inference) -> Predictions:
+        """What the final stage says about the rows, stage by stage."""
+        final = self.recipe.final_stage()
+        made_on = self.summary["environment"]["device"].split()[0].partition(":")[0]  # "cuda:0 (its name)"
+        inference.compute.emit(forecast(inference, final, made_on))
+        for name in self.recipe.ancestors(final):
+            stage = self.recipe.stages[name]
+            inference.results[name] = STAGE_KINDS[stage.kind].predict(name, stage, inference)
+        predictions = inference.results[final].test
+        assert predictions is not None  # every stage that can be the final one predicts
+        return predictions
 
     def _inference(self, rows: Rows, compute: Compute) -> Inference:
         """What the stages predict with: the codecs as the run wrote them, and the models that it lists."""

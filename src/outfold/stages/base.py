@@ -18,6 +18,7 @@ from outfold.data.dataset import Dataset, Rows
 from outfold.data.predictions import Predictions
 from outfold.data.targets import TargetCodec
 from outfold.files import read_json
+from outfold.inference.processes import WorkerPool
 from outfold.settings.data import TaskKind
 from outfold.settings.recipe import Recipe
 
@@ -96,11 +97,13 @@ class Compute:
         device: where models compute.
         workers: threads that read samples.
         emit: is told what happens.
+        pool: processes that share the prediction of later rows; None where this one does it all.
     """
 
     device: torch.device
     workers: int = 2
     emit: Emit = lambda event: None
+    pool: WorkerPool[Any, Any] | None = None
 
 
 @dataclass(frozen=True)

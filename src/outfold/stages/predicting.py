@@ -1,6 +1,10 @@
 """Predictions of trained members: out of fold, for the test table, and for rows that come later, by one path."""
 
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +27,25 @@ from outfold.training.device import make_fabric
 from outfold.work import megapixels
 
 
+@dataclass(frozen=True)
+class Pace:
+    """How long a prediction took.
+
+    Attributes:
+        rows: how many were predicted.
+        loading: seconds until the network was ready.
+        seconds: for all rows, reading included.
+    """
+
+    rows: int
+    loading: float
+    seconds: float
+
+    def at(self, rows: int) -> float:
+        """Seconds for so many rows."""
+        return self.loading + self.seconds / max(self.rows, 1) * rows
+
+
 def predict_model(job: Job, model: Model, settings: TrainSettings, context: Context) -> None:
     """Predict the held-out rows (`oof`) or a whole table (`test`, `unlabelled`); leaves parquet and record."""
     dataset = context.dataset
@@ -35,11 +58,12 @@ def predict_model(job: Job, model: Model, settings: TrainSettings, context: Cont
     folder = context.place(job)
     (folder / f"{job.step}.json").unlink(missing_ok=True)
     codec = member_codec(settings, dataset.codec)
-    predictions = predict_rows(folder, settings, codec, source, rows, context.compute)
+    tell_unfamiliar(folder, source, rows, context.compute)
+    predictions, pace = network_predictions(folder, settings, codec, source, rows, context.compute)
     write_atomically(
         folder / f"{job.step}.parquet", lambda part: predictions.to_frame("").to_parquet(part, index=False)
     )
-    write_json(folder / f"{job.step}.json", {"key": job.key, "space": predictions.space})
+    write_json(folder / f"{job.step}.json", {"key": job.key, "space": predictions.space, "pace": asdict(pace)})
 
 
 def read_predictions(folder: Path, step: str, codec: TargetCodec) -> Predictions:
@@ -54,10 +78,16 @@ def read_predictions(folder: Path, step: str, codec: TargetCodec) -> Predictions
     return Predictions.from_frame(pd.read_parquet(folder / f"{step}.parquet"), codec.outputs, space)
 
 
+def read_pace(folder: Path, step: str) -> Pace | None:
+    """How long such a prediction took; None in runs that did not write it down."""
+    pace = read_json(folder / f"{step}.json").get("pace")
+    return None if pace is None else Pace(**pace)
+
+
 def predict_rows(
     folder: Path, settings: TrainSettings, codec: TargetCodec, source: Rows, rows: np.ndarray, compute: Compute
 ) -> Predictions:
-    """Predictions of some rows by the network that a fit job left.
+    """Predictions of some rows by the network that a fit job left, in this process.
 
     Args:
         folder: the fit job's folder; nothing else of the run is read.
@@ -70,8 +100,24 @@ def predict_rows(
     Returns:
         Logits or probabilities as the recipe averages them, or values in the user's units.
     """
+    tell_unfamiliar(folder, source, rows, compute)
+    return network_predictions(folder, settings, codec, source, rows, compute)[0]
+
+
+def tell_unfamiliar(folder: Path, source: Rows, rows: np.ndarray, compute: Compute) -> None:
+    """Tell of cells that hold what the rows that this network learned from never had."""
+    encoder = _encoder_of(read_json(folder / "fit.json"))
+    if encoder is not None and (unfamiliar := encoder.unfamiliar(source.columns, rows)):
+        compute.emit({"event": "unfamiliar", "folder": str(folder), "rows": len(rows), "cells": unfamiliar})
+
+
+def network_predictions(
+    folder: Path, settings: TrainSettings, codec: TargetCodec, source: Rows, rows: np.ndarray, compute: Compute
+) -> tuple[Predictions, Pace]:
+    """As `predict_rows`, without a word on unfamiliar cells, and how long it took."""
+    started = time.perf_counter()
     record = read_json(folder / "fit.json")
-    encoder = TableEncoder.from_dict(record["table"]) if record.get("table") else None
+    encoder = _encoder_of(record)
     network, _ = build_network(
         settings,
         len(codec.outputs),
@@ -88,17 +134,27 @@ def predict_rows(
         inputs_of(settings, stats, encoder, source),
         views=settings.predict.tta,
         activation=ACTIVATIONS[codec.kind] if by_probability else None,
-        batch_size=settings.predict.batch_size or 2 * settings.batch_size,
+        batch_size=prediction_batch(settings),
         device=compute.device,
         workers=compute.workers,
     )
     views, size = len(settings.predict.tta), settings.view.height_width
-    if encoder is not None and (unfamiliar := encoder.unfamiliar(source.columns, rows)):
-        compute.emit({"event": "unfamiliar", "folder": str(folder), "rows": len(rows), "cells": unfamiliar})
-    values, _ = predictor(
+    values, waiting = predictor(
         model, rows, advance=lambda n: compute.emit({"event": "work", "megapixels": megapixels(n * views, size)})
     )
     if record["scaler"] is not None:
         values = TargetScaler.from_dict(record["scaler"]).inverse(values)
     space: Space = "value" if codec.kind == "regression" else "probability" if by_probability else "logit"
-    return Predictions(source.samples.ids[rows], values, codec.outputs, space)
+    loading = time.perf_counter() - started - waiting.elapsed
+    pace = Pace(len(rows), round(loading, 3), round(waiting.elapsed, 3))
+    return Predictions(source.samples.ids[rows], values, codec.outputs, space), pace
+
+
+def prediction_batch(settings: TrainSettings) -> int:
+    """Rows in a batch when a member predicts."""
+    return settings.predict.batch_size or 2 * settings.batch_size
+
+
+def _encoder_of(record: Mapping[str, Any]) -> TableEncoder | None:
+    """How the member's table inputs are encoded, from its fit.json."""
+    return TableEncoder.from_dict(record["table"]) if record.get("table") else None

@@ -15,8 +15,9 @@ from outfold.stages.base import FORMAT, Context, Inference, Job, Model, Result, 
 from outfold.stages.fitting import fit_model
 from outfold.stages.inputs import pixels_name, sizes_of, table_encoder, vectors_of
 from outfold.stages.outputs import member_codec, member_target
-from outfold.stages.predicting import predict_model, predict_rows, read_predictions
+from outfold.stages.predicting import predict_model, read_predictions
 from outfold.stages.pseudo_rows import labels_job, most_pseudo_rows, rows_of_labels
+from outfold.stages.sharing import predict_table
 from outfold.training.combining import MOST_BATCHES
 from outfold.views.batches import training_batches
 from outfold.work import megapixels
@@ -55,10 +56,8 @@ def predict(name: str, stage: TrainStage, inference: Inference) -> Result:
     for member in stage.members:
         settings = stage.member_settings(member)
         codec = member_codec(settings, inference.codec)
-        parts = [
-            predict_rows(folder / model.place, settings, codec, rows, np.arange(len(rows)), compute)
-            for model in inference.models[name, member]
-        ]
+        folders = [folder / model.place for model in inference.models[name, member]]
+        parts = predict_table(folders, settings, codec, rows, compute)
         members[member] = Result(None, answered(Predictions.mean(parts), codec.kind, inference.answer))
     return combined(members)
 

@@ -3,10 +3,11 @@
 import ctypes
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import cast
 
+import cv2
 import torch
 from lightning_fabric import Fabric
 
@@ -35,6 +36,12 @@ def keep_freed_memory() -> bool:
         return bool(libc.mallopt(M_MMAP_MAX, 0)) and bool(libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1))
     except (OSError, AttributeError):  # another C library, such as musl
         return False
+
+
+def prepare_process() -> None:
+    """Settings of the whole process: freed memory is kept, and OpenCV leaves the threads to us."""
+    keep_freed_memory()
+    cv2.setNumThreads(1)
 
 
 @contextmanager
@@ -66,6 +73,22 @@ def choose_device(name: str = "auto") -> torch.device:
             f"there is no device {name!r} here", expected=f"auto or one of {[k for k, ok in there.items() if ok]}"
         )
     return torch.device(name)
+
+
+def choose_gpus(numbers: Sequence[int]) -> list[torch.device]:
+    """The CUDA devices of these numbers.
+
+    Raises:
+        TrainingError: one of them is not here, or is named twice.
+    """
+    there = torch.cuda.device_count()
+    missing = [number for number in numbers if number not in range(there)]
+    if missing:
+        expected = f"numbers from 0 to {there - 1}" if there else "a machine with GPUs; there is none here"
+        raise TrainingError(f"there is no GPU {missing[0]} here", got=list(numbers), expected=expected)
+    if len(set(numbers)) < len(numbers):
+        raise TrainingError("a GPU is named twice", got=list(numbers), expected="one process for each GPU")
+    return [torch.device("cuda", number) for number in numbers]
 
 
 def make_fabric(device: torch.device, precision: str = "fp32") -> Fabric:

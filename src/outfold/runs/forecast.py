@@ -1,0 +1,43 @@
+"""What predicting later rows will take, by what the run's own predictions took."""
+
+from typing import Any
+
+from outfold.settings.train import TrainStage
+from outfold.stages.base import Inference
+from outfold.stages.predicting import read_pace
+from outfold.work import megapixels
+
+
+def forecast(inference: Inference, final: str, made_on: str) -> dict[str, Any]:
+    """The event {"event": "predicting", "rows", "models", "processes", "megapixels", "seconds"}.
+
+    Args:
+        inference: the rows and the models.
+        final: name of the stage that is asked for; all that it needs is counted.
+        made_on: kind of the device that the run computed on.
+
+    Returns:
+        `seconds` is what the same models took for as many held-out rows, one after the other; GPUs share it out,
+        processes on a CPU have the same cores to share. None on another kind of device, and where the run did not
+        write it down.
+    """
+    recipe, rows, pool = inference.recipe, len(inference.rows), inference.compute.pool
+    processes, device = 1 if pool is None else len(pool), inference.compute.device.type
+    work, paces = 0.0, []
+    for name in recipe.ancestors(final):
+        stage = recipe.stages[name]
+        for member in stage.members if isinstance(stage, TrainStage) else ():
+            settings = stage.member_settings(member)
+            for model in inference.models[name, member]:
+                work += megapixels(rows * len(settings.predict.tta), settings.view.height_width)
+                paces.append(read_pace(inference.folder / "stages" / model.place, "oof"))
+    known = [pace.at(rows) for pace in paces if pace is not None]
+    seconds = sum(known) / (1 if device == "cpu" else processes)
+    return {
+        "event": "predicting",
+        "rows": rows,
+        "models": len(paces),
+        "processes": processes,
+        "megapixels": work,
+        "seconds": seconds if device == made_on and len(known) == len(paces) else None,
+    }

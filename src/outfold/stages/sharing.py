@@ -1,0 +1,98 @@
+"""The rows of a table, predicted by several processes where there are some, with the numbers that one would give."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from outfold.data.dataset import Rows
+from outfold.data.predictions import Predictions
+from outfold.data.targets import TargetCodec
+from outfold.inference.child import Slot
+from outfold.inference.processes import slices
+from outfold.settings.train import TrainSettings
+from outfold.stages.base import Compute, Emit
+from outfold.stages.predicting import network_predictions, predict_rows, prediction_batch, tell_unfamiliar
+from outfold.training.device import prepare_process, tiny_numbers_as_zero
+
+
+@dataclass(frozen=True)
+class Slice:
+    """Some rows of a table, to be predicted by each of some networks.
+
+    Attributes:
+        folders: the networks' fit jobs.
+        settings: their member's settings.
+        codec: of the member's own outputs.
+        source: these rows alone.
+        start: place of the first of them in the table.
+        whole: rows of the whole table.
+    """
+
+    folders: tuple[Path, ...]
+    settings: TrainSettings
+    codec: TargetCodec
+    source: Rows
+    start: int
+    whole: int
+
+    @property
+    def title(self) -> str:
+        """How errors call it."""
+        ids = self.source.samples.ids
+        return f"rows {self.start + 1} to {self.start + len(ids)} of {self.whole} ({ids[0]} to {ids[-1]})"
+
+    def fault(self, answer: Sequence[Predictions]) -> str | None:
+        """What is wrong with an answer: it must be one prediction of each row by each network."""
+        expected = len(self.folders), len(self.source)
+        for predictions in answer:
+            if predictions.ids.tolist() != self.source.samples.ids.tolist():
+                return f"it predicted {len(predictions)} rows, and not the {expected[1]} that were asked for"
+        if len(answer) != expected[0]:
+            return f"it predicted by {len(answer)} models of {expected[0]}"
+        return None
+
+
+def predict_table(
+    folders: Sequence[Path], settings: TrainSettings, codec: TargetCodec, source: Rows, compute: Compute
+) -> list[Predictions]:
+    """Predictions of all rows of a table by each of some networks of one member.
+
+    Args:
+        folders: the networks' fit jobs.
+        settings: the member's settings.
+        codec: of the member's own outputs.
+        source: the table.
+        compute: device, who is told, and the processes that share the rows, if any.
+
+    Raises:
+        WorkerError: some rows cost two processes.
+    """
+    rows = np.arange(len(source))
+    if compute.pool is None:
+        return [predict_rows(folder, settings, codec, source, rows, compute) for folder in folders]
+    for folder in folders:
+        tell_unfamiliar(folder, source, rows, compute)
+    processes, batch = max(len(compute.pool), 1), prediction_batch(settings)
+    runs = slices(len(source), processes, batch)
+    if len(runs) < processes:
+        text = f"{len(runs)} of {processes} processes have work: whole batches of {batch} rows are shared out"
+        compute.emit({"event": "warning", "text": text})
+    pieces = [Slice(tuple(folders), settings, codec, source.take(rows[run]), run.start, len(source)) for run in runs]
+    parts = compute.pool.map(pieces, name=lambda piece: piece.title, fault=Slice.fault)
+    ids = source.samples.ids
+    return [Predictions.concat(by_slice).aligned_to(ids) for by_slice in zip(*parts, strict=True)]
+
+
+def predict_slice(piece: Slice, slot: Slot, emit: Emit) -> list[Predictions]:
+    """Predictions of these rows by each of the networks; what another process does for `predict_table`."""
+    prepare_process()
+    compute = Compute(torch.device(slot.device), slot.readers, emit)
+    folders, rows = piece.folders, np.arange(len(piece.source))
+    with tiny_numbers_as_zero():
+        return [
+            network_predictions(folder, piece.settings, piece.codec, piece.source, rows, compute)[0]
+            for folder in folders
+        ]

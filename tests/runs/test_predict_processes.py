@@ -1,0 +1,225 @@
+"""Later rows predicted by several processes: the numbers of one, or an error and no file, and nobody left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+
+import outfold
+from outfold.errors import OutfoldError, TrainingError, WorkerError
+from outfold.runs import processes
+from outfold.settings.recipe import Recipe
+
+FAULTY = """
+import os, signal, time
+from pathlib import Path
+
+from outfold.stages import sharing
+
+HERE = Path(__file__).parent
+
+
+def killed_once(piece, slot, emit):
+    return _killed(piece, slot, emit, 1)
+
+
+def killed_twice(piece, slot, emit):
+    return _killed(piece, slot, emit, 2)
+
+
+def _killed(piece, slot, emit, times):
+    def tell(event):
+        emit(event)
+        if piece.start == 0 and len(list(HERE.glob("death*"))) < times:
+            (HERE / f"death{len(list(HERE.glob('death*')))}").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return sharing.predict_slice(piece, slot, tell)
+
+
+def loses_rows(piece, slot, emit):
+    answer = sharing.predict_slice(piece, slot, emit)
+    if piece.start == 0:
+        return [predictions.take(range(len(predictions) - 1)) for predictions in answer]
+    return answer
+
+
+def slow(piece, slot, emit):
+    while True:
+        emit({"event": "work", "megapixels": 0.0})
+        time.sleep(0.05)
+"""
+
+
+@pytest.fixture
+def faulty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A module whose functions stand for `predict_slice` in other processes."""
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "faulty.py").write_text(FAULTY)
+    monkeypatch.syspath_prepend(tmp_path / "modules")
+    sys.modules.pop("faulty", None)
+    import faulty
+
+    return faulty
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Sums in the order of one thread, here and in the processes that share out this one's threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def done(tiny_recipe: dict[str, Any], shapes: Path, tmp_path: Path) -> outfold.Run:
+    """Two members of different batches, several views, and an input that counts the rows of the whole table."""
+    fit = tiny_recipe["stages"]["fit"]
+    fit["phases"][0]["epochs"] = 1
+    fit["table"] = {"derived": ["log_group_rows"], "group": "site", "widths": [4]}
+    fit["members"] = {"a": {"predict": {"batch_size": 7}}, "b": {"predict": {"average": "probability"}}}
+    tiny_recipe["folds"]["only"] = [0]
+    del tiny_recipe["data"]["test"], tiny_recipe["stages"]["answer"]
+    return outfold.run(Recipe.model_validate(tiny_recipe), tmp_path / "run", data=shapes, device="cpu")
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_two_processes_give_the_numbers_of_one(done: outfold.Run, shapes: Path) -> None:
+    events: list[dict[str, Any]] = []
+    table = shapes / "train.csv"
+    one = done.predict(table, device="cpu", emit=events.append)
+    two = done.predict(table, device="cpu", processes=2, emit=events.append)
+    pd.testing.assert_frame_equal(one, two, check_exact=True)
+    told = [event for event in events if event["event"] == "predicting"]
+    assert [(event["rows"], event["models"], event["processes"]) for event in told] == [(72, 2, 1), (72, 2, 2)]
+    assert told[0]["seconds"] > 0
+    work = sum(event["megapixels"] for event in events if event["event"] == "work")
+    assert work == pytest.approx(sum(event["megapixels"] for event in told))
+    assert not [event for event in events if event["event"] == "warning"]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
+def test_rows_of_a_killed_process_are_predicted_again(
+    done: outfold.Run, shapes: Path, faulty: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = done.predict(shapes / "train.csv", device="cpu")
+    monkeypatch.setattr(processes, "predict_slice", faulty.killed_once)
+    events: list[dict[str, Any]] = []
+    two = done.predict(shapes / "train.csv", device="cpu", processes=2, emit=events.append)
+    pd.testing.assert_frame_equal(one, two, check_exact=True)
+    warnings = [event["text"] for event in events if event["event"] == "warning"]
+    assert "rows 1 to 35 of 72 (p000 to p034)" in warnings[0]
+    assert "SIGKILL" in warnings[0]
+    work = sum(event["megapixels"] for event in events if event["event"] == "work")
+    assert work == pytest.approx(next(event["megapixels"] for event in events if event["event"] == "predicting"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("fault", "says"), [("killed_twice", "SIGKILL"), ("loses_rows", "it predicted 34 rows")])
+def test_rows_that_cost_two_processes_are_an_error(
+    fault: str, says: str, done: outfold.Run, shapes: Path, faulty: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "predict_slice", getattr(faulty, fault))
+    with pytest.raises(WorkerError, match="rows 1 to 35 of 72") as raised:
+        done.predict(shapes / "train.csv", device="cpu", processes=2)
+    assert str(raised.value).count(says) == 2
+
+
+def test_processes_and_devices_that_cannot_be(done: outfold.Run, shapes: Path) -> None:
+    def predict(**given: Any) -> None:
+        done.predict(shapes / "train.csv", **given)
+
+    with pytest.raises(OutfoldError, match="no work without a process"):
+        predict(processes=0)
+    with pytest.raises(OutfoldError, match="several GPUs are given one process each"):
+        predict(devices=[0, 1], processes=3)
+    with pytest.raises(OutfoldError, match="several GPUs are given one process each"):
+        predict(devices=[0], device="cpu")
+    with pytest.raises(TrainingError, match="there is no GPU 99"):
+        predict(devices=[99])
+
+
+def test_gpus_are_given_a_process_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    slots = processes.slots_of("auto", 1, [1, 0])
+    assert [(slot.device, slot.threads) for slot in slots] == [("cuda:1", 4), ("cuda:0", 4)]
+    assert [(slot.device, slot.threads) for slot in processes.slots_of("cpu", 3, [])] == [("cpu", 2)] * 3
+    with pytest.raises(TrainingError, match="there is no GPU 2 here"):
+        processes.slots_of("auto", 1, [0, 2])
+    with pytest.raises(TrainingError, match="a GPU is named twice"):
+        processes.slots_of("auto", 1, [0, 0])
+    with pytest.raises(OutfoldError, match="several processes share a CPU"):
+        processes.slots_of("auto", 2, [])
+
+
+def command(run: Path, table: Path, out: Path, work: str, modules: Path) -> subprocess.Popen[str]:
+    """`outfold predict --processes 2` whose processes do other work, as the leader of a group of its own."""
+    script = (
+        f"import sys; sys.path.insert(0, {str(modules)!r})\n"
+        "import faulty; from outfold.runs import processes\n"
+        f"processes.predict_slice = faulty.{work}\n"
+        "from outfold.cli import main; main()"
+    )
+    arguments = ["predict", str(run), str(table), "--out", str(out), "--device", "cpu", "--processes", "2"]
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def members_of_group(group: int) -> list[int]:
+    """Living processes of a process group."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, own = stat.read_text().rpartition(")")[2].split()[:3]
+        except OSError:
+            continue
+        if int(own) == group and state != "Z":
+            found.append(int(stat.parent.name))
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked up in /proc")
+def test_ctrl_c_leaves_no_process_and_no_file(done: outfold.Run, shapes: Path, faulty: Any, tmp_path: Path) -> None:
+    out = tmp_path / "answer.csv"
+    with command(done.path, shapes / "train.csv", out, "slow", Path(faulty.__file__).parent) as process:
+        while len(members_of_group(process.pid)) < 3:
+            assert process.poll() is None
+            time.sleep(0.1)
+        time.sleep(8)  # until they are at work
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(30) == 130
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
+    assert not members_of_group(process.pid)
+    assert not out.exists()
+
+
+@pytest.mark.slow
+def test_the_command_says_which_rows_were_lost_and_writes_nothing(
+    done: outfold.Run, shapes: Path, faulty: Any, tmp_path: Path
+) -> None:
+    out = tmp_path / "answers" / "answer.csv"
+    with command(done.path, shapes / "train.csv", out, "killed_twice", Path(faulty.__file__).parent) as process:
+        stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert stderr.startswith("error: rows 1 to 35 of 72 (p000 to p034)")
+    assert "72 rows by 2 models in 2 processes" in stdout
+    assert not out.parent.exists()
