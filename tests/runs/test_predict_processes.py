@@ -42,11 +42,11 @@ def _killed(piece, slot, emit, times):
             (HERE / f"death{len(list(HERE.glob('death*')))}").touch()
             os.kill(os.getpid(), signal.SIGKILL)
 
-    return sharing.predict_slice(piece, slot, tell)
+    return sharing.perform(piece, slot, tell)
 
 
 def loses_rows(piece, slot, emit):
-    answer = sharing.predict_slice(piece, slot, emit)
+    answer = sharing.perform(piece, slot, emit)
     if piece.start == 0:
         return [predictions.take(range(len(predictions) - 1)) for predictions in answer]
     return answer
@@ -61,7 +61,7 @@ def slow(piece, slot, emit):
 
 @pytest.fixture
 def faulty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A module whose functions stand for `predict_slice` in other processes."""
+    """A module whose functions stand for `perform` in other processes."""
     (tmp_path / "modules").mkdir()
     (tmp_path / "modules" / "faulty.py").write_text(FAULTY)
     monkeypatch.syspath_prepend(tmp_path / "modules")
@@ -113,7 +113,7 @@ def test_rows_of_a_killed_process_are_predicted_again(
     done: outfold.Run, shapes: Path, faulty: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = done.predict(shapes / "train.csv", device="cpu")
-    monkeypatch.setattr(processes, "predict_slice", faulty.killed_once)
+    monkeypatch.setattr(processes, "perform", faulty.killed_once)
     events: list[dict[str, Any]] = []
     two = done.predict(shapes / "train.csv", device="cpu", processes=2, emit=events.append)
     pd.testing.assert_frame_equal(one, two, check_exact=True)
@@ -129,7 +129,7 @@ def test_rows_of_a_killed_process_are_predicted_again(
 def test_rows_that_cost_two_processes_are_an_error(
     fault: str, says: str, done: outfold.Run, shapes: Path, faulty: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(processes, "predict_slice", getattr(faulty, fault))
+    monkeypatch.setattr(processes, "perform", getattr(faulty, fault))
     with pytest.raises(WorkerError, match="rows 1 to 35 of 72") as raised:
         done.predict(shapes / "train.csv", device="cpu", processes=2)
     assert str(raised.value).count(says) == 2
@@ -169,7 +169,7 @@ def command(run: Path, table: Path, out: Path, work: str, modules: Path) -> subp
     script = (
         f"import sys; sys.path.insert(0, {str(modules)!r})\n"
         "import faulty; from outfold.runs import processes\n"
-        f"processes.predict_slice = faulty.{work}\n"
+        f"processes.perform = faulty.{work}\n"
         "from outfold.cli import main; main()"
     )
     arguments = ["predict", str(run), str(table), "--out", str(out), "--device", "cpu", "--processes", "2"]

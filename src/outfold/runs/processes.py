@@ -9,7 +9,7 @@ from outfold.errors import OutfoldError
 from outfold.inference.child import Slot
 from outfold.inference.processes import WorkerPool
 from outfold.stages.base import Compute, Emit
-from outfold.stages.sharing import predict_slice
+from outfold.stages.sharing import perform
 from outfold.training.device import choose_device, choose_gpus
 from outfold.work import default_workers
 
@@ -48,5 +48,5 @@ def predicting(slots: Sequence[Slot], emit: Emit) -> Iterator[Compute]:
     if len(slots) == 1:
         yield Compute(device, default_workers(), emit)
         return
-    with WorkerPool(predict_slice, slots, emit) as pool:
+    with WorkerPool(perform, slots, emit) as pool:
         yield Compute(device, default_workers(), emit, pool)

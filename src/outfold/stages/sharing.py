@@ -44,6 +44,11 @@ class Slice:
         ids = self.source.samples.ids
         return f"rows {self.start + 1} to {self.start + len(ids)} of {self.whole} ({ids[0]} to {ids[-1]})"
 
+    def predicted(self, compute: Compute) -> list[Predictions]:
+        """Its rows by each of the networks."""
+        own = self.settings, self.codec, self.source, np.arange(len(self.source)), compute
+        return [network_predictions(folder, *own)[0] for folder in self.folders]
+
     def fault(self, answer: Sequence[Predictions]) -> str | None:
         """What is wrong with an answer: it must be one prediction of each row by each network."""
         expected = len(self.folders), len(self.source)
@@ -86,13 +91,8 @@ def predict_table(
     return [Predictions.concat(by_slice).aligned_to(ids) for by_slice in zip(*parts, strict=True)]
 
 
-def predict_slice(piece: Slice, slot: Slot, emit: Emit) -> list[Predictions]:
-    """Predictions of these rows by each of the networks; what another process does for `predict_table`."""
+def perform(piece: Slice, slot: Slot, emit: Emit) -> list[Predictions]:
+    """What other processes do for `predict_table`."""
     prepare_process()
-    compute = Compute(torch.device(slot.device), slot.readers, emit)
-    folders, rows = piece.folders, np.arange(len(piece.source))
     with tiny_numbers_as_zero():
-        return [
-            network_predictions(folder, piece.settings, piece.codec, piece.source, rows, compute)[0]
-            for folder in folders
-        ]
+        return piece.predicted(Compute(torch.device(slot.device), slot.readers, emit))
