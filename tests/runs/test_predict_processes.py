@@ -14,6 +14,7 @@ import pytest
 import torch
 
 import outfold
+from outfold.cli.predict import predict
 from outfold.errors import OutfoldError, TrainingError, WorkerError
 from outfold.runs import processes
 from outfold.settings.recipe import Recipe
@@ -53,6 +54,7 @@ def loses_rows(piece, slot, emit):
 
 
 def slow(piece, slot, emit):
+    (HERE / f"working{os.getpid()}").touch()
     while True:
         emit({"event": "work", "megapixels": 0.0})
         time.sleep(0.05)
@@ -126,27 +128,39 @@ def test_rows_of_a_killed_process_are_predicted_again(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("fault", "says"), [("killed_twice", "SIGKILL"), ("loses_rows", "it predicted 34 rows")])
-def test_rows_that_cost_two_processes_are_an_error(
-    fault: str, says: str, done: outfold.Run, shapes: Path, faulty: Any, monkeypatch: pytest.MonkeyPatch
+def test_rows_that_cost_two_processes_are_an_error_and_no_file(
+    fault: str,
+    says: str,
+    done: outfold.Run,
+    shapes: Path,
+    faulty: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(processes, "perform", getattr(faulty, fault))
-    with pytest.raises(WorkerError, match="rows 1 to 35 of 72") as raised:
-        done.predict(shapes / "train.csv", device="cpu", processes=2)
+    out = tmp_path / "answers" / "answer.csv"
+    with pytest.raises(WorkerError, match=r"rows 1 to 35 of 72 \(p000 to p034\)") as raised:
+        predict(done.path, shapes / "train.csv", out=out, device="cpu", processes=2)
     assert str(raised.value).count(says) == 2
+    printed = capsys.readouterr().out
+    assert "72 rows by 2 models in 2 processes: " in printed
+    assert "warning: a process was lost over rows 1 to 35" in printed
+    assert not out.parent.exists()
 
 
 def test_processes_and_devices_that_cannot_be(done: outfold.Run, shapes: Path) -> None:
-    def predict(**given: Any) -> None:
+    def refused(**given: Any) -> None:
         done.predict(shapes / "train.csv", **given)
 
     with pytest.raises(OutfoldError, match="no work without a process"):
-        predict(processes=0)
+        refused(processes=0)
     with pytest.raises(OutfoldError, match="several GPUs are given one process each"):
-        predict(devices=[0, 1], processes=3)
+        refused(devices=[0, 1], processes=3)
     with pytest.raises(OutfoldError, match="several GPUs are given one process each"):
-        predict(devices=[0], device="cpu")
+        refused(devices=[0], device="cpu")
     with pytest.raises(TrainingError, match="there is no GPU 99"):
-        predict(devices=[99])
+        refused(devices=[99])
 
 
 def test_gpus_are_given_a_process_each(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,27 +213,15 @@ def members_of_group(group: int) -> list[int]:
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked up in /proc")
 def test_ctrl_c_leaves_no_process_and_no_file(done: outfold.Run, shapes: Path, faulty: Any, tmp_path: Path) -> None:
     out = tmp_path / "answer.csv"
-    with command(done.path, shapes / "train.csv", out, "slow", Path(faulty.__file__).parent) as process:
-        while len(members_of_group(process.pid)) < 3:
+    modules = Path(faulty.__file__).parent
+    with command(done.path, shapes / "train.csv", out, "slow", modules) as process:
+        while len(list(modules.glob("working*"))) < 2:
             assert process.poll() is None
             time.sleep(0.1)
-        time.sleep(8)  # until they are at work
+        assert len(members_of_group(process.pid)) == 3
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(30) == 130
         assert process.stderr is not None
         assert "Traceback" not in process.stderr.read()
     assert not members_of_group(process.pid)
     assert not out.exists()
-
-
-@pytest.mark.slow
-def test_the_command_says_which_rows_were_lost_and_writes_nothing(
-    done: outfold.Run, shapes: Path, faulty: Any, tmp_path: Path
-) -> None:
-    out = tmp_path / "answers" / "answer.csv"
-    with command(done.path, shapes / "train.csv", out, "killed_twice", Path(faulty.__file__).parent) as process:
-        stdout, stderr = process.communicate(timeout=120)
-    assert process.returncode == 2
-    assert stderr.startswith("error: rows 1 to 35 of 72 (p000 to p034)")
-    assert "72 rows by 2 models in 2 processes" in stdout
-    assert not out.parent.exists()
