@@ -1,9 +1,10 @@
 """What predicting later rows will take, by what the run's own predictions took."""
 
+from collections.abc import Iterator
 from typing import Any
 
-from outfold.settings.train import TrainStage
-from outfold.stages.base import Inference
+from outfold.settings.train import TrainSettings
+from outfold.stages.base import Inference, Model
 from outfold.stages.predicting import read_pace
 from outfold.work import megapixels
 
@@ -21,16 +22,12 @@ def forecast(inference: Inference, final: str, made_on: str) -> dict[str, Any]:
         processes on a CPU have the same cores to share. None on another kind of device, and where the run did not
         write it down.
     """
-    recipe, rows, pool = inference.recipe, len(inference.rows), inference.compute.pool
+    rows, pool = len(inference.rows), inference.compute.pool
     processes, device = 1 if pool is None else len(pool), inference.compute.device.type
     work, paces = 0.0, []
-    for name in recipe.ancestors(final):
-        stage = recipe.stages[name]
-        for member in stage.members if isinstance(stage, TrainStage) else ():
-            settings = stage.member_settings(member)
-            for model in inference.models[name, member]:
-                work += megapixels(rows * len(settings.predict.tta), settings.view.height_width)
-                paces.append(read_pace(inference.folder / "stages" / model.place, "oof"))
+    for model, settings in _models(inference, final):
+        work += megapixels(rows * len(settings.predict.tta), settings.view.height_width)
+        paces.append(read_pace(inference.folder / "stages" / model.place, "oof"))
     known = [pace.at(rows) for pace in paces if pace is not None]
     seconds = sum(known) / (1 if device == "cpu" else processes)
     return {
@@ -41,3 +38,11 @@ def forecast(inference: Inference, final: str, made_on: str) -> dict[str, Any]:
         "megapixels": work,
         "seconds": seconds if device == made_on and len(known) == len(paces) else None,
     }
+
+
+def _models(inference: Inference, final: str) -> Iterator[tuple[Model, TrainSettings]]:
+    """Every model that predicts for a stage, and its member's settings."""
+    needed = inference.recipe.ancestors(final)
+    for name, member, settings in inference.recipe.members():
+        for model in inference.models[name, member] if name in needed else ():
+            yield model, settings
