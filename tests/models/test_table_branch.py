@@ -41,6 +41,22 @@ def test_it_computes_linear_norm_and_silu() -> None:
     torch.testing.assert_close(branch(ROWS), expected)
 
 
+def test_the_layers_of_another_published_branch() -> None:
+    """Linear, batch norm, ReLU, dropout, twice: the dropout also after the last layer."""
+    branch = TableBranch(2, (64, 128), dropout=0.3, activation="relu", last_dropout=0.2)
+    dense = [nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.Dropout]
+    assert [type(layer) for layer in branch.layers] == [*dense, *dense]
+    assert [layer.p for layer in branch.layers if isinstance(layer, nn.Dropout)] == [0.3, 0.2]
+
+
+def test_settings_reach_the_branch() -> None:
+    table = {"numeric": ["age"], "widths": [4], "activation": "relu", "last_dropout": 0.5}
+    settings = TrainSettings.model_validate({"backbone": "test_efficientnet", "weights": "none", "table": table})
+    branch = build_network(settings, 3, table_inputs=2)[0].table
+    assert isinstance(branch, TableBranch)
+    assert [type(layer) for layer in branch.layers] == [nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.Dropout]
+
+
 def test_one_row_alone_cannot_train() -> None:
     branch = TableBranch(14, (8,))
     with pytest.raises(TrainingError, match="batch of one row"):

@@ -158,7 +158,12 @@ class Predictions:
 
     @classmethod
     def mean(
-        cls, parts: "Sequence[Predictions]", space: Space | None = None, kind: TaskKind = "multiclass"
+        cls,
+        parts: "Sequence[Predictions]",
+        space: Space | None = None,
+        kind: TaskKind = "multiclass",
+        *,
+        weights: Sequence[float] | None = None,
     ) -> "Predictions":
         """The average of several sets for the same samples, aligned by id to the first.
 
@@ -166,6 +171,7 @@ class Predictions:
             parts: at least one.
             space: where the average is taken, `logit` or `probability`; the parts' own when not given.
             kind: the task, which says how to come from one space to the other.
+            weights: how much each part counts; they need not sum to 1. All alike when not given.
 
         Raises:
             DataError: ids, outputs or spaces differ.
@@ -173,7 +179,8 @@ class Predictions:
         if space is not None:
             parts = [part.to_logit(kind) if space == "logit" else part.to_probability(kind) for part in parts]
         first = _same_kind(parts)
-        values = np.stack([part.aligned_to(first.ids).values for part in parts]).mean(axis=0, dtype=np.float64)
+        stacked = np.stack([part.aligned_to(first.ids).values for part in parts])
+        values = stacked.mean(axis=0, dtype=np.float64) if weights is None else _weighted_mean(stacked, weights)
         return cls(first.ids, values, first.outputs, first.space)
 
     @classmethod
@@ -214,6 +221,11 @@ def sigmoid(logits: np.ndarray) -> np.ndarray:
     """1 / (1 + exp(-x)) per element, without overflow; computed and returned in the input's float type."""
     small = np.exp(-np.abs(logits))
     return np.where(logits >= 0, 1, small) / (1 + small)
+
+
+def _weighted_mean(values: np.ndarray, weights: Sequence[float]) -> np.ndarray:
+    """Mean over the first axis, float64."""
+    return np.average(values.astype(np.float64), axis=0, weights=np.asarray(weights, dtype=np.float64))
 
 
 def _same_kind(parts: Sequence[Predictions]) -> Predictions:

@@ -175,13 +175,22 @@ class TargetScaler:
         constant = np.ptp(chosen, axis=0) == 0
         return cls(chosen.mean(axis=0), np.where(constant, 1.0, chosen.std(axis=0)))
 
+    @classmethod
+    def identity(cls, count: int) -> "TargetScaler":
+        """The scaler of so many columns that changes nothing."""
+        return cls(np.zeros(count), np.ones(count))
+
     def transform(self, values: np.ndarray) -> np.ndarray:
         """Standardised values, float32 (n, k)."""
         return ((values - self.mean) / self.std).astype(np.float32)
 
     def inverse(self, values: np.ndarray) -> np.ndarray:
         """Values in the user's units, float32 (n, k)."""
-        return (values * self.std + self.mean).astype(np.float32)
+        return self.in_units(values).astype(np.float32)
+
+    def in_units(self, values: np.ndarray) -> np.ndarray:
+        """The same in full precision, float64 (n, k)."""
+        return values * self.std + self.mean
 
     def to_dict(self) -> dict[str, list[float]]:
         """Plain values for JSON."""

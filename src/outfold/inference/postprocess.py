@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from outfold.data.identities import add_up
 from outfold.errors import RecipeError
 from outfold.settings.data import Task
 from outfold.settings.postprocess import Step
@@ -35,21 +36,6 @@ def zero_below(values: np.ndarray, names: Sequence[str], thresholds: Mapping[str
     """Values below a threshold of their column become 0; columns without one stay."""
     limits = np.array([thresholds.get(name, -np.inf) for name in names])
     return np.where(values < limits, 0, values).astype(values.dtype)
-
-
-def add_up(values: np.ndarray, names: Sequence[str], sums: Mapping[str, Sequence[str]]) -> np.ndarray:
-    """Columns replaced by the sum of others, added up in float64 from what the parts are as `values` hold them.
-
-    Args:
-        values: (n, k).
-        names: of the columns.
-        sums: by column, its parts; a sum that is a part of another one comes before it.
-    """
-    summed = values.copy()
-    for total, parts in sums.items():
-        places = [names.index(part) for part in parts]
-        summed[:, names.index(total)] = summed[:, places].sum(axis=1, dtype=np.float64)
-    return summed
 
 
 def apply(values: np.ndarray, steps: Sequence[Step], task: Task) -> np.ndarray:

@@ -82,8 +82,7 @@ def metric_of(task: Task, name: str | None = None) -> Metric:
     Raises:
         RecipeError: there is none of that name, or it does not fit the task.
     """
-    weights = [task.target_weights[target] for target in task.target] if task.target_weights else None
-    return get_metric(name or task.metric, task.kind, weights)
+    return get_metric(name or task.metric, task.kind, task.weights)
 
 
 def score(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from torch import nn
 
 from outfold.errors import RecipeError, WeightsError
@@ -95,6 +96,33 @@ def require_known(name: str) -> None:
             f"the timm model {base} has no pretrained tag {tag!r}",
             expected=f"one of {', '.join(f'{base}.{known}' for known in tags)}" if tags else f"the plain name {base}",
         )
+
+
+def refuse_size(module: nn.Module, name: str, size: tuple[int, int]) -> None:
+    """Refuse photos of a size that a backbone cannot read, such as no whole number of a transformer's patches.
+
+    Nothing is computed: shapes alone go through the model, whose tensors lose their values.
+
+    Args:
+        module: a backbone that is not needed any more.
+        name: its timm name, for the error.
+        size: (height, width) in pixels.
+
+    Raises:
+        RecipeError: it cannot; says why.
+    """
+    try:
+        module.to("meta").eval()(torch.empty(1, 3, *size, device="meta"))
+    except (AssertionError, RuntimeError) as error:
+        if "meta" in str(error):  # this model computes with values, not shapes alone, and cannot be tried like this
+            return
+        patch = getattr(getattr(module, "patch_embed", None), "patch_size", None)
+        raise RecipeError(
+            f"the backbone {name} cannot read photos (or tiles) of {size[0]} x {size[1]} pixels",
+            got=str(error).splitlines()[0] if str(error) else None,
+            expected=f"multiples of its patches of {patch[0]} x {patch[1]}" if patch else None,
+            fix="change view.size, view.tiles or the phase's size",
+        ) from error
 
 
 def load_weights_file(module: nn.Module, name: str, weights: Weights, root: Path | None = None) -> MatchReport:

@@ -1,5 +1,10 @@
 """Heads: from pooled features (b, f) to logits (b, k)."""
 
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -38,14 +43,88 @@ class MultiSampleDropoutHead(LinearHead):
         return self.linear(masked.mean(dim=0))
 
 
+class MlpHead(nn.Module):
+    """Hidden layers with ReLU and dropout after each, and a linear layer.
+
+    Args:
+        features: length f of the pooled features.
+        outputs: number k of logits.
+        widths: units of each hidden layer.
+        dropout: share of units that rest in training, after each hidden layer.
+    """
+
+    def __init__(self, features: int, outputs: int, widths: Sequence[int], dropout: Sequence[float]) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for (before, after), share in zip(pairwise((features, *widths)), dropout, strict=True):
+            layers += [nn.Linear(before, after), nn.ReLU(), nn.Dropout(share)]
+        self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], outputs))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (b, f) -> logits (b, k)."""
+        return self.layers(features)
+
+
+class MlpPerOutput(nn.Module):
+    """An `MlpHead` of one output for each of several outputs, all computed at once.
+
+    Args:
+        features: length f of the pooled features.
+        outputs: number k of logits.
+        widths: units of each hidden layer, of each output.
+        dropout: share of units that rest in training, after each hidden layer.
+    """
+
+    def __init__(self, features: int, outputs: int, widths: Sequence[int], dropout: Sequence[float]) -> None:
+        super().__init__()
+        sizes = pairwise((features, *widths, 1))
+        self.layers = nn.ModuleList(SeparateLinear(outputs, before, after) for before, after in sizes)
+        self.dropout = tuple(dropout)
+        self.outputs = outputs
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features (b, f) -> logits (b, k)."""
+        *hidden, last = self.layers
+        units = features.expand(self.outputs, *features.shape)
+        for layer, share in zip(hidden, self.dropout, strict=True):
+            units = F.dropout(F.relu(layer(units)), share, self.training)
+        return last(units).squeeze(2).T
+
+
+class SeparateLinear(nn.Module):
+    """Several linear layers of one size side by side, each with an input of its own.
+
+    Its parameters start as those of `torch.nn.Linear` do.
+
+    Args:
+        count: how many layers.
+        inputs: inputs f of each.
+        outputs: outputs g of each.
+    """
+
+    def __init__(self, count: int, inputs: int, outputs: int) -> None:
+        super().__init__()
+        bound = 1 / math.sqrt(inputs)
+        self.weight = nn.Parameter(torch.empty(count, outputs, inputs).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(count, outputs).uniform_(-bound, bound))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Inputs (count, b, f) -> outputs (count, b, g)."""
+        return torch.baddbmm(self.bias[:, None], inputs, self.weight.mT)
+
+
 def build_head(head: Head, features: int, outputs: int) -> nn.Module:
     """The head a recipe names, with fresh weights.
 
     Args:
-        head: its name and dropout.
+        head: its name, dropout and hidden layers.
         features: length of the pooled features.
         outputs: number of logits.
     """
+    if head.name == "mlp":
+        kind = MlpPerOutput if head.per_output else MlpHead
+        return kind(features, outputs, head.widths, head.dropouts)
+    (dropout,) = head.dropouts
     if head.name == "multi_sample_dropout":
-        return MultiSampleDropoutHead(features, outputs, head.dropout, head.copies)
-    return LinearHead(features, outputs, head.dropout)
+        return MultiSampleDropoutHead(features, outputs, dropout, head.copies)
+    return LinearHead(features, outputs, dropout)

@@ -1,5 +1,6 @@
 """Which tensor of a weights file belongs to which tensor of a model; every difference is reported."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from outfold.models.conventions import CONVENTIONS, Table
 
 OPTIONAL = ("num_batches_tracked",)
 """Buffers that old files lack and that no result depends on."""
+
+POSITIONS = "pos_embed"
+"""timm's name of a learned position embedding, (1, tokens, c)."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,8 @@ class MatchReport:
         unexpected: the file's tensors that the model does not have.
         mismatched: (name in the model, shape in the file, shape in the model).
         left_out: the file's tensors that are not part of a backbone by design: a classifier, a second copy.
-        adapted: tensors changed to fit, e.g. the first convolution for another number of channels.
+        adapted: tensors changed to fit: the first convolution for another number of channels, a transformer's position
+            embedding for photos of another size.
     """
 
     convention: str
@@ -87,6 +92,7 @@ def match_state(
     convention, table, prefix = _explain(state, list(dict.fromkeys([*own, *heads])))
     target = {name: table.get(name[len(prefix) :]) for name in state if name.startswith(prefix)}
     given, adapted = _adapt_channels({to: state[name] for name, to in target.items() if to in own}, own, first_conv)
+    given, resampled = _adapt_positions(given, own, model)
     matched = {name: tensor for name, tensor in given.items() if tensor.shape == own[name].shape}
     return matched, MatchReport(
         convention=convention,
@@ -100,7 +106,7 @@ def match_state(
             if name in given and name not in matched
         ),
         left_out=tuple(name for name in state if name not in target or target[name] in left_out_by_design),
-        adapted=adapted,
+        adapted=(*adapted, *resampled),
     )
 
 
@@ -171,6 +177,27 @@ def _adapt_channels(
         if name in given and given[name].ndim == 4 and given[name].shape[1] == 3 != channels and channels:
             adapted[name] = adapt_input_conv(channels, given[name])
     return given | adapted, tuple(adapted)
+
+
+def _adapt_positions(
+    given: dict[str, Tensor], own: Mapping[str, Tensor], model: nn.Module
+) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    """Resample the position embedding of a transformer, learned on square photos of another size, to its own patches.
+
+    Tokens before those of the patches (class, registers) stay as they are.
+    """
+    from timm.layers import resample_abs_pos_embed
+
+    theirs, ours = given.get(POSITIONS), own.get(POSITIONS)
+    grid = getattr(getattr(model, "patch_embed", None), "grid_size", None)
+    if theirs is None or ours is None or grid is None or theirs.shape == ours.shape or theirs.ndim != 3:
+        return given, ()
+    prefix = ours.shape[1] - grid[0] * grid[1]
+    side = math.isqrt(max(theirs.shape[1] - prefix, 0))
+    if prefix < 0 or side * side + prefix != theirs.shape[1]:
+        return given, ()
+    resampled = resample_abs_pos_embed(theirs, list(grid), [side, side], num_prefix_tokens=prefix)
+    return given | {POSITIONS: resampled}, (POSITIONS,)
 
 
 def _by(shape: tuple[int, ...]) -> str:

@@ -6,10 +6,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from outfold.data.target_space import TargetSpace
 from outfold.errors import RecipeError
 from outfold.models.backbone import create_backbone
 from outfold.models.heads import build_head
 from outfold.models.table_branch import TableBranch
+from outfold.models.target_layer import target_layer
+from outfold.models.tiles import Grid, cut, side_by_side
 from outfold.settings.network import Weights
 from outfold.settings.train import TrainSettings
 from outfold.settings.view import EmbeddingView
@@ -37,36 +40,52 @@ class Network(nn.Module):
 
     Everything under `backbone` is the pretrained part that phases may freeze; every other part is new and belongs to
     the head when rates are given. `features` are the backbone's alone, so that those of a frozen backbone can be
-    computed once; `logits` joins what the other inputs say. A network of several streams overrides the two and brings
-    its own modules; freezing, rates, caching of features and training stay as they are.
+    computed once; `logits` joins what the other inputs say. With a grid, photos are cut into tiles here, after they
+    were augmented or turned as a whole, and all go through the one backbone. A network of other streams overrides the
+    two and brings its own modules; freezing, rates, caching of features and training stay as they are.
 
     Attributes:
-        backbone: model input -> features (b, f).
-        head: features (b, f), then those of the table branch, -> logits (b, k).
+        backbone: model input, or a tile of it, -> features.
+        head: features (b, f) of all tiles, then those of the table branch, -> logits (b, m).
         table: encoded table rows -> features, or None.
+        last: logits (b, m) -> (b, k), what the loss sees of a regression; None where they are the same.
         input_name: which of the named inputs the backbone reads.
+        grid: rows and columns of tiles.
         fixed: parameters that the model itself keeps constant, such as a sine-cosine position embedding.
     """
 
     def __init__(
-        self, backbone: nn.Module, head: nn.Module, input_name: str = "image", table: nn.Module | None = None
+        self,
+        backbone: nn.Module,
+        head: nn.Module,
+        input_name: str = "image",
+        table: nn.Module | None = None,
+        *,
+        grid: Grid = (1, 1),
+        last: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
         self.head = head
         self.table = table
+        self.last = last
         self.input_name = input_name
+        self.grid = grid
         self.fixed = frozenset(name for name, parameter in self.named_parameters() if not parameter.requires_grad)
 
     def features(self, inputs: dict[str, Tensor]) -> Tensor:
-        """Named inputs -> features (b, f) of the backbone."""
-        return self.backbone(inputs[self.input_name])
+        """Named inputs -> features (b, f) of the backbone, those of a photo's tiles one after the other."""
+        photos = inputs[self.input_name]
+        if self.grid == (1, 1):
+            return self.backbone(photos)
+        return side_by_side(self.backbone(cut(photos, self.grid)), self.grid)
 
     def logits(self, features: Tensor, inputs: dict[str, Tensor]) -> Tensor:
         """Features (b, f) of the backbone and the other named inputs -> logits (b, k)."""
         if self.table is not None:
             features = torch.cat([features, self.table(inputs[TABLE])], dim=1)
-        return self.head(features)
+        logits = self.head(features)
+        return logits if self.last is None else self.last(logits)
 
     def forward(self, inputs: dict[str, Tensor]) -> Tensor:
         """Named inputs -> logits (b, k)."""
@@ -77,6 +96,7 @@ def build_network(
     settings: TrainSettings,
     outputs: int,
     *,
+    space: TargetSpace | None = None,
     table_inputs: int = 0,
     vector_inputs: int = 0,
     root: Path | None = None,
@@ -85,8 +105,9 @@ def build_network(
     """The network of a member and what its input is normalised with.
 
     Args:
-        settings: backbone, weights, head and table branch.
-        outputs: number of logits.
+        settings: backbone, weights, head, table branch and tiles.
+        outputs: number of logits that the network gives.
+        space: what they mean in a regression; its head may then make fewer, and the last layer all of them.
         table_inputs: length of an encoded row of the table, for a member with `table`.
         vector_inputs: length of a vector, for a member whose view is vectors: its backbone passes them on, and they are
             normalised by what their training rows show, which is not known here.
@@ -98,27 +119,39 @@ def build_network(
         RecipeError: no backbone, an unknown one, or one without the stochastic depth that is asked for.
         WeightsError: the pretrained weights cannot be had or do not fit.
     """
-    if isinstance(settings.view, EmbeddingView):
-        features, table = _with_table(settings, vector_inputs, table_inputs)
-        return Network(nn.Identity(), build_head(settings.head, features, outputs), VECTORS, table), InputStats((), ())
+    stem, stats = _stem(settings, vector_inputs, root, pretrained)
+    table, branch = settings.table, None
+    if table is not None:
+        branch = TableBranch(table_inputs, table.widths, table.dropout, table.activation, table.last_dropout)
+    features = stem.width + (branch.width if branch else 0)
+    head = build_head(settings.head, features, outputs if space is None else len(space.raw_columns))
+    network = Network(stem.module, head, stem.input_name, branch, grid=stem.grid, last=target_layer(space))
+    return network, stats
+
+
+@dataclass(frozen=True)
+class _Stem:
+    """What lies before the head: the backbone, how many features it makes of a row, and of which input."""
+
+    module: nn.Module
+    width: int
+    input_name: str = "image"
+    grid: Grid = (1, 1)
+
+
+def _stem(settings: TrainSettings, vector_inputs: int, root: Path | None, pretrained: bool) -> tuple[_Stem, InputStats]:
+    """The part of a member's network that reads photos, or passes vectors on."""
+    view = settings.view
+    if isinstance(view, EmbeddingView):
+        return _Stem(nn.Identity(), vector_inputs, VECTORS), InputStats((), ())
     if settings.backbone is None:
         raise RecipeError("a member has no backbone", expected="the name of a timm model")
-    weights = settings.weights if pretrained else Weights(source="none")
     backbone = create_backbone(
         settings.backbone,
-        weights,
+        settings.weights if pretrained else Weights(source="none"),
         root=root,
         drop_path_rate=settings.drop_path_rate,
-        image_size=settings.view.height_width,
+        image_size=view.tile_height_width,
     )
-    features, table = _with_table(settings, backbone.feature_count, table_inputs)
-    network = Network(backbone.module, build_head(settings.head, features, outputs), table=table)
-    return network, InputStats(backbone.mean, backbone.std)
-
-
-def _with_table(settings: TrainSettings, features: int, table_inputs: int) -> tuple[int, TableBranch | None]:
-    """How many features the head reads, and the branch that adds some of a table's row where a member has one."""
-    if settings.table is None:
-        return features, None
-    table = TableBranch(table_inputs, settings.table.widths, settings.table.dropout)
-    return features + table.width, table
+    width = backbone.feature_count * view.tiles[0] * view.tiles[1]
+    return _Stem(backbone.module, width, grid=view.tiles), InputStats(backbone.mean, backbone.std)

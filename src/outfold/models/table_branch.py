@@ -2,33 +2,46 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Literal
 
 from torch import Tensor, nn
 
 from outfold.errors import TrainingError
 
+ACTIVATIONS: dict[str, type[nn.Module]] = {"silu": nn.SiLU, "relu": nn.ReLU}
+
 
 class TableBranch(nn.Module):
-    """Linear, batch norm and SiLU (Swish) for each width, with dropout before each layer but the first.
+    """Linear, batch norm and an activation for each width, with dropout before each layer but the first.
 
-    As the metadata part of the winning solution of SIIM-ISIC 2020 (Ha, Liu, Liu 2020, arXiv:2010.05351): 512 and 128
-    units, dropout 0.3.
+    Without further settings as the metadata part of the winning solution of SIIM-ISIC 2020 (Ha, Liu, Liu 2020,
+    arXiv:2010.05351): 512 and 128 units, SiLU (Swish), dropout 0.3.
 
     Args:
         inputs: length f of an encoded row.
         widths: units of each layer; the last is the length of the result.
         dropout: share of units that rest in training.
+        activation: after each batch norm.
+        last_dropout: share of units that rest after the last layer.
 
     Attributes:
         width: length of the result.
     """
 
-    def __init__(self, inputs: int, widths: Sequence[int] = (512, 128), dropout: float = 0.3) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        widths: Sequence[int] = (512, 128),
+        dropout: float = 0.3,
+        activation: Literal["silu", "relu"] = "silu",
+        last_dropout: float = 0.0,
+    ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         for before, after in pairwise((inputs, *widths)):
             layers += [nn.Dropout(dropout)] if layers else []
-            layers += [nn.Linear(before, after), nn.BatchNorm1d(after), nn.SiLU()]
+            layers += [nn.Linear(before, after), nn.BatchNorm1d(after), ACTIVATIONS[activation]()]
+        layers += [nn.Dropout(last_dropout)] if last_dropout else []
         self.layers = nn.Sequential(*layers)
         self.width = widths[-1]
 

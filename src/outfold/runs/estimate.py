@@ -15,6 +15,7 @@ from outfold.data.table_columns import keys_of
 from outfold.models.freeze import set_train_mode, set_trainable
 from outfold.models.network import TABLE, VECTORS, Network, build_network
 from outfold.runs.prepared import stored_bytes
+from outfold.settings.data import Task
 from outfold.settings.label import LabelStage
 from outfold.settings.learning import Phase
 from outfold.settings.recipe import Recipe
@@ -82,7 +83,6 @@ def estimate(
     """
     splits = [folds.split(number) for number in recipe.folds.only or folds.numbers]
     train, valid = (round(sum(len(split[part]) for split in splits) / len(splits)) for part in (0, 1))
-    outputs = len(recipe.task.classes or ()) or 2
     rows = len(folds) + test_rows + unlabelled_rows
     seconds, weights, models = _embedding_seconds(recipe, rows, device), 0, 0
     for name, stage in recipe.stages.items():
@@ -92,7 +92,7 @@ def estimate(
         for settings in map(stage.member_settings, stage.members):
             network, _ = build_network(
                 settings,
-                outputs,
+                _outputs(recipe.task, stage),
                 table_inputs=_table_width(settings),
                 vector_inputs=VECTOR_WIDTH,
                 pretrained=False,
@@ -108,6 +108,12 @@ def estimate(
         sides = {photo_key(settings): photo_side(settings) for _, _, settings in photo_members(recipe)}
         cache = sum(round(rows * side * side * aspect * 3) for side in sides.values())
     return Estimate(seconds, _peak_memory(device), cache, weights, models)
+
+
+def _outputs(task: Task, stage: TrainStage) -> int:
+    """Logits of a stage's networks; two where classes are yet to be counted."""
+    targets = stage.target or task.target
+    return len(targets) if stage.target or task.kind in ("multilabel", "regression") else len(task.classes or ()) or 2
 
 
 def _embedding_seconds(recipe: Recipe, rows: int, device: torch.device) -> float:

@@ -4,11 +4,14 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
+import torch
+
 from outfold.ensemble.methods import check_method
 from outfold.errors import OutfoldError, RecipeError
 from outfold.metrics import metric_of
+from outfold.models.backbone import refuse_size
 from outfold.models.freeze import set_trainable
-from outfold.models.network import build_network
+from outfold.models.network import Network, build_network
 from outfold.models.weights import weights_identity
 from outfold.runs.labels import check_labels
 from outfold.runs.scores import validate_scores
@@ -66,15 +69,31 @@ def _validate_blend(name: str, stage: BlendStage, recipe: Recipe) -> None:
 def _validate_member(recipe: Recipe, settings: TrainSettings, root: Path) -> None:
     for name in set(settings.keep.watched) - {"last", "valid_loss"}:
         metric_of(recipe.task.answer, name)
-    build_loss(settings.loss, recipe.task.kind, None)
+    counts = recipe.task.weights
+    build_loss(settings.loss, recipe.task.kind, target_weight=None if counts is None else torch.tensor(counts))
     for size in sizes_of(settings) if isinstance(settings.view, ImageView) else ():
         build_chain(settings.augment, size=size)
     weights_identity(settings.pretrained, root)
+    _refuse_batches_of_one(settings, len(recipe.task.target))
+    with torch.device("meta"):  # names and shapes without numbers, which large models have many of
+        network, _ = build_network(settings, 1, table_inputs=1, vector_inputs=1, pretrained=False)
+        for phase in settings.phases:
+            set_trainable(network, phase.train)
+        photos = photo_settings(settings)
+        if photos is not None:
+            _refuse_sizes(network if photos is settings else build_network(photos, 1, pretrained=False)[0], photos)
+
+
+def _refuse_sizes(network: Network, settings: TrainSettings) -> None:
+    """Refuse sizes of photos that the network of a member cannot read."""
+    rows, columns = network.grid
+    for height, width in dict.fromkeys(sizes_of(settings)):
+        refuse_size(network.backbone, str(settings.backbone), (height // rows, width // columns))
+
+
+def _refuse_batches_of_one(settings: TrainSettings, targets: int) -> None:
+    """Refuse batches of one row, or of one number, where the rows of a batch are compared with each other."""
     if settings.table is not None and settings.batch_size == 1:
         raise RecipeError("table inputs cannot train on batches of one row", fix="raise batch_size to 2 at least")
-    network, _ = build_network(settings, 1, table_inputs=1, vector_inputs=1, pretrained=False)
-    photos = photo_settings(settings)
-    if photos is not None and photos is not settings:
-        build_network(photos, 1, pretrained=False)
-    for phase in settings.phases:
-        set_trainable(network, phase.train)
+    if settings.loss is not None and settings.loss.name == "weighted_r2" and settings.batch_size * targets == 1:
+        raise RecipeError("weighted_r2 has no spread in batches of one row and one target", fix="raise batch_size")

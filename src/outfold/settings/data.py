@@ -209,6 +209,11 @@ class Task(Spec):
             )
         return self
 
+    @property
+    def weights(self) -> tuple[float, ...] | None:
+        """`target_weights` in the order of the targets; None where all count alike."""
+        return tuple(self.target_weights[name] for name in self.target) if self.target_weights else None
+
     @model_validator(mode="after")
     def _sums_of_targets(self) -> "Task":
         if self.identities and self.kind != "regression":
@@ -324,6 +329,13 @@ class Folds(Spec):
                     why = f"folds.{way} leaves nothing to chance"
                     raise ValueError(f"folds.variants.{name} cannot differ from the recipe's folds: {why}")
         return self
+
+    @property
+    def held_out(self) -> int | None:
+        """How many folds are held out in turn; None where only the table shows it."""
+        if self.only is not None:
+            return len(self.only)
+        return None if self.column or self.file or self.leave_one_group_out else self.k * self.repeats
 
     def variant(self, name: str | None) -> "Folds":
         """The settings of one of the variants; these settings themselves when not named."""

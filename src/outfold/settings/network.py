@@ -32,6 +32,11 @@ class Head(Spec):
             raise ValueError("several `dropout` values are for `name: mlp`, one for each of `widths`")
         return self
 
+    @property
+    def dropouts(self) -> tuple[float, ...]:
+        """The share of each dropout: one for each hidden layer of an mlp, else one."""
+        return self.dropout if isinstance(self.dropout, tuple) else (self.dropout,) * (len(self.widths) or 1)
+
 
 class Weights(Spec):
     """Where a backbone's pretrained weights come from: exactly one of the three, or none for random."""
@@ -63,7 +68,8 @@ class Outputs(Spec):
     """`standard`: the loss sees targets with mean 0 and deviation 1 over the fold's training rows; `none`: in the
     user's unit."""
     log: bool = False
-    """Learn log(1 + target), before standardising; targets must not be negative."""
+    """Learn log(1 + target), before standardising; targets must not be negative. Test-time views are averaged as such
+    logarithms, folds as values."""
     positive: Literal["none", "softplus", "clip"] = "none"
     """Keep values from being negative: by a softplus as the last layer, or cut at 0 when predicted."""
     identities: Literal["report", "derive", "construct"] = "report"

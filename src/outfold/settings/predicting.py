@@ -8,6 +8,9 @@ from outfold.settings.base import Spec
 
 Orientation = Literal["identity", "hflip", "vflip", "rot90", "rot180", "rot270", "transpose", "transverse"]
 
+SWAPPING: tuple[Orientation, ...] = ("rot90", "rot270", "transpose", "transverse")
+"""Those that swap height and width."""
+
 
 class Predict(Spec):
     """How a trained model predicts: the same for out-of-fold, test and later rows."""
@@ -16,8 +19,8 @@ class Predict(Spec):
     average: Literal["logit", "probability"] = "logit"
     """The space in which views and folds are averaged."""
     fold_weights: tuple[Annotated[float, Field(ge=0, allow_inf_nan=False)], ...] = ()
-    """How much the model of each held-out fold counts for rows outside the folds, in the order of the folds; all alike
-    when not given."""
+    """How much the model of each held-out fold counts for rows outside the folds, in the order of the folds; models of
+    several seeds share their fold's weight. All alike when not given."""
     batch_size: int | None = Field(None, ge=1)
     """Twice the training batch when not given."""
 
@@ -27,6 +30,12 @@ class Predict(Spec):
         if isinstance(values, dict) and isinstance(values.get("tta"), str):
             values = {**values, "tta": TTA_SETS.get(values["tta"], [values["tta"]])}
         return values
+
+    @model_validator(mode="after")
+    def _some_fold_counts(self) -> "Predict":
+        if self.fold_weights and not any(self.fold_weights):
+            raise ValueError("all fold_weights are 0")
+        return self
 
 
 TTA_SETS = {

@@ -11,11 +11,13 @@ from outfold.settings.blend import BlendStage
 from outfold.settings.data import Data, Folds, Task
 from outfold.settings.duplicates import Duplicates
 from outfold.settings.label import LabelStage
+from outfold.settings.network import Outputs
 from outfold.settings.postprocess import PostprocessStage
 from outfold.settings.rounds import NoisyStudent, with_rounds
 from outfold.settings.serve import ServeStage
 from outfold.settings.track import Track
-from outfold.settings.train import TrainSettings, TrainStage
+from outfold.settings.train import TrainSettings, TrainStage, refuse_sizes
+from outfold.settings.view import ImageView
 
 
 class SubmitStage(Spec):
@@ -162,6 +164,41 @@ class Recipe(Spec):
                 raise ValueError(f"{place}: merge_classes maps {label!r} to {into!r}, which is itself merged")
             if str(self.task.score_class) in (label, into):
                 raise ValueError(f"{place}: merge_classes must leave the scored class {self.task.score_class!r} alone")
+
+    @model_validator(mode="after")
+    def _outputs_fit_the_targets(self) -> "Recipe":
+        for name, member, settings in self.members():
+            place, stage = f"stage {name!r}, member {member!r}", self.stages[name]
+            own = isinstance(stage, TrainStage) and bool(stage.target)  # an auxiliary stage: other targets, no sums
+            if settings.outputs != Outputs() and self.task.kind != "regression" and not own:
+                raise ValueError(f"{place}: `outputs` are of a regression, this is a {self.task.kind} task")
+            if settings.outputs.identities != "report" and (own or not self.task.identities):
+                raise ValueError(f"{place}: outputs.identities needs task.identities of the targets it learns")
+            if settings.loss is not None and settings.loss.target_weights and (own or not self.task.target_weights):
+                raise ValueError(f"{place}: loss.target_weights needs task.target_weights of the targets it learns")
+        return self
+
+    @model_validator(mode="after")
+    def _adapted_members_cut_whole_tiles(self) -> "Recipe":
+        for stage in self.stages.values():
+            if isinstance(stage, AdaptStage):
+                own = [settings for name, _, settings in self.members() if name == stage.source]
+                for settings in own:
+                    if isinstance(settings.view, ImageView):
+                        refuse_sizes(settings.predict, stage.phases, settings.view)
+        return self
+
+    @model_validator(mode="after")
+    def _weights_of_folds_have_an_effect(self) -> "Recipe":
+        for name, member, settings in self.members():
+            given, folds = settings.predict.fold_weights, self.folds.variant(settings.folds).held_out
+            if given and folds is not None and len(given) != folds:
+                place = f"stage {name!r}, member {member!r}"
+                raise ValueError(f"{place}: {folds} folds are held out, but predict.fold_weights has {len(given)}")
+            for label in self.stages.values() if given else ():
+                if isinstance(label, LabelStage) and label.source == name and label.teachers == "all":
+                    raise ValueError(f"stage {name!r}: with `teachers: all` every fold counts alike; no fold_weights")
+        return self
 
     @model_validator(mode="after")
     def _duplicates_have_photos_and_an_effect(self) -> "Recipe":

@@ -1,5 +1,6 @@
 """The settings of a train stage and of its members."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -8,7 +9,7 @@ from outfold.settings.base import Name, Spec, overlay
 from outfold.settings.data import Names
 from outfold.settings.learning import Balance, Freeze, Keep, Loss, Mix, Optimizer, Phase, Rates
 from outfold.settings.network import Head, InitFrom, Outputs, Weights
-from outfold.settings.predicting import Predict
+from outfold.settings.predicting import SWAPPING, Predict
 from outfold.settings.table_inputs import TableInputs
 from outfold.settings.view import EmbeddingView, ImageView, View
 
@@ -189,7 +190,26 @@ class TrainStage(TrainSettings):
             if settings.table is not None:
                 settings.table.refuse_incomplete()
             settings.refuse_unwatched_plateau()
+            if isinstance(settings.view, ImageView):
+                refuse_sizes(settings.predict, settings.phases, settings.view)
             names = [phase.name for phase in settings.phases]
             if len(set(names)) < len(names):
                 raise ValueError(f"member {name!r} has two phases of one name: {names}")
         return self
+
+
+def refuse_sizes(predict: Predict, phases: Sequence[Phase], view: ImageView) -> None:
+    """Refuse training sizes that tiles do not divide, and test-time views that swap the two sides of a photo.
+
+    Raises:
+        ValueError: says which phase, or which test-time view.
+    """
+    for phase in phases:
+        try:
+            view.refuse_uneven(phase.size or view.size)
+        except ValueError as error:
+            raise ValueError(f"phase {phase.name!r}: {error}") from error
+    swapping = [one for one in predict.tta if one in SWAPPING]
+    height, width = view.height_width
+    if swapping and height != width:
+        raise ValueError(f"predict.tta: {swapping[0]!r} is for square views, this one is {height} x {width}")

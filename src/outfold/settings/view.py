@@ -44,10 +44,18 @@ class ImageView(Spec):
 
     @model_validator(mode="after")
     def _whole_pixels_in_tiles(self) -> "ImageView":
-        (height, width), (rows, columns) = self.height_width, self.tiles
+        self.refuse_uneven(self.size)
+        return self
+
+    def refuse_uneven(self, size: Size) -> None:
+        """Refuse a size that the grid of tiles does not divide.
+
+        Raises:
+            ValueError: says which.
+        """
+        (height, width), (rows, columns) = (size, size) if isinstance(size, int) else size, self.tiles
         if height % rows or width % columns:
             raise ValueError(f"size {height} x {width} cannot be cut into {rows} x {columns} tiles of whole pixels")
-        return self
 
 
 class EmbeddingView(Spec):

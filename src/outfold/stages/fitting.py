@@ -14,10 +14,11 @@ from lightning_fabric import Fabric
 from outfold.data.balance import class_weights, sample_weights
 from outfold.data.dataset import Dataset, Rows
 from outfold.data.pseudo import learned_target
-from outfold.data.targets import TargetScaler
+from outfold.data.target_space import TargetSpace
 from outfold.files import write_atomically, write_json
 from outfold.models.network import InputStats, Network, build_network
 from outfold.models.seen import row_marks, seen_by, seen_header
+from outfold.models.target_layer import units_of
 from outfold.models.weights import weights_path
 from outfold.settings.data import Task, TaskKind
 from outfold.settings.learning import Keep
@@ -41,7 +42,7 @@ from outfold.training.examples import Examples, Split
 from outfold.training.features import frozen_features
 from outfold.training.fit import Fit
 from outfold.training.joined import joined_examples, joined_split
-from outfold.training.losses import LossFunction, build_loss
+from outfold.training.losses import LEAST_SPREAD, LossFunction, build_loss, mean_spread
 from outfold.training.validation import Judge
 from outfold.views.inputs import Input
 
@@ -59,22 +60,23 @@ def fit_model(job: Job, model: Model, settings: TrainSettings, context: Context)
     codec, target = member_codec(settings, dataset.codec), member_target(settings, dataset)
     split = split_rows(model, settings, context)
     encoder = table_encoder(settings, dataset.train, split.train)
+    space = target_space(settings, split, context)
     network, stats = build_network(
         settings,
         len(codec.outputs),
+        space=space,
         table_inputs=width_of(encoder),
         vector_inputs=vector_width(settings, dataset.train),
         root=dataset.root,
         pretrained=True,
     )
     stats = vector_stats(settings, dataset.train, split.train) or stats
-    scaler = TargetScaler.fit(target[split.train]) if codec.kind == "regression" else None
-    objective = objective_of(settings, split, context)
+    objective = objective_of(settings, split, context, space)
     seen = _seen(split.train, settings, dataset)
 
     def examples_of(rows: Rows, target: np.ndarray, weight: np.ndarray | None) -> Examples:
         inputs = inputs_of(settings, stats, encoder, rows)
-        return Examples(rows.samples.ids, inputs, target if scaler is None else scaler.transform(target), weight)
+        return Examples(rows.samples.ids, inputs, target if space is None else space.encode(target), weight)
 
     examples = examples_of(dataset.train, target, dataset.weight)
     tables = [(dataset.train, examples.inputs)]
@@ -91,7 +93,7 @@ def fit_model(job: Job, model: Model, settings: TrainSettings, context: Context)
         split=split,
         settings=settings,
         objective=objective,
-        judge=judge_of(settings, scaler, context),
+        judge=judge_of(settings, space, context),
         fabric=fabric,
         folder=folder / "checkpoints",
         key=job.key,
@@ -104,7 +106,7 @@ def fit_model(job: Job, model: Model, settings: TrainSettings, context: Context)
     save_weights(folder / "weights.safetensors", network.state_dict(), seen_header(seen))
     write_atomically(folder / "history.csv", lambda part: pd.DataFrame(fit.history).to_csv(part, index=False))
     learned = {
-        "scaler": None if scaler is None else scaler.to_dict(),
+        "space": None if space is None else space.to_dict(),
         "table": None if encoder is None else encoder.to_dict(),
         "pseudo_rows": 0 if pseudo is None else len(pseudo.rows),
     }
@@ -167,15 +169,48 @@ def with_pseudo_rows(split: Split, pseudo: PseudoRows, settings: TrainSettings, 
     return joined_split(split, len(dataset.train), pseudo.repetitions, chances)
 
 
-def objective_of(settings: TrainSettings, split: Split, context: Context) -> LossFunction:
-    """The stage's loss, with class weights learned from the training rows where the recipe asks for them."""
+def target_space(settings: TrainSettings, split: Split, context: Context) -> TargetSpace | None:
+    """What a regression's outputs are, by the split's training rows alone; None for a task of classes.
+
+    Raises:
+        DataError: the targets cannot be learned as the member asks.
+    """
+    codec = context.dataset.codec
+    if codec.kind != "regression":
+        return None
+    target = member_target(settings, context.dataset)[split.train]
+    return TargetSpace.fit(target, codec.outputs, settings.outputs, context.recipe.task.identities)
+
+
+def objective_of(
+    settings: TrainSettings, split: Split, context: Context, space: TargetSpace | None = None
+) -> LossFunction:
+    """The stage's loss, with what it takes from the training rows.
+
+    That is class weights, where the recipe asks for them, or the spread of a regression's targets.
+    """
+    if space is not None:
+        return _objective_of_values(settings, split, context, space)
     weight = None
     if settings.balance in ("class_weight", "both"):
         weight = torch.from_numpy(class_weights(_onehot(settings, context, split.train))).to(context.compute.device)
     return build_loss(settings.loss, context.dataset.codec.kind, weight)
 
 
-def judge_of(settings: TrainSettings, scaler: TargetScaler | None, context: Context) -> Judge:
+def _objective_of_values(settings: TrainSettings, split: Split, context: Context, space: TargetSpace) -> LossFunction:
+    device, counts = context.compute.device, context.recipe.task.weights
+    weight = None if counts is None else torch.tensor(counts, device=device)
+    target = torch.from_numpy(member_target(settings, context.dataset)[split.train]).to(device)
+    return build_loss(
+        settings.loss,
+        "regression",
+        target_weight=weight,
+        units=units_of(space, device),
+        least_spread=LEAST_SPREAD * mean_spread(target, weight),
+    )
+
+
+def judge_of(settings: TrainSettings, space: TargetSpace | None, context: Context) -> Judge:
     """Scores of a validation fold by the task's metrics, and which of them pick epochs."""
     task, target = context.recipe.task.answer, context.dataset.answer_target
     watched = watched_scores(settings.keep, task)
@@ -184,7 +219,7 @@ def judge_of(settings: TrainSettings, scaler: TargetScaler | None, context: Cont
     asked = [outputs.index(name) for name in context.dataset.answer.outputs]
 
     def scores(logits: np.ndarray, rows: np.ndarray) -> dict[str, float]:
-        return scores_of(names, task, target[rows], judged(logits, context.recipe.task.kind, scaler)[:, asked])
+        return scores_of(names, task, target[rows], judged(logits, context.recipe.task.kind, space)[:, asked])
 
     return Judge(scores, watched)
 

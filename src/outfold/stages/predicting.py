@@ -13,7 +13,8 @@ import torch
 from outfold.data.dataset import Rows
 from outfold.data.predictions import Predictions, Space
 from outfold.data.table_encoding import TableEncoder
-from outfold.data.targets import TargetCodec, TargetScaler
+from outfold.data.target_space import TargetSpace
+from outfold.data.targets import TargetCodec
 from outfold.files import read_json, write_atomically, write_json
 from outfold.inference.predict import Predictor
 from outfold.models.network import InputStats, build_network
@@ -118,9 +119,11 @@ def network_predictions(
     started = time.perf_counter()
     record = read_json(folder / "fit.json")
     encoder = _encoder_of(record)
+    space = TargetSpace.of_record(record, codec.outputs)
     network, _ = build_network(
         settings,
         len(codec.outputs),
+        space=space,
         table_inputs=width_of(encoder),
         vector_inputs=len(record["mean"]),
         pretrained=False,
@@ -142,12 +145,12 @@ def network_predictions(
     values, waiting = predictor(
         model, rows, advance=lambda n: compute.emit({"event": "work", "megapixels": megapixels(n * views, size)})
     )
-    if record["scaler"] is not None:
-        values = TargetScaler.from_dict(record["scaler"]).inverse(values)
-    space: Space = "value" if codec.kind == "regression" else "probability" if by_probability else "logit"
+    if space is not None:
+        values = space.decode(values)
+    kind: Space = "value" if codec.kind == "regression" else "probability" if by_probability else "logit"
     loading = time.perf_counter() - started - waiting.elapsed
     pace = Pace(len(rows), round(loading, 3), round(waiting.elapsed, 3))
-    return Predictions(source.samples.ids[rows], values, codec.outputs, space), pace
+    return Predictions(source.samples.ids[rows], values, codec.outputs, kind), pace
 
 
 def prediction_batch(settings: TrainSettings) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from outfold.data.targets import TargetScaler
+from outfold.data.target_space import TargetSpace
 from outfold.metrics import metric_of
 from outfold.settings.data import Task, TaskKind
 
@@ -19,10 +19,10 @@ ACTIVATIONS: dict[TaskKind, Callable[[Tensor], Tensor] | None] = {
 """Logits (n, k) -> probabilities (n, k); a regression's outputs are used as they are."""
 
 
-def judged(logits: np.ndarray, kind: TaskKind, scaler: TargetScaler | None) -> np.ndarray:
-    """Logits (n, k) as probabilities, or standardised outputs (n, k) as values in the user's units."""
-    if scaler is not None:
-        return scaler.inverse(logits)
+def judged(logits: np.ndarray, kind: TaskKind, space: TargetSpace | None) -> np.ndarray:
+    """Logits (n, k) as probabilities, or a regression's outputs (n, k) as values in the user's units."""
+    if space is not None:
+        return space.decode(logits)
     activation = ACTIVATIONS[kind]
     return logits if activation is None else activation(torch.from_numpy(logits)).numpy()
 

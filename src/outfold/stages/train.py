@@ -1,6 +1,6 @@
 """The train stage: every member once per fold and seed; weights, out-of-fold and test predictions of each."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +8,8 @@ import numpy as np
 from outfold.data.dataset import Dataset, Rows
 from outfold.data.predictions import Predictions
 from outfold.data.table_columns import keys_of
+from outfold.data.target_space import refuse_negative
+from outfold.errors import RecipeError
 from outfold.models.weights import weights_identity
 from outfold.settings.train import TrainSettings, TrainStage
 from outfold.settings.view import ImageView
@@ -22,15 +24,27 @@ from outfold.training.combining import MOST_BATCHES
 from outfold.views.batches import training_batches
 from outfold.work import megapixels
 
+NOT_OF_ONE_MODEL = {"batch_size", "fold_weights"}
+"""What of `predict` changes no prediction of a single model."""
+
 
 def plan(name: str, stage: TrainStage, context: Context) -> list[Job]:
     """The jobs of all members, folds and seeds, each fit followed by its predictions."""
+    members = {member: stage.member_settings(member) for member in stage.members}
+    models = {member: models_of(name, stage, member, context.dataset) for member in members}
+    for member, settings in members.items():
+        _refuse_unfit(settings, models[member], context)
     return [
-        job
-        for member in stage.members
-        for model in models_of(name, stage, member, context.dataset)
-        for job in _model_jobs(model, stage.member_settings(member), context)
+        job for member in members for model in models[member] for job in _model_jobs(model, members[member], context)
     ]
+
+
+def _refuse_unfit(settings: TrainSettings, models: Sequence[Model], context: Context) -> None:
+    """Refuse what only the data shows to be wrong, before anything trains."""
+    fold_weights(settings, models)
+    if settings.outputs.log:
+        dataset = context.dataset
+        refuse_negative(dataset.target, dataset.codec.outputs, dataset.train.samples.frame)
 
 
 def perform(job: Job, stage: TrainStage, context: Context) -> None:
@@ -58,7 +72,8 @@ def predict(name: str, stage: TrainStage, inference: Inference) -> Result:
         codec = member_codec(settings, inference.codec)
         folders = [folder / model.place for model in inference.models[name, member]]
         parts = predict_table(folders, settings, codec, rows, compute)
-        members[member] = Result(None, answered(Predictions.mean(parts), codec.kind, inference.answer))
+        mean = Predictions.mean(parts, weights=fold_weights(settings, inference.models[name, member]))
+        members[member] = Result(None, answered(mean, codec.kind, inference.answer))
     return combined(members)
 
 
@@ -66,6 +81,26 @@ def models_of(name: str, stage: TrainStage, member: str, dataset: Dataset) -> li
     """One model a seed and fold."""
     held_out = dataset.held_out_of(stage.member_settings(member).folds)
     return [Model(name, member, fold, seed) for seed in stage.seeds for fold in held_out]
+
+
+def fold_weights(settings: TrainSettings, models: Sequence[Model]) -> list[float] | None:
+    """How much each of a member's models counts for rows outside the folds; None where all count alike.
+
+    Models of one fold, of several seeds, count alike.
+
+    Raises:
+        RecipeError: there are weights, but not one for each fold that is held out.
+    """
+    given, folds = settings.predict.fold_weights, sorted({model.fold for model in models})
+    if not given:
+        return None
+    if len(given) != len(folds):
+        raise RecipeError(
+            f"stage {models[0].stage!r}, member {models[0].member!r}: predict.fold_weights does not fit the folds",
+            got=f"{len(given)} weights",
+            expected=f"one for each held-out fold: {', '.join(map(str, folds))}",
+        )
+    return [given[folds.index(model.fold)] for model in models]
 
 
 def combined(members: dict[str, Result]) -> Result:
@@ -93,7 +128,7 @@ def _model_jobs(model: Model, settings: TrainSettings, context: Context) -> Iter
         valid,
         *([] if labels is None else [labels.key, *_labelled_cells(settings, labels, context)]),
     )
-    predict_recipe = settings.predict.model_dump(mode="json", exclude={"batch_size"})
+    predict_recipe = settings.predict.model_dump(mode="json", exclude=NOT_OF_ONE_MODEL)
     folder = Path("stages") / model.place
     learned = len(train) + (0 if labels is None else most_pseudo_rows(labels, context))
     fit_cost, oof_cost = fit_work(settings, learned, len(valid)), megapixels(len(valid) * views, size)
@@ -114,7 +149,7 @@ def table_job(stage: str, model: Model, settings: TrainSettings, step: str, rows
         rows: the table.
         fit_key: key of the model's fit job.
     """
-    predict_recipe = settings.predict.model_dump(mode="json", exclude={"batch_size"})
+    predict_recipe = settings.predict.model_dump(mode="json", exclude=NOT_OF_ONE_MODEL)
     key = digest(fit_key, predict_recipe, _content(settings, rows, np.arange(len(rows))))
     cost = megapixels(len(rows) * len(settings.predict.tta), settings.view.height_width)
     return Job(stage, step, key, Path("stages") / model.place / f"{step}.parquet", cost, model)
@@ -139,6 +174,7 @@ def _fit_recipe(settings: TrainSettings, context: Context) -> dict[str, object]:
     prepare, on_photos = context.recipe.data.prepare, isinstance(settings.view, ImageView)
     weights = {"target_weights": task.target_weights} if task.target_weights else {}
     only_stored = {"top"} if settings.keep.combine == "best" else set()  # further epochs on disk change no prediction
+    sums = {"identities": task.identities} if settings.outputs.identities != "report" else {}
     return {
         "settings": settings.model_dump(mode="json", exclude={"predict": True, "keep": only_stored, "folds": True}),
         "pretrained": weights_identity(settings.pretrained, context.dataset.root),
@@ -146,6 +182,7 @@ def _fit_recipe(settings: TrainSettings, context: Context) -> dict[str, object]:
         "watched": settings.keep.best or task.metric,
         **({"score_class": task.score_class} if task.score_class is not None else {}),
         **weights,
+        **sums,
         **({"pixels": pixels_name(settings, prepare)} if prepare is not None and on_photos else {}),
     }
 
@@ -178,4 +215,5 @@ def _collect_member(name: str, stage: TrainStage, member: str, context: Context)
     oof = answered(Predictions.pooled(read("oof")).aligned_to(ids), codec.kind, dataset.answer)
     if dataset.test is None:
         return Result(oof, None)
-    return Result(oof, answered(Predictions.mean(read("test")), codec.kind, dataset.answer))
+    test = Predictions.mean(read("test"), weights=fold_weights(settings, models))
+    return Result(oof, answered(test, codec.kind, dataset.answer))

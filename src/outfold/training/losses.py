@@ -2,8 +2,8 @@
 
 All targets are soft: a hard label is a one-hot row, a mixed sample has shares of two classes. Every loss takes an
 optional `weight` of shape (b, 1) or (b, k) that multiplies each sample or each cell *before* the mean over all samples
-(or cells), so a weight of 0 masks a cell and does not change how much the others count. Half-precision logits are
-computed with as float32.
+(or cells), so a weight of 0 masks a cell and does not change how much the others count. Losses of a regression also
+take a `target_weight` of shape (k,), in the order of the targets. Half-precision logits are computed with as float32.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,6 +19,12 @@ from outfold.settings.learning import Loss
 
 LossFunction = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 """(logits (b, k), target (b, k), weight (b, 1) or (b, k) or None) -> scalar."""
+
+Units = Callable[[Tensor], Tensor]
+"""What a regression's network gives, (b, k), in the user's unit."""
+
+LEAST_SPREAD = 1e-3
+"""Share of the training rows' spread that `weighted_r2` takes every batch to have at least."""
 
 
 def cross_entropy(
@@ -86,14 +92,64 @@ def focal_bce(
     return _mean_of_cells(negative, positive, target, weight, class_weight)
 
 
-def smooth_l1(output: Tensor, target: Tensor, weight: Tensor | None = None, *, beta: float = 1.0) -> Tensor:
-    """Mean over cells of d^2 / (2 beta) where |d| < beta, else |d| - beta / 2, with d = output - target."""
-    return _weighted(F.smooth_l1_loss(_full(output), target, reduction="none", beta=beta), weight).mean()
+def smooth_l1(
+    output: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    *,
+    beta: float = 1.0,
+    target_weight: Tensor | None = None,
+) -> Tensor:
+    """Mean over cells of w d^2 / (2 beta) where |d| < beta, else w (|d| - beta / 2), with d = output - target.
+
+    The mean is over all b k cells and not over their weights: with target weights of sum 1 it is k times smaller than
+    a weighted mean.
+    """
+    terms = F.smooth_l1_loss(_full(output), target, reduction="none", beta=beta)
+    return _weighted(_weighted(terms, target_weight), weight).mean()
 
 
-def mse(output: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Mean over cells of the squared difference."""
-    return _weighted((_full(output) - target).square(), weight).mean()
+def mse(output: Tensor, target: Tensor, weight: Tensor | None = None, *, target_weight: Tensor | None = None) -> Tensor:
+    """Mean over cells of w times the squared difference; over all b k cells, as `smooth_l1`."""
+    return _weighted(_weighted((_full(output) - target).square(), target_weight), weight).mean()
+
+
+def weighted_r2(
+    output: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    *,
+    target_weight: Tensor | None = None,
+    units: Units | None = None,
+    least_spread: float = 1e-8,
+) -> Tensor:
+    """1 - R^2 of a batch: sum w (y - p)^2 / sum w (y - m)^2 over all cells, with one mean m = sum w y / sum w.
+
+    As the metric of the same name, see `outfold.metrics.values.weighted_r_squared`; w is the product of a cell's
+    `weight` and its `target_weight`. Where a batch has next to no spread, it is taken to have `least_spread`, so that
+    loss and gradient stay finite.
+
+    Args:
+        output: (b, k).
+        target: (b, k), on the scale of the output.
+        weight: (b, 1) or (b, k).
+        target_weight: (k,), in the order of the targets; all alike when not given.
+        units: brings outputs and targets to the user's unit, where errors and spread are measured; None where they are
+            in it.
+        least_spread: smallest mean of (y - m)^2, in the user's unit squared.
+    """
+    output = _full(output)
+    predicted, true = (output, target) if units is None else (units(output), units(target))
+    cells = _weighted(_weighted(torch.ones_like(true), target_weight), weight)
+    spread, total = _spread(true, cells)
+    residual = (cells * (true - predicted).square()).sum()
+    return residual / spread.clamp_min(torch.finfo(true.dtype).tiny).maximum(least_spread * total)
+
+
+def mean_spread(values: Tensor, target_weight: Tensor | None = None) -> float:
+    """The weighted mean of (y - m)^2 over all cells of values (n, k), m as in `weighted_r2`."""
+    spread, total = _spread(values, _weighted(torch.ones_like(values), target_weight))
+    return float(spread / total)
 
 
 def smooth_labels(target: Tensor, smoothing: float, classes: int) -> Tensor:
@@ -112,13 +168,21 @@ FITTING: dict[TaskKind, Sequence[str]] = {
     "multiclass": ("cross_entropy", "focal", "bce", "focal_bce"),
     "binary": ("bce", "focal_bce"),
     "multilabel": ("bce", "focal_bce"),
-    "regression": ("smooth_l1", "mse"),
+    "regression": ("smooth_l1", "mse", "weighted_r2"),
 }
 """Losses by task. bce on a multiclass task is one class against the rest: its argmax means the same as a softmax's, but
 the probabilities that prediction makes with a softmax are sharper than the loss saw."""
 
 
-def build_loss(loss: Loss | None, kind: TaskKind, class_weight: Tensor | None = None) -> LossFunction:
+def build_loss(
+    loss: Loss | None,
+    kind: TaskKind,
+    class_weight: Tensor | None = None,
+    *,
+    target_weight: Tensor | None = None,
+    units: Units | None = None,
+    least_spread: float = 1e-8,
+) -> LossFunction:
     """The loss a recipe names, or the task's default, as a function of (logits, target, weight).
 
     Args:
@@ -126,17 +190,19 @@ def build_loss(loss: Loss | None, kind: TaskKind, class_weight: Tensor | None = 
         kind: the task.
         class_weight: (k,) for multiclass and multilabel (there it weighs whole columns), (2,) negative and positive for
             binary.
+        target_weight: (k,), what the task says that its targets count; smooth_l1 and mse use it where the loss asks for
+            it, weighted_r2 always.
+        units: see `weighted_r2`.
+        least_spread: see `weighted_r2`.
 
     Raises:
-        RecipeError: the loss, its label smoothing or class weights do not fit the task.
+        RecipeError: the loss, its label smoothing, class weights or target weights do not fit the task.
     """
     loss = loss or DEFAULT_LOSS[kind]
-    _require_fitting(loss, kind, class_weight)
+    _require_fitting(loss, kind, class_weight, target_weight)
+    if kind == "regression":
+        return _of_values(loss, target_weight, units, least_spread)
     function: LossFunction
-    if loss.name == "smooth_l1":
-        return partial(smooth_l1, beta=loss.beta)
-    if loss.name == "mse":
-        return mse
     if loss.name in ("bce", "focal_bce"):
         class_weight = None if class_weight is None else _sides(class_weight, kind)
     if loss.name == "cross_entropy":
@@ -150,6 +216,16 @@ def build_loss(loss: Loss | None, kind: TaskKind, class_weight: Tensor | None = 
     return _smoothed(function, loss.label_smoothing, kind) if loss.label_smoothing else function
 
 
+def _of_values(loss: Loss, target_weight: Tensor | None, units: Units | None, least_spread: float) -> LossFunction:
+    """A loss of a regression."""
+    if loss.name == "weighted_r2":
+        return partial(weighted_r2, target_weight=target_weight, units=units, least_spread=least_spread)
+    own = target_weight if loss.target_weights else None
+    if loss.name == "mse":
+        return partial(mse, target_weight=own)
+    return partial(smooth_l1, beta=loss.beta, target_weight=own)
+
+
 def _smoothed(function: LossFunction, smoothing: float, kind: TaskKind) -> LossFunction:
     def smoothed(logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
         classes = target.shape[1] if kind == "multiclass" else 2
@@ -158,7 +234,7 @@ def _smoothed(function: LossFunction, smoothing: float, kind: TaskKind) -> LossF
     return smoothed
 
 
-def _require_fitting(loss: Loss, kind: TaskKind, class_weight: Tensor | None) -> None:
+def _require_fitting(loss: Loss, kind: TaskKind, class_weight: Tensor | None, target_weight: Tensor | None) -> None:
     if loss.name not in FITTING[kind]:
         raise RecipeError(
             f"the loss {loss.name} does not fit a {kind} task", expected=f"one of {', '.join(FITTING[kind])}"
@@ -166,6 +242,11 @@ def _require_fitting(loss: Loss, kind: TaskKind, class_weight: Tensor | None) ->
     if kind == "regression" and (loss.label_smoothing or class_weight is not None):
         given = "label_smoothing" if loss.label_smoothing else "class weights"
         raise RecipeError(f"a regression has no classes, so {given} do not apply", fix="remove the setting")
+    if loss.target_weights and target_weight is None:
+        raise RecipeError(
+            "loss.target_weights: the task does not say how much its targets count",
+            fix="give `task.target_weights`, or remove the setting" if kind == "regression" else "remove the setting",
+        )
 
 
 def _sides(class_weight: Tensor, kind: TaskKind) -> Tensor:
@@ -184,6 +265,13 @@ def _power(share: Tensor, gamma: float) -> Tensor:
 
 def _weighted(terms: Tensor, weight: Tensor | None) -> Tensor:
     return terms if weight is None else terms * weight
+
+
+def _spread(values: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
+    """The sum of w (y - m)^2 around the one mean of all cells, and the sum of w."""
+    total = cells.sum()
+    centre = (cells * values).sum() / total.clamp_min(torch.finfo(values.dtype).tiny)
+    return (cells * (values - centre).square()).sum(), total
 
 
 def _mean_of_rows(terms: Tensor, weight: Tensor | None, class_weight: Tensor | None) -> Tensor:
