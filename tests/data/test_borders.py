@@ -84,6 +84,13 @@ def test_a_border_without_a_clear_end_is_left_alone() -> None:
     assert plain_border(photo) is None
 
 
+def test_a_plate_on_a_table_has_no_border() -> None:
+    photo = np.full((256, 384, 3), (180, 150, 112), np.float32)
+    inside = cv2.circle(np.zeros((256, 384), np.float32), (192, 128), 120, 1, -1)[..., None]
+    photo = (inside * grass(256, 384) + (1 - inside) * photo).astype(np.uint8)
+    assert plain_border(photo) is None
+
+
 def test_borders_of_two_colours_are_left_alone() -> None:
     photo = bordered(256, 512, Box(40, 0, 470, 256), noise=1)
     photo[:, :38] = (40, 60, 200)

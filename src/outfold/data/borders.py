@@ -22,10 +22,12 @@ _ROUGHNESS = 2.5
 _COLOUR, _LIGHT = 8.0, 14.0
 """How far from the strip's colour (a and b of CIE Lab) and from its lightness at that place along the line a pixel of
 the border may be. Shadows change the lightness."""
-_INSIDE = 0.5
-"""A line with less than this share of plain pixels is not border: with a tilted edge, the middle of the edge."""
-_FALL = 0.12
-"""Within this share of the lines the border must give way, from 0.8 to 0.35 of a line."""
+_STRAIGHT = 0.8
+"""Share of the places along a side where the border must end on one straight line; plates and fruit end on curves."""
+_OFF = 0.015
+"""How far off that line it may end there, as a share of the lines."""
+_TILT = 0.08
+"""Slope of that line at most, about 4.5 degrees."""
 _SHIFT = 0.03
 """By no more than this share of the lines may it end later where twice as much is allowed: what changes by and by has
 no end of its own."""
@@ -70,9 +72,10 @@ class _Border:
 def plain_border(photo: np.ndarray) -> Box | None:
     """The part of a photo inside a plain border.
 
-    From each side inwards, lines count as border while most of their pixels have no texture and the colour of the
-    photo's edge; lightness may change along the edge, as a shadow does. The box is a proposal for a person to judge:
-    where a border has no clear end, or several have different colours, there is none.
+    From each side inwards, pixels count as border while they have no texture and the colour of the photo's edge;
+    lightness may change along the edge, as a shadow does. A border ends on a straight line, a little tilted perhaps, of
+    which the middle counts. The box is a proposal for a person to judge: where a border has no clear end, or several
+    have different colours, there is none.
 
     Args:
         photo: uint8 RGB (h, w, 3).
@@ -135,19 +138,17 @@ def _border(look: _Look) -> _Border:
         return _Border()
     colour = np.median(look.lab[:strip][smooth][:, 1:], axis=0)
     light = _along(np.median(look.lab[:strip, :, 0], axis=0))
-    strict, loose = (_plain_share(look, colour, light, tolerance) for tolerance in (1, 2))
+    strict, loose = (_plain(look, colour, light, tolerance) for tolerance in (1, 2))
     if strict[:strip].mean() < _PLAIN_STRIP:
         return _Border()
-    end = _first_below(strict, _INSIDE)
-    if end > MOST * lines:
-        return _Border(0, colour, clear=False)
-    fall = _first_below(strict, 0.35) - _first_below(strict, 0.8)
-    shift = _first_below(loose, _INSIDE) - end
-    return _Border(end, colour, clear=fall <= max(3, _FALL * lines) and shift <= max(3, _SHIFT * lines))
+    depth, straight = _edge(strict)
+    later, _ = _edge(loose)
+    clear = straight and later - depth <= max(3, _SHIFT * lines)
+    return _Border(depth if depth <= MOST * lines else 0, colour, clear)
 
 
-def _plain_share(look: _Look, colour: np.ndarray, light: np.ndarray, tolerance: float) -> np.ndarray:
-    """Share of each line's pixels that are as smooth as a border and have its colour, float (lines,).
+def _plain(look: _Look, colour: np.ndarray, light: np.ndarray, tolerance: float) -> np.ndarray:
+    """Which pixels are as smooth as a border and have its colour, bool (lines, length).
 
     Args:
         look: the lines.
@@ -157,15 +158,35 @@ def _plain_share(look: _Look, colour: np.ndarray, light: np.ndarray, tolerance: 
     """
     near = np.abs(look.lab[..., 1:] - colour).max(axis=-1) < tolerance * _COLOUR
     lit = np.abs(look.lab[..., 0] - light) < tolerance * _LIGHT
-    return (near & lit & (look.rough < tolerance * _ROUGHNESS)).mean(axis=1)
+    return near & lit & (look.rough < tolerance * _ROUGHNESS)
+
+
+def _edge(plain: np.ndarray) -> tuple[int, bool]:
+    """The line on which plain pixels end, at the middle of the side, and whether they end there all along.
+
+    Args:
+        plain: bool (lines, length), from the outside in.
+
+    Returns:
+        Lines from the outside, all where too little ends within MOST; and whether the end is a straight edge.
+    """
+    lines, length = plain.shape
+    around = cv2.blur(plain.astype(np.float32), (1, 5), borderType=cv2.BORDER_REPLICATE)
+    ended = around < 0.5
+    ends = np.where(ended.any(axis=0), ended.argmax(axis=0), lines).astype(np.float64)
+    known = ends <= MOST * lines
+    if known.mean() < 0.5:
+        return lines, False
+    place = np.arange(length) - (length - 1) / 2
+    first, last = known & (place < -length / 6), known & (place > length / 6)
+    slope = 0.0
+    if first.any() and last.any():
+        slope = float((np.median(ends[last]) - np.median(ends[first])) / (place[last].mean() - place[first].mean()))
+    middle = float(np.median((ends - slope * place)[known]))
+    off = np.abs(ends - slope * place - middle) <= max(2, _OFF * lines)
+    return round(middle), abs(slope) <= _TILT and off.mean() >= _STRAIGHT
 
 
 def _along(values: np.ndarray) -> np.ndarray:
     """A running mean over an eighth of the values, float32 (n,)."""
     return cv2.blur(values.astype(np.float32)[None], (max(1, len(values) // 8), 1), borderType=cv2.BORDER_REPLICATE)[0]
-
-
-def _first_below(share: np.ndarray, level: float) -> int:
-    """The first line whose share is below a level; all lines where there is none."""
-    below = share < level
-    return int(below.argmax()) if below.any() else len(share)
