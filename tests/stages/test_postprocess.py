@@ -86,6 +86,16 @@ def answer_of(done: Path, root: Path, out: Path, **stages: Any) -> outfold.Run:
     return outfold.run(Recipe.model_validate(recipe_of(**stages)), out, data=root, device="cpu")
 
 
+@pytest.fixture(scope="module")
+def plain(done: Path, root: Path, tmp_path_factory: pytest.TempPathFactory) -> outfold.Run:
+    return answer_of(done, root, tmp_path_factory.mktemp("plain") / "run")
+
+
+@pytest.fixture(scope="module")
+def learned(done: Path, root: Path, tmp_path_factory: pytest.TempPathFactory) -> outfold.Run:
+    return answer_of(done, root, tmp_path_factory.mktemp("learned") / "run", learned=LEARNED)
+
+
 def values_of(table: pd.DataFrame) -> np.ndarray:
     return table[[f"pred_{name}" for name in TARGETS]].to_numpy(np.float32)
 
@@ -94,9 +104,10 @@ def record_of(done: Path, stage: str) -> dict[str, Any]:
     return json.loads((done / "summary.json").read_text())["stages"][stage]["postprocess"]
 
 
-def test_each_fold_is_changed_by_numbers_learned_on_the_others(done: Path, root: Path, tmp_path: Path) -> None:
-    before = answer_of(done, root, tmp_path / "before").oof
-    after = answer_of(done, root, tmp_path / "after", learned=LEARNED).oof
+def test_each_fold_is_changed_by_numbers_learned_on_the_others(
+    done: Path, plain: outfold.Run, learned: outfold.Run
+) -> None:
+    before, after = plain.oof, learned.oof
     record, task = record_of(done, "learned"), Recipe.model_validate(recipe_of()).task
     steps, metric = [Step.model_validate(step) for step in STEPS], metric_of(task)
     truth, values = before[TARGETS].to_numpy(np.float32), values_of(before)
@@ -132,29 +143,27 @@ def test_given_numbers_of_one_member(done: Path, root: Path, tmp_path: Path) -> 
         assert_allclose(got, np.minimum(expected, 40), rtol=1e-6)
 
 
-def test_sums_hold_and_are_reported(done: Path, root: Path, tmp_path: Path) -> None:
-    run = answer_of(done, root, tmp_path / "run", learned=LEARNED)
-    stages = run.summary["stages"]
+def test_sums_hold_and_are_reported(plain: outfold.Run, learned: outfold.Run) -> None:
+    stages = learned.summary["stages"]
     assert stages["learned"]["identities"]["total"]["largest"] < 1e-5
     assert stages["learned"]["identities"]["total"]["parts"] == ["amount", "number"]
-    values = values_of(answer_of(done, root, tmp_path / "before").oof).astype(float)
+    values = values_of(plain.oof).astype(float)
     off = np.abs(values[:, 2] - values[:, 0] - values[:, 1])
     assert stages["fit"]["identities"]["total"]["mean"] == pytest.approx(off.mean())
     assert stages["fit"]["identities"]["total"]["largest"] == pytest.approx(off.max())
-    page = (tmp_path / "run" / "report.html").read_text()
+    page = (learned.path / "report.html").read_text()
     assert "total = amount + number" in page
     assert "Post-processing" in page
 
 
-def test_test_rows_and_later_rows_are_changed_by_what_all_rows_taught(done: Path, root: Path, tmp_path: Path) -> None:
-    plain = answer_of(done, root, tmp_path / "plain").predictions
-    assert plain is not None
-    task = Recipe.model_validate(recipe_of()).task
-    learned, given = (record_of(done, name)["steps"] for name in ("learned", "given"))
-    changed = apply(values_of(plain).astype(float), [Step.model_validate(step) for step in learned], task)
+def test_test_rows_and_later_rows_are_changed_by_what_all_rows_taught(
+    done: Path, root: Path, plain: outfold.Run
+) -> None:
+    assert plain.predictions is not None
+    steps = [Step.model_validate(step) for step in record_of(done, "learned")["steps"]]
+    changed = apply(values_of(plain.predictions), steps, plain.recipe.task)
     table = pd.read_parquet(done / "stages" / "learned" / "test.parquet")
     assert_allclose(table[TARGETS], changed, rtol=1e-6)
-    assert given == GIVEN["steps"]
     run = outfold.load_run(done)
     later = run.predict(root / "test.csv", device="cpu")
     submitted = pd.read_csv(done / "submission.csv")
@@ -212,9 +221,8 @@ def test_learned_numbers_are_part_of_the_lineage(done: Path, root: Path) -> None
         assert one.fitted_on | one.judged_on == everything
 
 
-def test_the_members_behind_the_steps_are_diagnosed(done: Path, root: Path, tmp_path: Path) -> None:
-    answer_of(done, root, tmp_path / "run", learned=LEARNED)
-    found = json.loads((tmp_path / "run" / "diagnosis.json").read_text())
+def test_the_members_behind_the_steps_are_diagnosed(learned: outfold.Run) -> None:
+    found = json.loads((learned.path / "diagnosis.json").read_text())
     assert [one["name"] for one in found["members"]] == ["fit/a", "fit/b"]
     assert "the answer is 'fit' after post-processing; its members are compared before that" in found["notes"]
 
