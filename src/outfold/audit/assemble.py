@@ -18,7 +18,7 @@ from outfold.audit.label_noise import label_noise
 from outfold.audit.neighbours import neighbour_findings
 from outfold.audit.outcome import constant_predictions, fold_scales, never_predicted, non_finite_predictions
 from outfold.audit.splits import splits_of
-from outfold.audit.table_inputs import declared, table_input_findings
+from outfold.audit.table_inputs import declared, served_inputs, table_input_findings
 from outfold.audit.telling import telling
 from outfold.audit.unnamed import GroupLike, group_like_columns, unnamed_groups
 from outfold.data.columns import cell_texts
@@ -63,6 +63,8 @@ def audit_dataset(
     own, other = train or Known(), test or Known()
     samples, served = dataset.train.samples, None if dataset.test is None else dataset.test.samples.frame
     tables = [settings.table for _, _, settings in recipe.members() if settings.table is not None]
+    needed, predicted = served_inputs(recipe)
+    needed, predicted = [*inputs, *needed], list(dict.fromkeys([*predicted_inputs, *predicted]))
     inputs = list(dict.fromkeys([*inputs, *declared(tables)]))
     unnamed = group_like_columns(samples, dataset.target, ignore=_with_a_role(recipe, samples), seed=seed)
     findings = [
@@ -72,8 +74,9 @@ def audit_dataset(
         *table_input_findings(tables, samples.frame, served),
         *against_test(recipe, dataset, own, other, [*recipe.folds.group, *(one.name for one in unnamed)], seed),
     ]
+    findings += serving_gaps(predicted, samples.frame, pd.DataFrame(), predicted=predicted)
     if served is not None:
-        findings += serving_gaps(inputs, samples.frame, served, predicted=predicted_inputs)
+        findings += serving_gaps([name for name in needed if name not in predicted], samples.frame, served)
     return by_level(findings)
 
 
@@ -141,6 +144,8 @@ def _choices(recipe: Recipe, dataset: Dataset) -> Iterator[Finding]:
             target, names = np.concatenate([1 - target, target], axis=1), tuple(map(str, dataset.codec.classes))
         chosen: dict[Balance, list[str]] = {}
         for stage, member, settings in recipe.members():
+            if recipe.task_of(stage) is not recipe.task:
+                continue  # an auxiliary stage has no classes
             chosen.setdefault(settings.balance, []).append(f"{stage}/{member}")
         for balance, members in chosen.items():
             where = members[0] + (f" and {len(members) - 1} more" if members[1:] else "")

@@ -8,6 +8,9 @@ import pandas as pd
 from outfold.data.findings import Finding, count, listed
 from outfold.data.rows import SOURCE
 from outfold.data.table_columns import names
+from outfold.settings.chains import columns_from
+from outfold.settings.recipe import Recipe
+from outfold.settings.serve import ServeStage
 from outfold.settings.table_inputs import Categorical, TableInputs
 
 OFTEN = 0.05
@@ -42,6 +45,31 @@ def declared(settings: Sequence[TableInputs]) -> list[str]:
     """The columns that are inputs themselves, each once; that of a group is only counted."""
     numeric = [one.column for given in settings for one in given.numeric]
     return list(dict.fromkeys([*numeric, *(one.column for given in settings for one in given.categorical)]))
+
+
+def served_inputs(recipe: Recipe) -> tuple[list[str], list[str]]:
+    """How inputs come when the recipe's models serve, each column once.
+
+    Returns:
+        Those that a table to predict must have, and those that training reads as given and serving as predictions of
+        another stage. Inputs that another stage predicts in training too are neither.
+    """
+    needed: list[str] = []
+    predicted: list[str] = []
+    for name, _, settings in recipe.members():
+        table = settings.table
+        if table is None:
+            continue
+        if not table.training_only:
+            learned = recipe.predicted_columns(settings)
+            needed += [column for column in declared([table]) if column not in learned]
+            continue
+        for stage in recipe.stages.values():
+            if isinstance(stage, ServeStage) and stage.source == name:
+                replaced = columns_from(table, stage.inputs, recipe.stages)
+                predicted += replaced
+                needed += [column for column in declared([table]) if column not in replaced]
+    return list(dict.fromkeys(needed)), list(dict.fromkeys(predicted))
 
 
 def _without_values(name: str, train: pd.DataFrame) -> Iterator[Finding]:

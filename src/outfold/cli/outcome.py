@@ -30,8 +30,9 @@ def print_outcome(folder: Path, summary: dict[str, Any], console: Console | None
 
 
 def _final(summary: dict[str, Any]) -> dict[str, Any]:
-    """The summary of the last stage that was scored."""
-    return next((stage for stage in reversed(summary["stages"].values()) if "folds" in stage), {})
+    """The summary of the stage whose scores are the run's."""
+    scored = [stage for stage in summary["stages"].values() if "folds" in stage]
+    return next((stage for stage in reversed(scored) if stage["scores"] == summary["scores"]), {})
 
 
 def _print_targets(console: Console, stage: dict[str, Any]) -> None:

@@ -181,6 +181,10 @@ class Display:
     def _tracker_failed(self, event: dict[str, Any]) -> None:
         self.line(f"warning: {event['to']} is told no more of this run: {event['reason']}")
 
+    def _adapting(self, event: dict[str, Any]) -> None:
+        rows, models = f"{event['rows']:,} rows", f"{event['models']} model{'s' if event['models'] > 1 else ''}"
+        self.line(f"{event['stage']}: {models} go on training with these {rows}, about {event['seconds']:.0f} s")
+
     def _labelled(self, event: dict[str, Any]) -> None:
         self.line(f"{event['stage']}  fold {event['fold']}  {event['what']}")
 

@@ -20,6 +20,11 @@ SHORT_FORMS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("Duplicates", "weights"): [TEXT],
     ("Predict", "tta"): [{"enum": sorted(TTA_SETS)}],
     ("TrainSettings", "weights"): [TEXT],
+    ("TrainStage", "target"): [TEXT],
+    ("TrainSettings", "init_from"): [TEXT],
+    ("EmbeddingView", "vectors"): [TEXT],
+    ("EmbeddingView", "ids"): [TEXT],
+    ("AdaptStage", "members"): [TEXT],
     ("BlendStage", "from"): [TEXT],
 }
 """Forms that the models' `before` validators accept and pydantic's schema does not know: (model, key) -> schemas."""

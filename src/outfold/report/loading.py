@@ -19,7 +19,6 @@ from outfold.files import read_json
 from outfold.recipe.load import load_recipe
 from outfold.run_folder import FOLDS, LOG, OOF, RECIPE, TARGET, read_summary, variant_file
 from outfold.settings.recipe import Recipe
-from outfold.settings.train import TrainStage
 
 AGAIN = "give the run's command again to make it anew"
 
@@ -132,8 +131,7 @@ def load_artefacts(folder: Path) -> Artefacts:
     recipe = load_recipe(_present(folder / RECIPE))
     complete = summary.get("status") == "complete"
     notes: list[str] = []
-    scored = recipe.stages[recipe.final_stage()]
-    variant = scored.fold_variant if isinstance(scored, TrainStage) else None
+    variant = recipe.fold_variant_of(recipe.final_stage())
     sizes, groups = _folds(folder / (variant_file(variant) if variant else FOLDS), required=complete)
     return Artefacts(
         folder=folder,
@@ -222,8 +220,8 @@ def _models(folder: Path, recipe: Recipe, summary: dict[str, Any]) -> Iterator[t
             for member, part in entry.get("members", {}).items():
                 yield from ((stage, member, job["fold"], job["seed"]) for job in part["jobs"])
         return
-    for stage, settings in recipe.stages.items():
-        for member in settings.members if isinstance(settings, TrainStage) else ():
+    for stage in recipe.stages:
+        for member in recipe.members_of(stage):
             for path in sorted((folder / "stages" / stage / member).glob("fold*-seed*/history.csv")):
                 fold, _, seed = path.parent.name.removeprefix("fold").partition("-seed")
                 yield stage, member, int(fold), int(seed)

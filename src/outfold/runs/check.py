@@ -56,8 +56,13 @@ def _table_findings(recipe: Recipe, checked: Checked, root: Path) -> list[Findin
         return []
     from outfold.runs.scores import score_masks  # torch
     from outfold.runs.vectors import check_vectors  # torch
+    from outfold.stages.scope import check_auxiliary_targets
 
-    looks: list[Callable[[], object]] = [partial(score_masks, recipe.task, checked.train.samples.frame)]
+    frame = checked.train.samples.frame
+    looks: list[Callable[[], object]] = [
+        partial(score_masks, recipe.task, frame),
+        partial(check_auxiliary_targets, recipe, frame),
+    ]
     if checked.folds is not None:
         looks.append(partial(_try_variants, recipe, checked.train, checked.folds, root))
     if checked.ok:

@@ -3,8 +3,9 @@
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,10 +16,12 @@ from outfold.data.table_columns import keys_of
 from outfold.models.freeze import set_train_mode, set_trainable
 from outfold.models.network import TABLE, VECTORS, Network, build_network
 from outfold.runs.prepared import stored_bytes
+from outfold.settings.adapt import AdaptStage
 from outfold.settings.data import Task
 from outfold.settings.label import LabelStage
 from outfold.settings.learning import Phase
-from outfold.settings.recipe import Recipe
+from outfold.settings.recipe import Recipe, Stage
+from outfold.settings.serve import ServeStage
 from outfold.settings.train import TrainSettings, TrainStage
 from outfold.settings.view import EmbeddingView
 from outfold.stages.inputs import photo_key, photo_members, photo_settings, photo_side, sizes_of, vectors_key
@@ -59,6 +62,33 @@ class Estimate:
     models: int
 
 
+class Rows(NamedTuple):
+    """How many rows there are."""
+
+    labelled: int
+    """Training rows, of all folds."""
+    folds: int
+    """How many folds are held out in turn."""
+    train: int
+    """Training rows of one fold's model, on average."""
+    valid: int
+    """Held-out rows, on average."""
+    test: int
+    unlabelled: int
+
+
+class Load(NamedTuple):
+    """What several models of one member have to do, each of them."""
+
+    models: int
+    learned: int
+    """Rows of an epoch; 0 where nothing is learned."""
+    judged: int
+    """Held-out rows, validated and predicted."""
+    predicted: int
+    """Further rows that are predicted."""
+
+
 def estimate(
     recipe: Recipe,
     folds: FoldTable,
@@ -83,37 +113,35 @@ def estimate(
     """
     splits = [folds.split(number) for number in recipe.folds.only or folds.numbers]
     train, valid = (round(sum(len(split[part]) for split in splits) / len(splits)) for part in (0, 1))
-    rows = len(folds) + test_rows + unlabelled_rows
-    seconds, weights, models = _embedding_seconds(recipe, rows, device), 0, 0
+    rows = Rows(len(folds), len(splits), train, valid, test_rows, unlabelled_rows)
+    total = len(folds) + test_rows + unlabelled_rows
+    seconds, weights, models = _embedding_seconds(recipe, total, device), 0, 0
     for name, stage in recipe.stages.items():
-        if not isinstance(stage, TrainStage):
-            continue
-        learned, predicted = _further_rows(name, stage, recipe, test_rows, unlabelled_rows)
-        for settings in map(stage.member_settings, stage.members):
+        loads = _loads(name, stage, recipe, rows)
+        for settings in recipe.members_of(name).values():
             network, _ = build_network(
                 settings,
-                _outputs(recipe.task, stage),
+                _outputs(recipe.task_of(name)),
                 table_inputs=_table_width(settings),
                 vector_inputs=VECTOR_WIDTH,
                 pretrained=False,
             )
-            count = len(splits) * len(stage.seeds)
             bytes_of_network = sum(tensor.nbytes for tensor in network.state_dict().values())
-            seconds += count * _model_seconds(network, settings, train + learned, valid, predicted, device)
-            weights += bytes_of_network * _copies_on_disk(settings, count)
+            seconds += _seconds_of(network, settings, loads, device)
+            count = sum(load.models for load in loads if load.learned)
+            weights += bytes_of_network * _copies_on_disk(settings, count) if count else 0
             models += count
     if recipe.data.prepare is not None:
-        cache = stored_bytes(recipe, rows, aspect)
+        cache = stored_bytes(recipe, total, aspect)
     else:
         sides = {photo_key(settings): photo_side(settings) for _, _, settings in photo_members(recipe)}
-        cache = sum(round(rows * side * side * aspect * 3) for side in sides.values())
+        cache = sum(round(total * side * side * aspect * 3) for side in sides.values())
     return Estimate(seconds, _peak_memory(device), cache, weights, models)
 
 
-def _outputs(task: Task, stage: TrainStage) -> int:
-    """Logits of a stage's networks; two where classes are yet to be counted."""
-    targets = stage.target or task.target
-    return len(targets) if stage.target or task.kind in ("multilabel", "regression") else len(task.classes or ()) or 2
+def _outputs(task: Task) -> int:
+    """Logits of networks that learn a task; two where classes are yet to be counted."""
+    return len(task.target) if task.kind in ("multilabel", "regression") else len(task.classes or ()) or 2
 
 
 def _embedding_seconds(recipe: Recipe, rows: int, device: torch.device) -> float:
@@ -137,41 +165,69 @@ def _copies_on_disk(settings: TrainSettings, models: int) -> int:
     return models * (1 + left) + STATE_COPIES + kept + (settings.ema is not None)
 
 
-def _further_rows(
-    name: str, stage: TrainStage, recipe: Recipe, test_rows: int, unlabelled_rows: int
-) -> tuple[int, int]:
+def _loads(name: str, stage: Stage, recipe: Recipe, rows: Rows) -> list[Load]:
+    """What the models of each member of a stage do; nothing where a stage has none."""
+    if isinstance(stage, TrainStage):
+        learned, predicted = _further_rows(name, stage, recipe, rows)
+        return [Load(rows.folds * len(stage.seeds), rows.train + learned, rows.valid, predicted)]
+    if isinstance(stage, ServeStage):
+        source = recipe.stages[stage.source]
+        seeds = len(source.seeds) if isinstance(source, TrainStage) else 1
+        return [Load(rows.folds * seeds, 0, 0, rows.valid + rows.test)]
+    if isinstance(stage, AdaptStage):
+        held_out = [Load(rows.folds, rows.train + rows.valid, 0, rows.valid)] if stage.out_of_fold else []
+        return [*held_out, *([Load(1, rows.labelled + rows.test, 0, rows.test)] if rows.test else [])]
+    return []
+
+
+def _further_rows(name: str, stage: TrainStage, recipe: Recipe, rows: Rows) -> tuple[int, int]:
     """Rows without labels that a model of the stage learns from, at most, and rows of whole tables that it predicts."""
     labels = {other: one for other, one in recipe.stages.items() if isinstance(one, LabelStage)}
     learned = 0
     if stage.labels is not None:
         one = labels[stage.labels]
-        rows = test_rows if one.rows == "test" else unlabelled_rows
-        learned = one.most_rows(rows, len(recipe.task.classes or ()) or 2)
+        there = rows.test if one.rows == "test" else rows.unlabelled
+        learned = one.most_rows(there, len(recipe.task.classes or ()) or 2)
     teaches = any(one.source == name and one.rows == "unlabelled" for one in labels.values())
-    return learned, test_rows + (unlabelled_rows if teaches else 0)
+    tables = 0 if stage.training_only else rows.test
+    return learned, tables + (rows.unlabelled if teaches else 0)
+
+
+def _seconds_of(network: Network, settings: TrainSettings, loads: Sequence[Load], device: torch.device) -> float:
+    """Seconds of all models of a member, by the time of one prediction and of one training step of each phase."""
+    forward = _forward_seconds(network, settings, settings.view.height_width, device)
+    steps = []
+    for phase, size in zip(settings.phases, sizes_of(settings)[1:], strict=True):
+        trains = any(load.learned for load in loads) and not settings.trains_on_features(phase)
+        steps.append(_step_seconds(network, settings, phase, size, device) if trains else 0.0)
+    norms = any(isinstance(module, BatchNorm) for module in network.modules())
+    return sum(load.models * _model_seconds(settings, load, forward, steps, norms=norms) for load in loads)
 
 
 def _model_seconds(
-    network: Network, settings: TrainSettings, train: int, valid: int, tables: int, device: torch.device
+    settings: TrainSettings, load: Load, forward: float, steps: Sequence[float], *, norms: bool
 ) -> float:
-    """Seconds to train one model on `train` rows and to predict its held-out rows and those of whole tables."""
-    size = settings.view.height_width
-    forward = _forward_seconds(network, settings, size, device)
-    total = forward * len(settings.predict.tta) * (valid + tables)
-    total += forward * settings.keep.means * (valid + _rows_for_norms(network, settings, train))
-    for phase, phase_size in zip(settings.phases, sizes_of(settings)[1:], strict=True):
+    """Seconds to train one model, where it learns at all, and to predict its held-out rows and those of whole tables.
+
+    Args:
+        settings: the model's.
+        load: what it has to do.
+        forward: seconds of one row's prediction.
+        steps: by phase, seconds of one row's share in a training step.
+        norms: whether it has batch norms, which learn their statistics anew for each mean of weights.
+    """
+    total = forward * len(settings.predict.tta) * (load.judged + load.predicted)
+    if not load.learned:
+        return total
+    seen_by_norms = min(load.learned, MOST_BATCHES * settings.batch_size) if norms else 0
+    total += forward * settings.keep.means * (load.judged + seen_by_norms)
+    for phase, step in zip(settings.phases, steps, strict=True):
         if settings.trains_on_features(phase):
-            total += forward * (train + valid)
+            total += forward * (load.learned + load.judged)
             continue
-        total += phase.epochs * train * _step_seconds(network, settings, phase, phase_size, device)
-        total += settings.validations(phase) * valid * forward
+        total += phase.epochs * load.learned * step
+        total += settings.validations(phase) * load.judged * forward
     return total
-
-
-def _rows_for_norms(network: Network, settings: TrainSettings, train: int) -> int:
-    """Rows that batch norms learn their statistics from anew, for one mean of weights."""
-    norms = any(isinstance(module, BatchNorm) for module in network.modules())
-    return min(train, MOST_BATCHES * settings.batch_size) if norms else 0
 
 
 def _step_seconds(network: Network, settings: TrainSettings, phase: Phase, size: Size, device: torch.device) -> float:

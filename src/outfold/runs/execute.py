@@ -27,11 +27,14 @@ from outfold.runs.prepare import load_dataset
 from outfold.runs.summary import data_summary, environment_summary, stage_summary, write_codecs, write_tables
 from outfold.runs.validate import validate
 from outfold.runs.vectors import keep_backbones
+from outfold.settings.adapt import AdaptStage
 from outfold.settings.blend import BlendStage
 from outfold.settings.recipe import Recipe
+from outfold.settings.serve import ServeStage
 from outfold.settings.train import TrainStage
 from outfold.stages import STAGE_KINDS
 from outfold.stages.base import Compute, Context, Emit, Job
+from outfold.stages.scope import context_for
 from outfold.tracking import tracking_listener
 from outfold.training.device import choose_device, prepare_process, tiny_numbers_as_zero
 from outfold.work import default_workers
@@ -116,7 +119,7 @@ def _run(todo: Sequence[Job], context: Context) -> dict[str, Any]:
     stages = {}
     for name in recipe.stages:
         _run_stage(name, [job for job in todo if job.stage == name], context)
-        stages[name] = stage_summary(name, context, context.results[name])
+        stages[name] = stage_summary(name, context_for(name, context), context.results[name])
     final = recipe.final_stage()
     write_tables(context, context.results[final])
     context.compute.emit({"event": "audit"})
@@ -134,18 +137,18 @@ def _run(todo: Sequence[Job], context: Context) -> dict[str, Any]:
 
 def _run_stage(name: str, jobs: Sequence[Job], context: Context) -> None:
     stage = context.recipe.stages[name]
-    kind = STAGE_KINDS[stage.kind]
+    kind, seen = STAGE_KINDS[stage.kind], context_for(name, context)
     for job in jobs:
         context.compute.emit({"event": "job", "job": job.title, "megapixels": job.work})
-        kind.perform(job, stage, context)
+        kind.perform(job, stage, seen)
         context.compute.emit({"event": "job_done", "job": job.title, "megapixels": job.work})
-    context.results[name] = kind.collect(name, stage, context)
+    context.results[name] = kind.collect(name, stage, seen)
 
 
 def _diagnose(recipe: Recipe, folder: Path, root: Path, emit: Emit) -> None:
     """Diagnose the members of a finished run of several; a run stays complete where that is not possible."""
-    made_of = ensemble_stage(recipe)
-    if not isinstance(recipe.stages[made_of], TrainStage | BlendStage) or len(member_names(recipe, made_of)) < 2:
+    made_of, predicts = ensemble_stage(recipe), TrainStage | ServeStage | AdaptStage | BlendStage
+    if not isinstance(recipe.stages[made_of], predicts) or len(member_names(recipe, made_of)) < 2:
         return
     try:
         write_diagnosis(folder, root=root)

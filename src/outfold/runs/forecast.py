@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from outfold.settings.adapt import AdaptStage
+from outfold.settings.serve import ServeStage
 from outfold.settings.train import TrainSettings
 from outfold.stages.base import Inference, Model
 from outfold.stages.predicting import read_pace
@@ -42,7 +44,11 @@ def forecast(inference: Inference, final: str, made_on: str) -> dict[str, Any]:
 
 def _models(inference: Inference, final: str) -> Iterator[tuple[Model, TrainSettings]]:
     """Every model that predicts for a stage, and its member's settings."""
-    needed = inference.recipe.ancestors(final)
-    for name, member, settings in inference.recipe.members():
-        for model in inference.models[name, member] if name in needed else ():
-            yield model, settings
+    recipe = inference.recipe
+    for name in recipe.ancestors(final):
+        stage = recipe.stages[name]
+        if isinstance(stage, AdaptStage):
+            continue  # which tells by itself what its training will take
+        source = stage.source if isinstance(stage, ServeStage) else name
+        for member, settings in recipe.members_of(name).items():
+            yield from ((model, settings) for model in inference.models[source, member])

@@ -1,6 +1,6 @@
 """Which rows each model of a run was trained on, as its weights file says, and which rows it is judged on."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ from outfold.audit.provenance import Artefact
 from outfold.data.dataset import Dataset
 from outfold.models.seen import row_marks, seen_by
 from outfold.models.weights import weights_path
+from outfold.settings.adapt import AdaptStage
 from outfold.settings.blend import BlendStage
 from outfold.settings.label import LabelStage
 from outfold.settings.postprocess import PostprocessStage
@@ -20,6 +21,7 @@ from outfold.stages.cross_fit import Learned
 from outfold.stages.label import models_of_teacher
 from outfold.stages.postprocess import learned_values
 from outfold.stages.pseudo_rows import teachers_of
+from outfold.stages.start import start_model
 from outfold.stages.train import models_of
 
 Ids = frozenset[str]
@@ -43,7 +45,10 @@ def lineage(recipe: Recipe, dataset: Dataset, folder: Path | None = None) -> lis
         if isinstance(stage, LabelStage):
             found |= {one.name: one for one in _labels(name, stage, recipe, dataset)}
         if isinstance(stage, TrainStage):
-            for one in _models(name, stage, dataset, marks, folder, found):
+            for one in _models(name, stage, recipe, dataset, marks, folder, found):
+                found[one.name] = one
+        if isinstance(stage, AdaptStage):
+            for one in _adapted(name, stage, recipe, dataset, marks, folder, found):
                 found[one.name] = one
         for kind, learned in _learned(name, stage, dataset):
             found[learned.name] = Artefact(learned.name, kind, learned.fitted_on, judged_on=learned.judged_on)
@@ -73,12 +78,17 @@ def _name_of_labels(stage: str, fold: int) -> str:
 def _models(
     name: str,
     stage: TrainStage,
+    recipe: Recipe,
     dataset: Dataset,
     marks: np.ndarray,
     folder: Path | None,
     found: Mapping[str, Artefact],
 ) -> Iterator[Artefact]:
-    """The weights of a stage's models, each member's after the file that they start from."""
+    """The weights of a stage's models, each member's after the file that they start from.
+
+    Raises:
+        RecipeError: a model starts from a fold that the other stage does not hold out.
+    """
     for member in stage.members:
         settings = stage.member_settings(member)
         start = _start(settings, dataset, marks)
@@ -89,7 +99,43 @@ def _models(
             parents = [] if start is None else [start]
             if stage.labels is not None:
                 parents.append(found[_name_of_labels(stage.labels, model.fold)])
+            if (other := start_model(model, settings, recipe, dataset)) is not None:
+                parents.append(found[str(other.place)])
             yield _weights(model, split, parents, _seen_by_all(parents, found), dataset, marks, folder)
+
+
+def _adapted(
+    name: str,
+    stage: AdaptStage,
+    recipe: Recipe,
+    dataset: Dataset,
+    marks: np.ndarray,
+    folder: Path | None,
+    found: Mapping[str, Artefact],
+) -> Iterator[Artefact]:
+    """The labels of each fold's held-out rows, and the weights of each member that learned from them.
+
+    The models that hold no fold out are judged on nothing.
+    """
+    known, source = dict(found), recipe.stages[stage.source]
+    assert isinstance(source, TrainStage)  # a recipe that adapts other stages is refused
+    for member, settings in recipe.members_of(name).items() if stage.out_of_fold else ():
+        for fold in dataset.held_out_of(settings.folds):
+            split = dataset.folds_of(settings.folds).split(fold)
+            labels = _labels_of_held_out(name, fold, recipe.answerers(stage.labels), _ids(dataset, split[1]), known)
+            known[labels.name] = labels
+            parents = [known[str(Model(stage.source, member, fold, source.seeds[0]).place)], labels]
+            yield labels
+            model, before = Model(name, member, fold, stage.seed), _seen_by_all(parents, known)
+            yield _weights(model, split, parents, before, dataset, marks, folder)
+
+
+def _labels_of_held_out(
+    name: str, fold: int, behind: Collection[str], judged: Ids, found: Mapping[str, Artefact]
+) -> Artefact:
+    """Predictions of held-out rows as labels: they know what all knows that these predictions rely on."""
+    teachers = [one.name for one in found.values() if one.name.split("/")[0] in behind and one.judged_on & judged]
+    return Artefact(_name_of_labels(name, fold), "pseudo-labels", inherits=tuple(teachers))
 
 
 def _seen_by_all(artefacts: Sequence[Artefact], found: Mapping[str, Artefact]) -> Ids:

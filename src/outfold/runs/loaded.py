@@ -20,9 +20,11 @@ from outfold.runs.forecast import forecast
 from outfold.runs.prepare import load_rows
 from outfold.runs.processes import predicting, slots_of
 from outfold.runs.summary import prediction_columns, read_codecs
+from outfold.runs.training_rows import training_dataset
 from outfold.settings.recipe import Recipe, SubmitStage
 from outfold.stages import STAGE_KINDS
 from outfold.stages.base import Compute, Emit, Inference, Model
+from outfold.stages.scope import inference_for
 from outfold.stages.submit import submission
 from outfold.training.device import prepare_process, tiny_numbers_as_zero
 
@@ -134,7 +136,7 @@ class Run:
         inference.compute.emit(forecast(inference, final, made_on))
         for name in self.recipe.ancestors(final):
             stage = self.recipe.stages[name]
-            inference.results[name] = STAGE_KINDS[stage.kind].predict(name, stage, inference)
+            inference.results[name] = STAGE_KINDS[stage.kind].predict(name, stage, inference_for(name, inference))
         predictions = inference.results[final].test
         assert predictions is not None  # every stage that can be the final one predicts
         return predictions
@@ -147,7 +149,17 @@ class Run:
             for stage, entry in self.summary["stages"].items()
             for member, part in entry.get("members", {}).items()
         }
-        return Inference(self.recipe, self.path, rows, codec, answer, models, compute)
+        root = Path(self.summary["data"]["root"])
+        return Inference(
+            self.recipe,
+            self.path,
+            rows,
+            codec,
+            answer,
+            models,
+            compute,
+            training=lambda: training_dataset(self.path, self.recipe, root, compute),
+        )
 
     def _samples(self, table: pd.DataFrame | Path | str, root: Path | str | None) -> Samples:
         data, where = self.recipe.data, _root_of(table, root)

@@ -18,7 +18,6 @@ from outfold.settings.blend import BlendStage
 from outfold.settings.data import TaskKind
 from outfold.settings.postprocess import PostprocessStage
 from outfold.settings.recipe import Recipe
-from outfold.settings.train import TrainStage
 from outfold.stages.base import Model, answered
 
 AGAIN = "give the run's command again to make it anew"
@@ -70,9 +69,9 @@ class MemberFiles:
 
 def member_names(recipe: Recipe, stage: str) -> list[str]:
     """`stage/member` of all single models that a stage's prediction is made of, each once."""
-    settings = recipe.stages[stage]
-    if isinstance(settings, TrainStage):
-        return [f"{stage}/{member}" for member in settings.members]
+    members, settings = recipe.members_of(stage), recipe.stages[stage]
+    if members:
+        return [f"{stage}/{member}" for member in members]
     sources = settings.sources if isinstance(settings, BlendStage) else settings.reads
     if isinstance(settings, PostprocessStage):
         sources = (settings.source,)
@@ -101,12 +100,18 @@ def read_member(folder: Path, summary: Mapping[str, Any], name: str, kind: TaskK
         RunError: a file is missing or damaged.
     """
     stage, _, member = name.partition("/")
-    jobs = summary["stages"][stage]["members"][member]["jobs"]
-    places = [folder / "stages" / Model(stage, member, job["fold"], job["seed"]).place for job in jobs]
+    part = summary["stages"][stage]["members"][member]
+    places = [_place(folder, stage, member, job) for job in part.get("served", part["jobs"])]
+    # Test-time training leaves one model for the test table, as it leaves one for each fold.
+    whole = [_place(folder, stage, member, part["test"])] * len(places) if "test" in part else places
     has_test = bool(summary["data"]["test_rows"])
     oof = tuple(_read(place, "oof") for place in places)
-    test = tuple(_read(place, "test") for place in places) if has_test else ()
+    test = tuple(_read(place, "test") for place in whole) if has_test else ()
     return MemberFiles(name, oof, test, kind)
+
+
+def _place(folder: Path, stage: str, member: str, job: Mapping[str, Any]) -> Path:
+    return folder / "stages" / Model(stage, member, job["fold"], job["seed"]).place
 
 
 def _read(place: Path, step: str) -> Predictions:

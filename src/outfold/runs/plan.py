@@ -2,6 +2,7 @@
 
 from outfold.stages import STAGE_KINDS
 from outfold.stages.base import Context, Job
+from outfold.stages.scope import context_for
 
 
 def plan(context: Context) -> list[Job]:
@@ -10,5 +11,5 @@ def plan(context: Context) -> list[Job]:
     Also fills `context.jobs`, from which a stage takes the keys of the jobs before it.
     """
     for name, stage in context.recipe.stages.items():
-        context.jobs.extend(STAGE_KINDS[stage.kind].plan(name, stage, context))
+        context.jobs.extend(STAGE_KINDS[stage.kind].plan(name, stage, context_for(name, context)))
     return context.jobs

@@ -24,14 +24,16 @@ from outfold.runs.scores import (
     scores_of_rows,
     scores_with_intervals,
 )
+from outfold.settings.adapt import AdaptStage
 from outfold.settings.blend import BlendStage
 from outfold.settings.data import Task
 from outfold.settings.label import LabelStage
 from outfold.settings.postprocess import PostprocessStage
-from outfold.settings.recipe import Recipe, SubmitStage
+from outfold.settings.recipe import SubmitStage
+from outfold.settings.serve import ServeStage
 from outfold.settings.train import TrainSettings, TrainStage
-from outfold.stages import blend, label, postprocess
-from outfold.stages.base import Context, Model, Result, answered
+from outfold.stages import adapt, blend, label, postprocess
+from outfold.stages.base import WHOLE, Context, Model, Result, answered
 from outfold.stages.outputs import member_codec
 from outfold.stages.predicting import read_predictions
 
@@ -62,7 +64,7 @@ def write_tables(context: Context, result: Result) -> None:
         rows = dataset.scored_rows
         truth = dataset.train.samples.frame[list(dataset.answer.columns)].iloc[rows].reset_index(drop=True)
         oof = prediction_columns(result.oof)
-        variant = _fold_variant(context.recipe, context.recipe.final_stage())
+        variant = context.recipe.fold_variant_of(context.recipe.final_stage())
         oof.insert(1, "fold", dataset.folds_of(variant).fold[rows])
         table = pd.concat([oof[["id", "fold"]], truth, oof.drop(columns=["id", "fold"])], axis=1)
         write_atomically(context.folder / OOF, lambda part: table.to_parquet(part, index=False))
@@ -75,21 +77,27 @@ def stage_summary(name: str, context: Context, result: Result) -> dict[str, Any]
     """What a stage came to: its file, or its scores: all, by fold, by member, and by model."""
     stage = context.recipe.stages[name]
     entry: dict[str, Any] = {"kind": stage.kind}
+    if isinstance(stage, TrainStage) and stage.target:
+        entry |= {"target": list(stage.target), "metric": context.recipe.task.metric}
     if isinstance(stage, SubmitStage):
         return entry | {"file": stage.file if result.test is not None else None}
     if isinstance(stage, LabelStage):
         return entry | label.summary(name, stage, context)
     if isinstance(stage, PostprocessStage):
         entry["postprocess"] = postprocess.summary(name, context)
+    if isinstance(stage, AdaptStage):
+        entry |= adapt.summary(name, stage, context)
     if result.oof is None:
         return entry
-    variant = _fold_variant(context.recipe, name)
+    variant = context.recipe.fold_variant_of(name)
     judged = judged_rows(result.oof, context.dataset, context.dataset.folds_of(variant))
     entry |= _scores(judged, context)
     entry["folds"] = [_fold_summary(fold, variant, judged, context) for fold in context.dataset.held_out_of(variant)]
     entry |= _values_summary(judged, context.recipe.task)
-    if isinstance(stage, TrainStage):
-        entry |= _train_summary(name, stage, context, result)
+    if isinstance(stage, TrainStage | AdaptStage):
+        entry |= _train_summary(name, context, result)
+    if isinstance(stage, ServeStage):
+        entry |= _serve_summary(name, stage, context, result)
     if isinstance(stage, BlendStage):
         entry["blend"] = blend.summary(name, stage, context)
     return entry
@@ -101,26 +109,40 @@ def _values_summary(judged: Judged, task: Task) -> dict[str, Any]:
     return {name: part for name, part in parts.items() if part}
 
 
-def _fold_variant(recipe: Recipe, name: str) -> str | None:
-    """Whose folds a stage's predictions are out of: one assignment's, or taken to be the recipe's where they mix."""
-    stage = recipe.stages[name]
-    return stage.fold_variant if isinstance(stage, TrainStage) else None
-
-
-def _train_summary(name: str, stage: TrainStage, context: Context, result: Result) -> dict[str, Any]:
+def _train_summary(name: str, context: Context, result: Result) -> dict[str, Any]:
     """Time of all models, and each member's scores and models."""
     models = [job.model for job in context.jobs if job.stage == name and job.step == "fit" and job.model is not None]
     records = {model: read_json(context.place(model) / "fit.json") for model in models}
     members = {}
     for member, part in result.members.items():
-        settings = stage.member_settings(member)
+        settings = context.recipe.members_of(name)[member]
         own = {model: record for model, record in records.items() if model.member == member}
         if part.oof is not None:
             judged = judged_rows(part.oof, context.dataset, context.dataset.folds_of(settings.folds))
-            jobs = [_model_summary(model, settings, record, context) for model, record in own.items()]
-            members[member] = _scores(judged, context) | {"jobs": jobs}
+            held_out = {model: record for model, record in own.items() if model.fold != WHOLE}
+            jobs = [_model_summary(model, settings, record, context) for model, record in held_out.items()]
+            whole = [{"fold": model.fold, "seed": model.seed} for model in own if model.fold == WHOLE]
+            members[member] = _scores(judged, context) | {"jobs": jobs} | ({"test": whole[0]} if whole else {})
     seconds = round(sum(record["seconds"] for record in records.values()), 2)
     return {"seconds": seconds, "wait_share": _mean_wait(records), "members": members}
+
+
+def _serve_summary(name: str, stage: ServeStage, context: Context, result: Result) -> dict[str, Any]:
+    """Each member's scores and models, and what the same models score on the inputs that they learned with."""
+    models = [job.model for job in context.jobs if job.stage == name and job.step == "oof" and job.model is not None]
+    members = {}
+    for member, settings in context.recipe.members_of(name).items():
+        served = [{"fold": model.fold, "seed": model.seed} for model in models if model.member == member]
+        judged = _judged(result.members[member], settings.folds, context)
+        members[member] = _scores(judged, context) | {"jobs": [], "served": served}
+    given = _judged(context.results[stage.source], context.recipe.fold_variant_of(name), context)
+    score = known(metric_of(context.recipe.task.answer).function(given.target, given.values))
+    return {"members": members, "given_inputs": {"stage": stage.source, "score": score}}
+
+
+def _judged(result: Result, variant: str | None, context: Context) -> Judged:
+    assert result.oof is not None  # asked for what predicts out of fold
+    return judged_rows(result.oof, context.dataset, context.dataset.folds_of(variant))
 
 
 def _scores(judged: Judged, context: Context) -> dict[str, Any]:

@@ -12,13 +12,15 @@ from outfold.metrics import metric_of
 from outfold.models.backbone import refuse_size
 from outfold.models.freeze import set_trainable
 from outfold.models.network import Network, build_network
+from outfold.models.start import require_start
 from outfold.models.weights import weights_identity
 from outfold.runs.labels import check_labels
 from outfold.runs.scores import validate_scores
 from outfold.settings.blend import BlendStage
+from outfold.settings.chains import start_of
 from outfold.settings.postprocess import PostprocessStage
 from outfold.settings.recipe import Recipe
-from outfold.settings.train import TrainSettings
+from outfold.settings.train import TrainSettings, TrainStage
 from outfold.settings.view import ImageView
 from outfold.stages.blend_sources import source_names
 from outfold.stages.inputs import photo_settings, sizes_of
@@ -41,7 +43,8 @@ def validate(recipe: Recipe, root: Path) -> None:
         look()
     for stage, member, settings in recipe.members():
         try:
-            _validate_member(recipe, settings, root)
+            _validate_member(recipe.seen_by(stage), settings, root)
+            _validate_start(recipe, stage, member, settings)
         except OutfoldError as error:
             problem = f"stage {stage!r}, member {member!r}: {error.problem}"
             raise type(error)(problem, got=error.got, expected=error.expected, fix=error.fix) from error
@@ -58,6 +61,8 @@ def looks(recipe: Recipe) -> Iterator[Callable[[], object]]:
             yield partial(_validate_blend, name, stage, recipe)
         if isinstance(stage, PostprocessStage):
             yield partial(check_fits, stage, recipe.task)
+        if isinstance(stage, TrainStage) and stage.target:
+            yield partial(metric_of, recipe.task_of(name))
 
 
 def _validate_blend(name: str, stage: BlendStage, recipe: Recipe) -> None:
@@ -97,3 +102,23 @@ def _refuse_batches_of_one(settings: TrainSettings, targets: int) -> None:
         raise RecipeError("table inputs cannot train on batches of one row", fix="raise batch_size to 2 at least")
     if settings.loss is not None and settings.loss.name == "weighted_r2" and settings.batch_size * targets == 1:
         raise RecipeError("weighted_r2 has no spread in batches of one row and one target", fix="raise batch_size")
+
+
+def _validate_start(recipe: Recipe, stage: str, member: str, settings: TrainSettings) -> None:
+    """Whether the weights of another stage fit: its backbone, or its whole network with as many outputs."""
+    start, member_of_start = settings.init_from, start_of(settings, member, recipe.stages)
+    if start is None or member_of_start is None:
+        return
+    theirs = recipe.members_of(start.stage)[member_of_start]
+    before, after = (recipe.task_of(one) for one in (start.stage, stage))
+    if start.part == "all" and (before.kind, len(before.target)) != (after.kind, len(after.target)):
+        raise RecipeError(
+            f"the weights of {start.stage}/{member_of_start} cannot start a network with other outputs",
+            got=f"{before.kind} of {', '.join(before.target)}, then {after.kind} of {', '.join(after.target)}",
+            fix="take the backbone alone: `init_from: {stage: .., part: backbone}`",
+        )
+    with torch.device("meta"):
+        source, network = (
+            build_network(one, 1, table_inputs=1, vector_inputs=1, pretrained=False)[0] for one in (theirs, settings)
+        )
+    require_start(source.state_dict(), network, start.part, f"{start.stage}/{member_of_start}")

@@ -1,12 +1,12 @@
 """The settings of an adapt stage: test-time training."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from outfold.settings.base import Name, Spec
 from outfold.settings.learning import Keep, Optimizer, Phase
-from outfold.settings.train import Seed
+from outfold.settings.train import Seed, TrainSettings
 
 
 class AdaptStage(Spec):
@@ -27,7 +27,7 @@ class AdaptStage(Spec):
     """The stage whose predictions are the labels: the train stage itself, or a blend or postprocess stage after it."""
     start: Literal["best"] | int = "best"
     """Whose weights to start from for the test table: the fold with the best out-of-fold score, or this fold. Out of
-    fold it is always the model that held out the same fold."""
+    fold it is always the model that held out the same fold. Of a stage with several seeds the first goes on."""
     phases: tuple[Phase, ...] = Field(min_length=1)
     optimizer: Optimizer | None = None
     """The member's own when not given."""
@@ -56,9 +56,21 @@ class AdaptStage(Spec):
             )
         if any(phase.schedule == "plateau" for phase in self.phases):
             raise ValueError("test-time training has no validation loss for `schedule: plateau` to follow")
+        names = [phase.name for phase in self.phases]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two phases have one name: {names}")
+        if len(set(self.members)) < len(self.members):
+            raise ValueError(f"`members` names one twice: {list(self.members)}")
         return self
 
     @property
     def reads(self) -> tuple[str, ...]:
         """The stages it reads from."""
         return tuple(dict.fromkeys((self.source, self.labels)))
+
+    def adapted(self, settings: TrainSettings) -> TrainSettings:
+        """What a member of the train stage learns by when it goes on."""
+        changed: dict[str, Any] = {"phases": self.phases, "keep": self.keep, "init_from": None}
+        changed["predict"] = settings.predict.model_copy(update={"fold_weights": ()})  # it has one model a table
+        own = {"optimizer": self.optimizer, "batch_size": self.batch_size}
+        return settings.model_copy(update=changed | {name: value for name, value in own.items() if value is not None})

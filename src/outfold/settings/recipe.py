@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from outfold.settings.adapt import AdaptStage
 from outfold.settings.base import Name, Spec
 from outfold.settings.blend import BlendStage
+from outfold.settings.chains import predicted_columns, refuse_broken_chains
 from outfold.settings.data import Data, Folds, Task
 from outfold.settings.duplicates import Duplicates
 from outfold.settings.label import LabelStage
@@ -83,10 +84,29 @@ class Recipe(Spec):
         return self
 
     @model_validator(mode="after")
+    def _stages_build_on_fitting_ones(self) -> "Recipe":
+        refuse_broken_chains(self.stages, self.task, self.folds)
+        for name, stage in self.stages.items():
+            if isinstance(stage, AdaptStage) and self.answers_with_ranks(stage.labels):
+                raise ValueError(f"stage {name!r}: {stage.labels!r} gives ranks, and no rank is a label")
+            learned_from = stage.reads if isinstance(stage, BlendStage) else ()
+            if isinstance(stage, AdaptStage) and stage.out_of_fold:
+                learned_from = (stage.labels,)
+            for source in learned_from:
+                if not self.predicts_out_of_fold(source):
+                    raise ValueError(f"stage {name!r}: {source!r} predicts nothing out of fold")
+            if isinstance(stage, AdaptStage) and not stage.out_of_fold and self.data.test is None:
+                raise ValueError(f"stage {name!r} has nothing to do: `out_of_fold` is false and there is no data.test")
+        final = self.final_stage()
+        if self.task_of(final) is not self.task:
+            raise ValueError(f"the recipe ends with {final!r}, an auxiliary stage, which does not answer the task")
+        return self
+
+    @model_validator(mode="after")
     def _settings_fit_the_task(self) -> "Recipe":
         for name, member, settings in self.members():
             place = f"stage {name!r}, member {member!r}"
-            if self.task.kind == "regression" and settings.balance != "none":
+            if self.task_of(name).kind == "regression" and settings.balance != "none":
                 raise ValueError(f"{place}: a regression has no classes to balance; remove `balance`")
             if self.data.weight is not None and settings.mix is not None:
                 raise ValueError(f"{place}: mixed samples have no weight of their own; use `mix` or `data.weight`")
@@ -104,11 +124,11 @@ class Recipe(Spec):
             for source in stage.sources if isinstance(stage, BlendStage) else ():
                 place, _, member = source.partition("/")
                 upstream = self.stages[place]
-                if not isinstance(upstream, TrainStage | BlendStage | PostprocessStage):
+                if isinstance(upstream, LabelStage | SubmitStage):
                     raise ValueError(f"stage {name!r}: {place!r} makes no predictions to blend")
                 if self.answers_with_ranks(place) and not self.answers_with_ranks(name):
                     raise ValueError(f"stage {name!r}: {place!r} gives ranks, which only `method: rank_mean` can blend")
-                known = upstream.members if isinstance(upstream, TrainStage) else {}
+                known = self.members_of(place)
                 if member and member not in known:
                     raise ValueError(f"stage {name!r}: {place!r} has no member {member!r}, only {list(known)}")
         return self
@@ -129,7 +149,7 @@ class Recipe(Spec):
     def _refuse_wrong_steps(self, name: str, stage: PostprocessStage) -> None:
         place, _, member = stage.source.partition("/")
         upstream = self.stages[place]
-        known = upstream.members if isinstance(upstream, TrainStage) else {}
+        known = self.members_of(place)
         if isinstance(upstream, LabelStage | SubmitStage):
             raise ValueError(f"stage {name!r}: {place!r} makes no predictions to change")
         if member and member not in known:
@@ -218,11 +238,43 @@ class Recipe(Spec):
         return self
 
     def members(self) -> Iterator[tuple[str, str, TrainSettings]]:
-        """Every member of every train stage: the stage's name, the member's name, its effective settings."""
+        """Every member of every stage that trains: the stage's name, the member's name, its effective settings."""
         for name, stage in self.stages.items():
-            if isinstance(stage, TrainStage):
-                for member in stage.members:
-                    yield name, member, stage.member_settings(member)
+            if isinstance(stage, TrainStage | AdaptStage):
+                for member, settings in self.members_of(name).items():
+                    yield name, member, settings
+
+    def members_of(self, name: str) -> dict[str, TrainSettings]:
+        """A stage's members by name, with their effective settings; none where a stage has no models of its own."""
+        stage = self.stages[name]
+        if isinstance(stage, TrainStage):
+            return {member: stage.member_settings(member) for member in stage.members}
+        if isinstance(stage, ServeStage):
+            return self.members_of(stage.source)
+        if isinstance(stage, AdaptStage):
+            known = self.members_of(stage.source)
+            return {member: stage.adapted(known[member]) for member in stage.members or known}
+        return {}
+
+    def task_of(self, name: str) -> Task:
+        """What a stage learns and is judged by: the recipe's task, or an auxiliary stage's own."""
+        stage = self.stages[name]
+        own = stage.task if isinstance(stage, TrainStage) else None
+        return own or self.task
+
+    def seen_by(self, name: str) -> "Recipe":
+        """The recipe as a stage sees it, with `task_of` as its task."""
+        task = self.task_of(name)
+        return self if task is self.task else self.model_copy(update={"task": task})
+
+    def predicted_columns(self, settings: TrainSettings) -> tuple[str, ...]:
+        """The columns of a member's table inputs that another stage predicts."""
+        return predicted_columns(settings, self.stages)
+
+    def fold_variant_of(self, name: str) -> str | None:
+        """The fold variant that all members of a stage share; None where they have the recipe's own, or mixed folds."""
+        variants = {settings.folds for settings in self.members_of(name).values()}
+        return variants.pop() if len(variants) == 1 else None
 
     def fold_variants(self) -> tuple[str, ...]:
         """The names of `folds.variants` that members use, in the order they are written."""
@@ -257,11 +309,24 @@ class Recipe(Spec):
     def ancestors(self, name: str) -> list[str]:
         """The stages that a stage needs to predict, itself last, in the order of the recipe.
 
-        Models that are trained predict alone: a student needs its teacher's labels no more.
+        Models that are trained predict alone: a student needs its teacher's labels no more. Test-time training needs
+        labels of the very rows.
         """
         needed = {name}
         for other in reversed(self.stages):
             stage = self.stages[other]
             if other in needed:
-                needed.update(stage.predicts_with if isinstance(stage, TrainStage) else stage.reads)
+                needed.update(self._predicts_with(stage))
         return [other for other in self.stages if other in needed]
+
+    def answerers(self, name: str) -> set[str]:
+        """The stages whose models make a stage's predictions of the task's target, itself perhaps among them."""
+        stages = [(other, self.stages[other]) for other in self.ancestors(name)]
+        served = {stage.source for _, stage in stages if isinstance(stage, ServeStage)}
+        return served | {other for other, _ in stages if self.task_of(other) is self.task}
+
+    def _predicts_with(self, stage: Stage) -> tuple[str, ...]:
+        """The stages whose predictions a stage needs to predict other rows, of those that it reads."""
+        if isinstance(stage, AdaptStage):
+            return (stage.labels, *self._predicts_with(self.stages[stage.source]))
+        return stage.predicts_with if isinstance(stage, TrainStage | ServeStage) else stage.reads

@@ -23,3 +23,8 @@ class ServeStage(Spec):
     def reads(self) -> tuple[str, ...]:
         """The stages it reads from."""
         return (self.source, self.inputs)
+
+    @property
+    def predicts_with(self) -> tuple[str, ...]:
+        """Of these, the stages whose predictions it needs to predict other rows; the models are used as they are."""
+        return (self.inputs,)

@@ -99,5 +99,7 @@ class TableInputs(Spec):
         """
         if not self.columns:
             raise ValueError("a table input needs columns: give `numeric`, `categorical` or `derived`")
+        if self.train_on == "mixed" and self.predicted_by is None:
+            raise ValueError("`train_on: mixed` draws between given and predicted values, so it needs `predicted_by`")
         if ("log_group_rows" in self.derived) != (self.group is not None):
             raise ValueError("`log_group_rows` counts the rows of a `group`; give both or neither")

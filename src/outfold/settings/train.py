@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from outfold.settings.base import Name, Spec, overlay
-from outfold.settings.data import Names
+from outfold.settings.data import Names, Task
 from outfold.settings.learning import Balance, Freeze, Keep, Loss, Mix, Optimizer, Phase, Rates
 from outfold.settings.network import Head, InitFrom, Outputs, Weights
 from outfold.settings.predicting import SWAPPING, Predict
@@ -165,15 +165,31 @@ class TrainStage(TrainSettings):
         return [self.member_settings(name) for name in self.members]
 
     @property
-    def fold_variant(self) -> str | None:
-        """The fold variant that all members share; None where they have the recipe's own folds, or different ones."""
-        shared, *others = {self.member_settings(member).folds for member in self.members}
-        return None if others else shared
+    def task(self) -> Task | None:
+        """What an auxiliary stage learns and is judged by; None where that is the recipe's task."""
+        if not self.target:
+            return None
+        return Task(kind="regression", target=self.target, metric=self.metric or "mae")
+
+    @property
+    def training_only(self) -> bool:
+        """Whether a member reads columns that only training tables have, and predicts no other rows by itself."""
+        return any(one.table is not None and one.table.training_only for one in self._effective_members())
 
     def member_settings(self, name: str) -> TrainSettings:
         """The effective settings of one member: the stage's, overlaid with the member's own."""
         own = self.model_dump(exclude_unset=True, include=set(TrainSettings.model_fields))
         return TrainSettings.model_validate(overlay(own, self.members[name].model_dump(exclude_unset=True)))
+
+    @model_validator(mode="after")
+    def _an_auxiliary_stage_learns_its_own_targets(self) -> "TrainStage":
+        if self.metric is not None and not self.target:
+            raise ValueError("`metric` judges a stage with a `target` of its own; the others are judged by task.metric")
+        if len(set(self.target)) < len(self.target):
+            raise ValueError(f"`target` names a column twice: {list(self.target)}")
+        if self.target and self.labels is not None:
+            raise ValueError("`labels` are of the task's target, and this stage has a `target` of its own")
+        return self
 
     @model_validator(mode="after")
     def _members_are_complete(self) -> "TrainStage":
@@ -192,6 +208,8 @@ class TrainStage(TrainSettings):
             settings.refuse_unwatched_plateau()
             if isinstance(settings.view, ImageView):
                 refuse_sizes(settings.predict, settings.phases, settings.view)
+            if settings.init_from is not None and "weights" in settings.model_fields_set:
+                raise ValueError(f"member {name!r} starts either from `weights` or from another stage (`init_from`)")
             names = [phase.name for phase in settings.phases]
             if len(set(names)) < len(names):
                 raise ValueError(f"member {name!r} has two phases of one name: {names}")

@@ -2,10 +2,12 @@
 
 from types import ModuleType
 
-from outfold.stages import blend, label, postprocess, submit, train
+from outfold.stages import adapt, blend, label, postprocess, serve, submit, train
 
 STAGE_KINDS: dict[str, ModuleType] = {
     "train": train,
+    "serve": serve,
+    "adapt": adapt,
     "blend": blend,
     "postprocess": postprocess,
     "label": label,

@@ -28,9 +28,13 @@ FORMAT = 1
 """Part of every job's key; raised when the meaning of a stored artefact changes, so that old ones are made again."""
 
 
+WHOLE = -1
+"""Stands for the fold of a model that holds none out."""
+
+
 @dataclass(frozen=True)
 class Model:
-    """Which model of a run: a member of a stage, trained with one fold held out and one seed."""
+    """Which model of a run: a member of a stage, trained with one fold held out (or `WHOLE`: none) and one seed."""
 
     stage: str
     member: str
@@ -40,7 +44,8 @@ class Model:
     @property
     def place(self) -> Path:
         """Folder of the model's files, relative to the run's `stages` folder."""
-        return Path(self.stage, self.member, f"fold{self.fold}-seed{self.seed}")
+        held_out = "whole" if self.fold == WHOLE else f"fold{self.fold}"
+        return Path(self.stage, self.member, f"{held_out}-seed{self.seed}")
 
 
 @dataclass(frozen=True)
@@ -148,6 +153,7 @@ class Inference:
         answer: the same for what is judged.
         models: by stage and member, the models that the run trained.
         compute: device, workers and who is told.
+        training: loads the run's own training rows, for stages that train on them again.
         results: of the stages before, by name.
     """
 
@@ -158,6 +164,7 @@ class Inference:
     answer: TargetCodec
     models: Mapping[tuple[str, str], Sequence[Model]]
     compute: Compute
+    training: Callable[[], Dataset]
     results: dict[str, Result] = field(default_factory=dict)
 
 

@@ -10,7 +10,6 @@ from outfold.ensemble.members import aligned
 from outfold.errors import RecipeError
 from outfold.settings.blend import BlendStage
 from outfold.settings.recipe import Recipe
-from outfold.settings.train import TrainStage
 from outfold.stages.base import Job, Result
 
 Table = Literal["oof", "test"]
@@ -18,7 +17,7 @@ Table = Literal["oof", "test"]
 
 
 def source_names(name: str, stage: BlendStage, recipe: Recipe) -> list[str]:
-    """What is blended: `stage/member` for each member of a train stage, the stage's name for another blend.
+    """What is blended: `stage/member` for each member of a stage that has some, the stage's name for another blend.
 
     Raises:
         RecipeError: a member is named twice, by itself and by its stage.
@@ -64,8 +63,8 @@ def values_of(members: Mapping[str, Result], table: Table) -> np.ndarray:
 
 
 def _expanded(source: str, recipe: Recipe) -> list[str]:
-    stage = recipe.stages.get(source)
-    return [f"{source}/{member}" for member in stage.members] if isinstance(stage, TrainStage) else [source]
+    members = recipe.members_of(source) if source in recipe.stages else {}
+    return [f"{source}/{member}" for member in members] or [source]
 
 
 def _predictions(member: Result, table: Table) -> Predictions:

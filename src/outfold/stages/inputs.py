@@ -6,6 +6,7 @@ import numpy as np
 
 from outfold.data.dataset import Rows
 from outfold.data.prepared import store_name, stored_size
+from outfold.data.table_columns import keys_of
 from outfold.data.table_encoding import TableEncoder
 from outfold.data.vectors import Vectors, mean_and_deviation
 from outfold.errors import DataError
@@ -15,7 +16,7 @@ from outfold.settings.recipe import Recipe
 from outfold.settings.train import TrainSettings
 from outfold.settings.view import EmbeddingView, ImageView
 from outfold.views.image import prepare_key, stored_frame, stored_side
-from outfold.views.inputs import ImageInput, Input, Size, VectorInput
+from outfold.views.inputs import DrawnInput, ImageInput, Input, Size, VectorInput
 
 
 def photo_settings(settings: TrainSettings) -> TrainSettings | None:
@@ -110,13 +111,26 @@ def vector_stats(settings: TrainSettings, rows: Rows, train: np.ndarray) -> Inpu
     return InputStats(tuple(mean.tolist()), tuple(deviation.tolist()))
 
 
-def table_encoder(settings: TrainSettings, rows: Rows, train: np.ndarray) -> TableEncoder | None:
+def table_encoder(
+    settings: TrainSettings, rows: Rows, train: np.ndarray, given: Rows | None = None
+) -> TableEncoder | None:
     """How a member's table inputs are encoded, by these training rows alone; None for a member without.
+
+    Args:
+        settings: the member's.
+        rows: all training rows, as the member reads them.
+        train: int64 (m,), places of those to learn from.
+        given: the same rows as their table has them, where training shows both readings.
 
     Raises:
         DataError: a column is empty in all of these rows.
     """
-    return None if settings.table is None else TableEncoder.fit(settings.table, rows.columns, train)
+    if settings.table is None:
+        return None
+    if given is None:
+        return TableEncoder.fit(settings.table, rows.columns, train)
+    both = {key: np.concatenate([rows.columns[key], given.columns[key]]) for key in keys_of(settings.table)}
+    return TableEncoder.fit(settings.table, both, np.concatenate([train, train + len(rows)]))
 
 
 def width_of(encoder: TableEncoder | None) -> int:
@@ -124,14 +138,26 @@ def width_of(encoder: TableEncoder | None) -> int:
     return 0 if encoder is None else len(encoder.names)
 
 
-def inputs_of(settings: TrainSettings, stats: InputStats, encoder: TableEncoder | None, rows: Rows) -> dict[str, Input]:
-    """Everything that the member's network reads of these rows, by the names it uses."""
+def inputs_of(
+    settings: TrainSettings, stats: InputStats, encoder: TableEncoder | None, rows: Rows, given: Rows | None = None
+) -> dict[str, Input]:
+    """Everything that the member's network reads of these rows, by the names it uses.
+
+    Args:
+        settings: the member's.
+        stats: what photos or vectors are normalised with.
+        encoder: of its table inputs.
+        rows: as the member reads them.
+        given: the same rows as their table has them, where training draws between the two readings.
+    """
     vectors = vectors_of(settings, rows)
     inputs: dict[str, Input] = (
         {"image": image_input(settings, stats, rows)} if vectors is None else {VECTORS: vector_input(stats, vectors)}
     )
     if encoder is not None:
-        inputs[TABLE] = VectorInput(encoder.transform(rows.columns))
+        table = VectorInput(encoder.transform(rows.columns))
+        drawn = None if given is None else DrawnInput(table, VectorInput(encoder.transform(given.columns)))
+        inputs[TABLE] = drawn or table
     return inputs
 
 

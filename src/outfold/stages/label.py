@@ -33,7 +33,7 @@ def plan(name: str, stage: LabelStage, context: Context) -> list[Job]:
     known = {job.model: job for job in context.jobs if job.step == stage.rows}  # of the test table, or of another stage
     teacher = _teacher(stage, context.recipe)
     new = [
-        table_job(name, model, teacher.member_settings(model.member), stage.rows, rows, fits[model].key)
+        table_job(name, model, teacher.member_settings(model.member), stage.rows, rows, fits[model].key, context)
         for model in models
         if model not in known
     ]

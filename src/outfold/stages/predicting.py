@@ -17,12 +17,13 @@ from outfold.data.target_space import TargetSpace
 from outfold.data.targets import TargetCodec
 from outfold.files import read_json, write_atomically, write_json
 from outfold.inference.predict import Predictor
-from outfold.models.network import InputStats, build_network
+from outfold.models.network import InputStats, Network, build_network
 from outfold.settings.train import TrainSettings
 from outfold.stages.base import Compute, Context, Job, Model
 from outfold.stages.inputs import inputs_of, width_of
 from outfold.stages.outputs import member_codec
 from outfold.stages.scoring import ACTIVATIONS
+from outfold.stages.shown_rows import shown_rows
 from outfold.training.checkpoints import load_weights
 from outfold.training.device import make_fabric
 from outfold.work import megapixels
@@ -56,11 +57,28 @@ def predict_model(job: Job, model: Model, settings: TrainSettings, context: Cont
         table = dataset.test if job.step == "test" else dataset.unlabelled
         assert table is not None  # such jobs are planned only where there is such a table
         source, rows = table, np.arange(len(table))
-    folder = context.place(job)
+    shown = shown_rows(settings, source, context.results, job.step)
+    predict_job(job, context.place(model), settings, shown, rows, context)
+
+
+def predict_job(
+    job: Job, network: Path, settings: TrainSettings, source: Rows, rows: np.ndarray, context: Context
+) -> None:
+    """Let a network predict some rows; leaves parquet and record in the job's folder.
+
+    Args:
+        job: names the folder and the step.
+        network: folder of the fit job that left it.
+        settings: its member's.
+        source: rows as the member reads them.
+        rows: int64 (n,), which of them.
+        context: the run's.
+    """
+    folder, codec = context.place(job), member_codec(settings, context.dataset.codec)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{job.step}.json").unlink(missing_ok=True)
-    codec = member_codec(settings, dataset.codec)
-    tell_unfamiliar(folder, source, rows, context.compute)
-    predictions, pace = network_predictions(folder, settings, codec, source, rows, context.compute)
+    tell_unfamiliar(network, source, rows, context.compute)
+    predictions, pace = network_predictions(network, settings, codec, source, rows, context.compute)
     write_atomically(
         folder / f"{job.step}.parquet", lambda part: predictions.to_frame("").to_parquet(part, index=False)
     )
@@ -83,6 +101,45 @@ def read_pace(folder: Path, step: str) -> Pace | None:
     """How long such a prediction took; None in runs that did not write it down."""
     pace = read_json(folder / f"{step}.json").get("pace")
     return None if pace is None else Pace(**pace)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model as its fit job left it: a network, and what feeds it and reads its answers.
+
+    Attributes:
+        network: with its weights.
+        stats: what its input is normalised with.
+        encoder: of its table inputs.
+        space: what its outputs are, for a regression.
+    """
+
+    network: Network
+    stats: InputStats
+    encoder: TableEncoder | None
+    space: TargetSpace | None
+
+
+def load_trained(folder: Path, settings: TrainSettings, codec: TargetCodec) -> Trained:
+    """The model that a fit job left in its folder.
+
+    Args:
+        folder: the fit job's folder; nothing else of the run is read.
+        settings: the member's settings.
+        codec: of the member's own outputs.
+    """
+    record = read_json(folder / "fit.json")
+    encoder, space = _encoder_of(record), TargetSpace.of_record(record, codec.outputs)
+    network, _ = build_network(
+        settings,
+        len(codec.outputs),
+        space=space,
+        table_inputs=width_of(encoder),
+        vector_inputs=len(record["mean"]),
+        pretrained=False,
+    )
+    load_weights(network, folder / "weights.safetensors")
+    return Trained(network, InputStats(tuple(record["mean"]), tuple(record["std"])), encoder, space)
 
 
 def predict_rows(
@@ -117,24 +174,12 @@ def network_predictions(
 ) -> tuple[Predictions, Pace]:
     """As `predict_rows`, without a word on unfamiliar cells, and how long it took."""
     started = time.perf_counter()
-    record = read_json(folder / "fit.json")
-    encoder = _encoder_of(record)
-    space = TargetSpace.of_record(record, codec.outputs)
-    network, _ = build_network(
-        settings,
-        len(codec.outputs),
-        space=space,
-        table_inputs=width_of(encoder),
-        vector_inputs=len(record["mean"]),
-        pretrained=False,
-    )
-    load_weights(network, folder / "weights.safetensors")
-    network.to(memory_format=torch.channels_last)
+    trained = load_trained(folder, settings, codec)
+    network = trained.network.to(memory_format=torch.channels_last)
     model = make_fabric(compute.device, settings.precision).setup_module(network).eval()
     by_probability = settings.predict.average == "probability" and codec.kind != "regression"
-    stats = InputStats(tuple(record["mean"]), tuple(record["std"]))
     predictor = Predictor(
-        inputs_of(settings, stats, encoder, source),
+        inputs_of(settings, trained.stats, trained.encoder, source),
         views=settings.predict.tta,
         activation=ACTIVATIONS[codec.kind] if by_probability else None,
         batch_size=prediction_batch(settings),
@@ -145,8 +190,8 @@ def network_predictions(
     values, waiting = predictor(
         model, rows, advance=lambda n: compute.emit({"event": "work", "megapixels": megapixels(n * views, size)})
     )
-    if space is not None:
-        values = space.decode(values)
+    if trained.space is not None:
+        values = trained.space.decode(values)
     kind: Space = "value" if codec.kind == "regression" else "probability" if by_probability else "logit"
     loading = time.perf_counter() - started - waiting.elapsed
     pace = Pace(len(rows), round(loading, 3), round(waiting.elapsed, 3))

@@ -7,9 +7,8 @@ import numpy as np
 
 from outfold.data.dataset import Dataset, Rows
 from outfold.data.predictions import Predictions
-from outfold.data.table_columns import keys_of
 from outfold.data.target_space import refuse_negative
-from outfold.errors import RecipeError
+from outfold.errors import RecipeError, RunError
 from outfold.models.weights import weights_identity
 from outfold.settings.train import TrainSettings, TrainStage
 from outfold.settings.view import ImageView
@@ -20,6 +19,8 @@ from outfold.stages.outputs import member_codec, member_target
 from outfold.stages.predicting import predict_model, read_predictions
 from outfold.stages.pseudo_rows import labels_job, most_pseudo_rows, rows_of_labels
 from outfold.stages.sharing import predict_table
+from outfold.stages.shown_rows import cells_read, keys_of_inputs, shown_rows
+from outfold.stages.start import key_of_fit, start_model
 from outfold.training.combining import MOST_BATCHES
 from outfold.views.batches import training_batches
 from outfold.work import megapixels
@@ -35,7 +36,10 @@ def plan(name: str, stage: TrainStage, context: Context) -> list[Job]:
     for member, settings in members.items():
         _refuse_unfit(settings, models[member], context)
     return [
-        job for member in members for model in models[member] for job in _model_jobs(model, members[member], context)
+        job
+        for member in members
+        for model in models[member]
+        for job in _model_jobs(model, members[member], context, predicts=not stage.training_only)
     ]
 
 
@@ -59,22 +63,61 @@ def perform(job: Job, stage: TrainStage, context: Context) -> None:
 
 def collect(name: str, stage: TrainStage, context: Context) -> Result:
     """The mean over members of each member's predictions."""
-    members = {member: _collect_member(name, stage, member, context) for member in stage.members}
+    dataset, test = context.dataset, not stage.training_only
+    members = {
+        member: collect_member(models_of(name, stage, member, dataset), settings, context, test=test)
+        for member, settings in context.recipe.members_of(name).items()
+    }
     return combined(members)
 
 
 def predict(name: str, stage: TrainStage, inference: Inference) -> Result:
-    """Predict rows that were not part of the run, as the test table is predicted."""
-    rows, compute, folder = inference.rows, inference.compute, inference.folder / "stages"
+    """Predict rows that were not part of the run, as the test table is predicted.
+
+    Raises:
+        RunError: a member reads columns that only training tables have.
+    """
+    if stage.training_only:
+        raise RunError(
+            f"stage {name!r} reads columns that only training tables have, and predicts no other rows",
+            fix="let a `serve` stage predict with inputs that an auxiliary stage predicts",
+        )
     members = {}
-    for member in stage.members:
-        settings = stage.member_settings(member)
-        codec = member_codec(settings, inference.codec)
-        folders = [folder / model.place for model in inference.models[name, member]]
-        parts = predict_table(folders, settings, codec, rows, compute)
-        mean = Predictions.mean(parts, weights=fold_weights(settings, inference.models[name, member]))
-        members[member] = Result(None, answered(mean, codec.kind, inference.answer))
+    for member, settings in inference.recipe.members_of(name).items():
+        rows = shown_rows(settings, inference.rows, inference.results, "test")
+        members[member] = predict_member(inference.models[name, member], settings, rows, inference)
     return combined(members)
+
+
+def collect_member(models: Sequence[Model], settings: TrainSettings, context: Context, *, test: bool) -> Result:
+    """Folds put together, seeds and repeats averaged; for the test table all are averaged.
+
+    Args:
+        models: of the member, whose predictions are there.
+        settings: the member's.
+        context: the run's.
+        test: whether they predicted the test table, where there is one.
+    """
+    dataset = context.dataset
+    codec, ids = member_codec(settings, dataset.codec), dataset.train.samples.ids[dataset.scored_rows]
+
+    def read(step: str) -> list[Predictions]:
+        return [read_predictions(context.place(model), step, codec) for model in models]
+
+    oof = answered(Predictions.pooled(read("oof")).aligned_to(ids), codec.kind, dataset.answer)
+    if dataset.test is None or not test:
+        return Result(oof, None)
+    mean = Predictions.mean(read("test"), weights=fold_weights(settings, models))
+    return Result(oof, answered(mean, codec.kind, dataset.answer))
+
+
+def predict_member(models: Sequence[Model], settings: TrainSettings, rows: Rows, inference: Inference) -> Result:
+    """What a member's models say of rows that were not part of the run, averaged as for the test table."""
+    codec = member_codec(settings, inference.codec)
+    folders = [inference.folder / "stages" / model.place for model in models]
+    parts = predict_table(folders, settings, codec, rows, inference.compute)
+    mean = Predictions.mean(parts, weights=fold_weights(settings, models))
+    return Result(None, answered(mean, codec.kind, inference.answer))
 
 
 def models_of(name: str, stage: TrainStage, member: str, dataset: Dataset) -> list[Model]:
@@ -110,7 +153,7 @@ def combined(members: dict[str, Result]) -> Result:
     return Result(Predictions.mean(oof) if oof else None, Predictions.mean(test) if test else None, members)
 
 
-def _model_jobs(model: Model, settings: TrainSettings, context: Context) -> Iterator[Job]:
+def _model_jobs(model: Model, settings: TrainSettings, context: Context, *, predicts: bool) -> Iterator[Job]:
     """Fit, then predict the held-out rows, then the test table; each is kept as long as its own inputs stay."""
     dataset = context.dataset
     train, valid = dataset.folds_of(settings.folds).split(model.fold)
@@ -119,14 +162,15 @@ def _model_jobs(model: Model, settings: TrainSettings, context: Context) -> Iter
     table_encoder(settings, dataset.train, train)  # rows that it cannot learn from are refused before anything trains
     fit_key = digest(
         FORMAT,
-        _fit_recipe(settings, context),
+        fit_recipe(model, settings, context),
         model.seed,
-        _content(settings, dataset.train, train, valid),
+        content_of(settings, cells_read(settings, context.recipe, training=True), dataset.train, train, valid),
         member_target(settings, dataset),
         dataset.weight if dataset.weight is not None else "",
         train,
         valid,
         *([] if labels is None else [labels.key, *_labelled_cells(settings, labels, context)]),
+        *keys_of_inputs(settings, context.jobs, "oof"),
     )
     predict_recipe = settings.predict.model_dump(mode="json", exclude=NOT_OF_ONE_MODEL)
     folder = Path("stages") / model.place
@@ -134,11 +178,13 @@ def _model_jobs(model: Model, settings: TrainSettings, context: Context) -> Iter
     fit_cost, oof_cost = fit_work(settings, learned, len(valid)), megapixels(len(valid) * views, size)
     yield Job(model.stage, "fit", fit_key, folder / "weights.safetensors", fit_cost, model)
     yield Job(model.stage, "oof", digest(fit_key, predict_recipe), folder / "oof.parquet", oof_cost, model)
-    if dataset.test is not None:
-        yield table_job(model.stage, model, settings, "test", dataset.test, fit_key)
+    if dataset.test is not None and predicts:
+        yield table_job(model.stage, model, settings, "test", dataset.test, fit_key, context)
 
 
-def table_job(stage: str, model: Model, settings: TrainSettings, step: str, rows: Rows, fit_key: str) -> Job:
+def table_job(
+    stage: str, model: Model, settings: TrainSettings, step: str, rows: Rows, fit_key: str, context: Context
+) -> Job:
     """The job in which a model predicts all rows of a table.
 
     Args:
@@ -148,9 +194,11 @@ def table_job(stage: str, model: Model, settings: TrainSettings, step: str, rows
         step: `test` or `unlabelled`, which table.
         rows: the table.
         fit_key: key of the model's fit job.
+        context: the run's, with the jobs of the stages before.
     """
     predict_recipe = settings.predict.model_dump(mode="json", exclude=NOT_OF_ONE_MODEL)
-    key = digest(fit_key, predict_recipe, _content(settings, rows, np.arange(len(rows))))
+    content = content_of(settings, cells_read(settings, context.recipe, training=False), rows, np.arange(len(rows)))
+    key = digest(fit_key, predict_recipe, content, *keys_of_inputs(settings, context.jobs, step))
     cost = megapixels(len(rows) * len(settings.predict.tta), settings.view.height_width)
     return Job(stage, step, key, Path("stages") / model.place / f"{step}.parquet", cost, model)
 
@@ -168,16 +216,19 @@ def fit_work(settings: TrainSettings, train: int, valid: int) -> float:
     return total + megapixels((learned + valid) * settings.keep.means, settings.view.height_width)
 
 
-def _fit_recipe(settings: TrainSettings, context: Context) -> dict[str, object]:
+def fit_recipe(model: Model, settings: TrainSettings, context: Context) -> dict[str, object]:
     """What of the recipe decides the weights; how they predict later does not."""
     task = context.recipe.task
+    start = start_model(model, settings, context.recipe, context.dataset)
     prepare, on_photos = context.recipe.data.prepare, isinstance(settings.view, ImageView)
     weights = {"target_weights": task.target_weights} if task.target_weights else {}
     only_stored = {"top"} if settings.keep.combine == "best" else set()  # further epochs on disk change no prediction
     sums = {"identities": task.identities} if settings.outputs.identities != "report" else {}
     return {
         "settings": settings.model_dump(mode="json", exclude={"predict": True, "keep": only_stored, "folds": True}),
-        "pretrained": weights_identity(settings.pretrained, context.dataset.root),
+        "pretrained": weights_identity(settings.pretrained, context.dataset.root)
+        if start is None
+        else {"source": "stage", "key": key_of_fit(start, context)},
         "codec": member_codec(settings, context.dataset.codec).to_dict(),
         "watched": settings.keep.best or task.metric,
         **({"score_class": task.score_class} if task.score_class is not None else {}),
@@ -187,33 +238,20 @@ def _fit_recipe(settings: TrainSettings, context: Context) -> dict[str, object]:
     }
 
 
-def _content(settings: TrainSettings, rows: Rows, *selections: np.ndarray) -> list[list[object]]:
-    """Ids and media (or vectors) of the selected rows, and the cells that a member reads of them."""
+def content_of(
+    settings: TrainSettings, cells: Sequence[str], rows: Rows, *selections: np.ndarray
+) -> list[list[object]]:
+    """What a member sees of the selected rows: ids and media (or vectors), and cells in the columns of these keys."""
     selected, vectors = np.concatenate(selections), vectors_of(settings, rows)
     content = vectors.content if vectors is not None else rows.photo_keys or [""] * len(rows)
-    cells = [] if settings.table is None else [rows.columns[key] for key in keys_of(settings.table)]
-    return [[str(rows.samples.ids[row]), content[row], *(column[row] for column in cells)] for row in selected]
+    columns = [rows.columns[key] for key in cells]
+    return [[str(rows.samples.ids[row]), content[row], *(column[row] for column in columns)] for row in selected]
 
 
-def _labelled_cells(settings: TrainSettings, labels: Job, context: Context) -> list[list[list[object]]]:
+def _labelled_cells(settings: TrainSettings, labels: Job, context: Context) -> list[object]:
     """What a member with table inputs reads of the rows that a job labels, whose key knows of the teacher's alone."""
     if settings.table is None:
         return []
     rows = rows_of_labels(labels, context)
-    return [_content(settings, rows, np.arange(len(rows)))]
-
-
-def _collect_member(name: str, stage: TrainStage, member: str, context: Context) -> Result:
-    """Folds put together, seeds and repeats averaged; for the test table all are averaged."""
-    dataset, settings = context.dataset, stage.member_settings(member)
-    codec, ids = member_codec(settings, dataset.codec), dataset.train.samples.ids[dataset.scored_rows]
-    models = models_of(name, stage, member, dataset)
-
-    def read(step: str) -> list[Predictions]:
-        return [read_predictions(context.place(model), step, codec) for model in models]
-
-    oof = answered(Predictions.pooled(read("oof")).aligned_to(ids), codec.kind, dataset.answer)
-    if dataset.test is None:
-        return Result(oof, None)
-    test = Predictions.mean(read("test"), weights=fold_weights(settings, models))
-    return Result(oof, answered(test, codec.kind, dataset.answer))
+    content = content_of(settings, cells_read(settings, context.recipe, training=False), rows, np.arange(len(rows)))
+    return [content, *keys_of_inputs(settings, context.jobs, "test")]

@@ -107,3 +107,37 @@ class VectorInput:
     def to_model(self, batch: Tensor) -> Tensor:
         """The batch as it is."""
         return batch
+
+
+@dataclass(frozen=True)
+class DrawnInput:
+    """Rows of which training sees one of two readings each time; everything else sees the first alone.
+
+    Attributes:
+        first: what predictions and plain views read.
+        second: brought to the model as the first is.
+        chance: how often training draws the second, 0 to 1.
+    """
+
+    first: Input
+    second: Input
+    chance: float = 0.5
+
+    def reader(self, *, augment: bool, size: Size | None = None) -> Callable[[int, np.random.Generator], np.ndarray]:
+        """A function (row, generator) -> what either reading gives."""
+        first = self.first.reader(augment=augment, size=size)
+        if not augment:
+            return first
+        second = self.second.reader(augment=augment, size=size)
+
+        def read(row: int, generator: np.random.Generator) -> np.ndarray:
+            # A stream of its own: the generators of all inputs of a row start alike, and the draw that flips its photo
+            # must not decide this too.
+            drawn = generator.spawn(1)[0].random() < self.chance
+            return second(row, generator) if drawn else first(row, generator)
+
+        return read
+
+    def to_model(self, batch: Tensor) -> Tensor:
+        """The batch as the first reading makes it."""
+        return self.first.to_model(batch)

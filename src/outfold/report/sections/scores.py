@@ -66,16 +66,14 @@ def _by_member(run: Artefacts) -> Child:
     found = [(stage, name, part) for stage, s in stages.items() for name, part in s.get("members", {}).items()]
     if len(found) < 2:
         return None
-    metric = run.summary["metric"]
-    rows = [
-        (
-            stage,
-            name,
-            number(part["score"]),
-            spread(part["scores"][metric]),
-            count(len(part["jobs"])),
-        )
-        for stage, name, part in found
-    ]
-    columns = ("stage", "member", metric_title(metric), "95% interval", "models")
-    return table(columns, rows, text=("stage", "member"), main=metric_title(metric), caption="By member")
+    main = metric_title(run.summary["metric"])
+    rows = [_member_row(stage, name, part, run) for stage, name, part in found]
+    columns = ("stage", "member", main, "95% interval", "models")
+    return table(columns, rows, text=("stage", "member"), main=main, caption="By member")
+
+
+def _member_row(stage: str, name: str, part: Mapping[str, Any], run: Artefacts) -> tuple[Child, ...]:
+    """A member's score by the run's metric, or by that of its auxiliary stage, which is named then."""
+    metric, models = run.recipe.task_of(stage).metric, part.get("served", part["jobs"])
+    own = "" if metric == run.summary["metric"] else f"{metric_title(metric)} "
+    return (stage, name, f"{own}{number(part['score'])}", spread(part["scores"][metric]), count(len(models)))

@@ -53,7 +53,7 @@ def _models(run: Artefacts) -> Child:
                 f"{stage}/{member}",
                 str(job["fold"]),
                 str(job["seed"]),
-                number(job["score"]),
+                _score(run, stage, job["score"]),
                 _kept(job),
                 Cell([bar(job["seconds"] / longest), duration(job["seconds"])], job["seconds"]),
                 MISSING if rate is None or rate.isna().all() else count(round(float(rate.median()))),
@@ -69,6 +69,14 @@ def _kept(job: dict[str, Any]) -> str:
     """The epoch whose weights predict, or those whose mean does."""
     epochs = job.get("combined", {}).get("epochs", [job["best_epoch"]])
     return f"{', '.join(map(str, epochs))} of {job['epochs']}"
+
+
+def _score(run: Artefacts, stage: str, score: float | None) -> Cell | str:
+    """A model's score, with the metric of an auxiliary stage, which is not the run's."""
+    metric = run.recipe.task_of(stage).metric
+    if metric == run.summary["metric"]:
+        return number(score)
+    return Cell(f"{metric_title(metric)} {number(score)}", score)
 
 
 def _jobs(run: Artefacts) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -24,7 +24,7 @@ def training(run: Artefacts) -> Section | None:
     if not run.trainings and not run.notes:
         return None
     pairs = [
-        charts(*_member_charts(f"{stage}/{member}", list(models), run.recipe.task.metric, _kept(run)))
+        charts(*_member_charts(f"{stage}/{member}", list(models), run.recipe.task_of(stage).metric, _kept(run)))
         for (stage, member), models in groupby(run.trainings, key=lambda model: (model.stage, model.member))
     ]
     intro = (
