@@ -39,7 +39,8 @@ def training_dataset(folder: Path, recipe: Recipe, root: Path, compute: Compute)
             fix=f"put the data back where the run found it, in {root}",
         ) from error
     kept = read_rows(folder / FOLDS, exact={"id"})[0]["id"].astype(str)
-    train, _ = load_rows(recipe, samples.take(np.isin(samples.ids, kept.to_numpy(object))), "train", compute)
+    samples = samples.take(np.isin(samples.ids, kept.to_numpy(object)))
+    train, _ = load_rows(recipe, samples, "train", compute, root, run=folder)
 
     def folds_in(name: str, settings_time: str | None) -> FoldTable:
         return replace(read_folds(folder / name, train.samples.ids), ordered=settings_time is not None)
