@@ -105,8 +105,8 @@ def test_weights_to_start_from_that_are_not_there() -> None:
     refused("names a train stage, 'both' is none", fit=fit(), both=blend, more=from_blend)
     refused("has no member 'c'", fit=two, more=fit(init_from={"stage": "fit", "member": "c", "part": "all"}))
     refused("has several members", fit=two, more=fit(members={"c": {"init_from": {"stage": "fit", "part": "all"}}}))
-    refused("has no backbone to start", fit=fit(), more=fit(init_from="fit"))
-    refused("either from `weights` or", fit=fit(), more=fit(weights="none", init_from={"stage": "fit", "part": "all"}))
+    photos = {"kind": "train", "backbone": "resnet18", "phases": PHASES, "members": {"a": {}}}
+    refused("either from `weights` or", fit=photos, more={**photos, "weights": "none", "init_from": "fit"})
     refused("no model of seed 3", fit=fit(seeds=[1, 2]), more=fit(seeds=[3], init_from={"stage": "fit", "part": "all"}))
     refused(
         "takes the model of the same fold, but fit/a has the recipe's folds and this member folds 'other'",
@@ -118,15 +118,18 @@ def test_weights_to_start_from_that_are_not_there() -> None:
 
 def test_test_time_training_that_cannot_be_honest_or_cannot_be() -> None:
     refused("has no member 'b'", fit=fit(), adapted={**ADAPT, "members": "b"})
-    refused("to choose epochs by", fit=fit(), adapted={**ADAPT, "keep": {"best": "r2"}})
+    refused("to choose an epoch by", fit=fit(), adapted={**ADAPT, "keep": {"best": "r2"}})
     plateau = [{"name": "all", "epochs": 1, "schedule": "plateau"}]
-    refused("watches the validation loss", fit=fit(), adapted={**ADAPT, "phases": plateau})
+    refused("no validation loss for", fit=fit(), adapted={**ADAPT, "phases": plateau})
     refused("use `mix` or `weight`, not both", fit=fit(mix={}), adapted={**ADAPT, "weight": 0.5})
     ranks = {"kind": "blend", "from": ["fit"], "method": "rank_mean"}
     refused("gives ranks, and no rank is a label", fit=fit(), ranks=ranks, adapted={**ADAPT, "labels": "ranks"})
     alone = {**ADAPT, "out_of_fold": False}
     refused(
-        "has no out-of-fold predictions", fit=fit(), adapted=alone, both={"kind": "blend", "from": ["fit", "adapted"]}
+        "'adapted' predicts nothing out of fold",
+        fit=fit(),
+        adapted=alone,
+        both={"kind": "blend", "from": ["fit", "adapted"]},
     )
     other = {"variants": {"other": {"seed": 1}}}
     two = {"fit": fit(), "again": fit(folds="other"), "both": {"kind": "blend", "from": ["fit", "again"]}}

@@ -12,7 +12,6 @@ from outfold.settings.postprocess import PostprocessStage
 from outfold.settings.serve import ServeStage
 from outfold.settings.table_inputs import TableInputs
 from outfold.settings.train import TrainSettings, TrainStage
-from outfold.settings.view import EmbeddingView
 
 Stages = Mapping[str, Any]
 """All stages of a recipe by name, in its order."""
@@ -117,8 +116,6 @@ def _check_start(
 ) -> None:
     other = _train_stage(start.stage, "`init_from`", stages)
     assert member is not None  # found by `start_of`
-    if start.part == "backbone" and isinstance(settings.view, EmbeddingView):
-        raise ValueError("`init_from`: a head on vectors has no backbone to start; take `part: all`")
     theirs, ours = other.member_settings(member).folds, settings.folds
     if start.fold == "same" and theirs != ours:
         raise ValueError(
