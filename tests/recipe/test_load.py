@@ -382,8 +382,8 @@ def test_the_json_schema_knows_every_short_form() -> None:
         if decorator.info.mode == "before"
     }
     known = {model for model, _ in (*SHORT_FORMS, *SHORT_ITEMS)}
-    # A text as `Weights` or `Track` is a short form of TrainSettings.weights and Recipe.track.
-    assert validated <= known | {"Weights", "Track"}
+    # A text as `Weights`, `InitFrom` or `Track` is a short form of the settings that hold it, which are listed.
+    assert validated <= known | {"Weights", "InitFrom", "Track"}
 
 
 def test_loading_a_recipe_imports_nothing_heavy() -> None:
