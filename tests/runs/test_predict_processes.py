@@ -11,7 +11,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import timm
 import torch
+from safetensors.torch import save_file
 
 import outfold
 from outfold.cli.predict import predict
@@ -39,7 +41,7 @@ def killed_twice(piece, slot, emit):
 def _killed(piece, slot, emit, times):
     def tell(event):
         emit(event)
-        if piece.start == 0 and len(list(HERE.glob("death*"))) < times:
+        if getattr(piece, "start", 1) == 0 and len(list(HERE.glob("death*"))) < times:
             (HERE / f"death{len(list(HERE.glob('death*')))}").touch()
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -48,7 +50,7 @@ def _killed(piece, slot, emit, times):
 
 def loses_rows(piece, slot, emit):
     answer = sharing.perform(piece, slot, emit)
-    if piece.start == 0:
+    if getattr(piece, "start", 1) == 0:
         return [predictions.take(range(len(predictions) - 1)) for predictions in answer]
     return answer
 
@@ -225,3 +227,28 @@ def test_ctrl_c_leaves_no_process_and_no_file(done: outfold.Run, shapes: Path, f
         assert "Traceback" not in process.stderr.read()
     assert not members_of_group(process.pid)
     assert not out.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
+def test_vectors_of_a_frozen_backbone_are_made_by_several_processes(
+    tiny_recipe: dict[str, Any], shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = tmp_path / "w.safetensors"
+    save_file(timm.create_model("test_efficientnet", num_classes=0).state_dict(), weights)
+    phases = [{"name": "head", "epochs": 1, "lr": 1e-2}]
+    image = {"size": 32, "resize": "squash"}
+    view = {"kind": "embedding", "backbone": "test_efficientnet", "weights": f"file:{weights}", "image": image}
+    view["batch_size"] = 7
+    fit = {"kind": "train", "view": view, "batch_size": 8, "phases": phases, "members": {"a": {}}}
+    tiny_recipe["stages"] = {"fit": fit}
+    tiny_recipe["folds"]["only"] = [0]
+    del tiny_recipe["data"]["test"]
+    done = outfold.run(Recipe.model_validate(tiny_recipe), tmp_path / "run", data=shapes, device="cpu")
+    answers, events = [], list[dict[str, Any]]()
+    for number in (1, 2):
+        monkeypatch.setenv("OUTFOLD_CACHE", str(tmp_path / f"cache{number}"))
+        answers.append(done.predict(shapes / "train.csv", device="cpu", processes=number, emit=events.append))
+    pd.testing.assert_frame_equal(*answers, check_exact=True)
+    assert len(list((tmp_path / "cache2" / "fingerprints").iterdir())) == 1
+    assert not [event for event in events if event["event"] == "warning"]

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,9 +12,10 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor
 
-from outfold.duplicates.fingerprint import Progress, Samples
+from outfold.duplicates.fingerprint import Progress, Samples, Stretch
 from outfold.errors import RunError
 from outfold.inference.predict import Predictor
+from outfold.inference.processes import WorkerPool, slices
 from outfold.models.network import InputStats, Network, build_network
 from outfold.models.weights import weights_identity
 from outfold.settings.data import Prepare
@@ -39,7 +41,7 @@ class Embedder:
         settings: of the backbone: its name, its view of photos and the batch size.
         identity: names the pixels, the backbone, the contents of its weights, the precision and the kind of device.
         build: makes the network; called when the first photo is seen.
-        compute: device and threads.
+        compute: device and threads, and the processes that share the photos, if any.
     """
 
     settings: TrainSettings
@@ -56,6 +58,16 @@ class Embedder:
 
     def __call__(self, samples: Samples, progress: Progress | None = None) -> np.ndarray:
         """Pooled features of prepared photos, each uint8 (h, w, 3): float32 (n, f)."""
+        return self._here(samples, progress) if self.compute.pool is None else self._shared(samples, self.compute.pool)
+
+    def _shared(self, samples: Samples, pool: WorkerPool[Any, Any]) -> np.ndarray:
+        """The same by several processes."""
+        runs = slices(len(samples), max(len(pool), 1), self.settings.batch_size)
+        before = samples.start if isinstance(samples, Stretch) else 0
+        pieces = [PhotoSlice(self.settings, self.build, Stretch(samples, run.start, run.stop), before) for run in runs]
+        return np.concatenate(pool.map(pieces, name=lambda piece: piece.title, fault=PhotoSlice.fault))
+
+    def _here(self, samples: Samples, progress: Progress | None) -> np.ndarray:
         (network, stats), view = self.network, image_view(self.settings)
         photos = ImageInput(samples, view, (), view.mean or stats.mean, view.std or stats.std)
         fabric = make_fabric(self.compute.device, self.settings.precision)
@@ -78,6 +90,38 @@ class Embedder:
         return predictor(forward, np.arange(len(samples)), advance=advance)[0]
 
 
+@dataclass(frozen=True)
+class PhotoSlice:
+    """Some photos, to be made vectors of in another process; see `outfold.stages.sharing.perform`.
+
+    Attributes:
+        settings: of the backbone.
+        build: makes the network.
+        samples: these photos alone.
+        before: how many photos come before those that they are a stretch of.
+    """
+
+    settings: TrainSettings
+    build: Callable[[], tuple[Network, InputStats]]
+    samples: Stretch
+    before: int
+
+    @property
+    def title(self) -> str:
+        """How errors call it."""
+        first, last = self.before + self.samples.start + 1, self.before + self.samples.stop
+        return f"the vectors of photos {first} to {last}"
+
+    def performed(self, compute: Compute) -> np.ndarray:
+        """Their vectors, float32 (n, f)."""
+        return Embedder(self.settings, "", self.build, compute)(self.samples)
+
+    def fault(self, answer: np.ndarray) -> str | None:
+        """What is wrong with an answer: it must be one vector a photo."""
+        wanted = len(self.samples)
+        return None if len(answer) == wanted else f"it made {len(answer)} vectors, and not the {wanted} of its photos"
+
+
 def pretrained_embedder(settings: TrainSettings, prepare: Prepare | None, root: Path, compute: Compute) -> Embedder:
     """The backbone with its pretrained weights.
 
@@ -94,7 +138,7 @@ def pretrained_embedder(settings: TrainSettings, prepare: Prepare | None, root: 
     return Embedder(
         settings,
         _identity(settings, prepare, repr(sorted(identity.items())), compute),
-        lambda: build_network(settings, 1, root=root, pretrained=True),
+        partial(build_network, settings, 1, root=root, pretrained=True),
         compute,
     )
 
@@ -108,13 +152,8 @@ def kept_embedder(settings: TrainSettings, prepare: Prepare | None, run: Path, c
     path = _place(settings, run)
     if not path.is_file():
         raise RunError(f"the run lacks its frozen backbone {path}", fix="give the run's command again to complete it")
-
-    def build() -> tuple[Network, InputStats]:
-        network, stats = build_network(settings, 1, pretrained=False)
-        network.backbone.load_state_dict(load_file(path))
-        return network, stats
-
-    return Embedder(settings, _identity(settings, prepare, _kept_identity(path), compute), build, compute)
+    identity = _identity(settings, prepare, _kept_identity(path), compute)
+    return Embedder(settings, identity, partial(_kept_network, settings, path), compute)
 
 
 def keep_backbone(settings: TrainSettings, run: Path, root: Path) -> None:
@@ -135,6 +174,12 @@ def _place(settings: TrainSettings, run: Path) -> Path:
     """The file of a kept backbone, by what the recipe says of it."""
     key = digest(settings.backbone, settings.weights.model_dump(mode="json"), settings.view.model_dump(mode="json"))
     return run / "backbones" / f"{key}.safetensors"
+
+
+def _kept_network(settings: TrainSettings, path: Path) -> tuple[Network, InputStats]:
+    network, stats = build_network(settings, 1, pretrained=False)
+    network.backbone.load_state_dict(load_file(path))
+    return network, stats
 
 
 def _kept_identity(path: Path) -> str:

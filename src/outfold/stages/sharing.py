@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,6 +17,14 @@ from outfold.settings.train import TrainSettings
 from outfold.stages.base import Compute, Emit
 from outfold.stages.predicting import network_predictions, predict_rows, prediction_batch, tell_unfamiliar
 from outfold.training.device import prepare_process, tiny_numbers_as_zero
+
+
+class Piece(Protocol):
+    """Work for another process, with all that it needs."""
+
+    def performed(self, compute: Compute) -> object:
+        """Its outcome, computed as `compute` says."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,7 @@ class Slice:
         ids = self.source.samples.ids
         return f"rows {self.start + 1} to {self.start + len(ids)} of {self.whole} ({ids[0]} to {ids[-1]})"
 
-    def predicted(self, compute: Compute) -> list[Predictions]:
+    def performed(self, compute: Compute) -> list[Predictions]:
         """Its rows by each of the networks."""
         own = self.settings, self.codec, self.source, np.arange(len(self.source)), compute
         return [network_predictions(folder, *own)[0] for folder in self.folders]
@@ -91,8 +100,8 @@ def predict_table(
     return [Predictions.concat(by_slice).aligned_to(ids) for by_slice in zip(*parts, strict=True)]
 
 
-def perform(piece: Slice, slot: Slot, emit: Emit) -> list[Predictions]:
-    """What other processes do for `predict_table`."""
+def perform(piece: Piece, slot: Slot, emit: Emit) -> object:
+    """What the processes of `Compute.pool` do with a piece."""
     prepare_process()
     with tiny_numbers_as_zero():
-        return piece.predicted(Compute(torch.device(slot.device), slot.readers, emit))
+        return piece.performed(Compute(torch.device(slot.device), slot.readers, emit))
