@@ -15,6 +15,7 @@ import outfold
 from outfold.data.predictions import Predictions
 from outfold.data.targets import TargetScaler
 from outfold.errors import DataError, RecipeError
+from outfold.runs.check import check_recipe
 from outfold.settings.recipe import Recipe
 
 TARGETS = ["leaves", "stems", "total"]
@@ -37,12 +38,12 @@ def meadow(shapes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def recipe(tiny_recipe: dict[str, Any]) -> dict[str, Any]:
-    """Two folds of three, a few epochs, three targets of which one is a sum."""
+    """One fold of three, a few epochs, three targets of which one is a sum."""
     task = {"kind": "regression", "target": TARGETS, "metric": "weighted_r2", "metrics": ["r2"]}
     tiny_recipe["stages"]["fit"]["phases"][0]["epochs"] = 2
     return tiny_recipe | {
         "task": task | {"target_weights": WEIGHTS, "identities": SUMS},
-        "folds": {"k": 3, "group": "site", "only": [0, 1]},
+        "folds": {"k": 3, "group": "site", "only": [0]},
     }
 
 
@@ -87,11 +88,12 @@ def test_sums_and_signs_hold_in_a_run(
 def test_the_loss_of_a_validation_is_one_minus_its_score(recipe: dict[str, Any], meadow: Path, tmp_path: Path) -> None:
     recipe["stages"]["fit"] |= {"loss": {"name": "weighted_r2"}, "outputs": {"log": True}}
     run(recipe, tmp_path / "run", meadow)
-    history = pd.read_csv(tmp_path / "run" / "stages" / "fit" / "a" / "fold1-seed0" / "history.csv")
+    history = pd.read_csv(tmp_path / "run" / "stages" / "fit" / "a" / "fold0-seed0" / "history.csv")
     assert_allclose(history["valid_loss"], 1 - history["weighted_r2"], rtol=1e-4)
 
 
 def test_the_scale_is_that_of_the_training_rows(recipe: dict[str, Any], meadow: Path, tmp_path: Path) -> None:
+    recipe["folds"]["only"] = [0, 1]
     changed = tmp_path / "changed"
     shutil.copytree(meadow, changed)
     run(recipe, tmp_path / "run", meadow)
@@ -132,9 +134,9 @@ def test_two_streams_train_and_predict(recipe: dict[str, Any], meadow: Path, tmp
     assert_array_equal(later[TARGETS], values(done.predictions))
 
 
-@pytest.mark.parametrize("seeds", [[0, 1]])
-def test_folds_count_as_told(seeds: list[int], recipe: dict[str, Any], meadow: Path, tmp_path: Path) -> None:
-    recipe["stages"]["fit"] |= {"seeds": seeds, "predict": {"fold_weights": [3, 1]}}
+def test_folds_count_as_told_and_their_seeds_alike(recipe: dict[str, Any], meadow: Path, tmp_path: Path) -> None:
+    recipe["folds"]["only"] = [0, 1]
+    recipe["stages"]["fit"] |= {"seeds": [0, 1], "predict": {"fold_weights": [3, 1]}}
     done = run(recipe, tmp_path / "run", meadow)
     parts = {
         fold: [
@@ -143,7 +145,7 @@ def test_folds_count_as_told(seeds: list[int], recipe: dict[str, Any], meadow: P
                 TARGETS,
                 "value",
             ).values
-            for seed in seeds
+            for seed in (0, 1)
         ]
         for fold in (0, 1)
     }
@@ -160,6 +162,7 @@ def test_folds_count_as_told(seeds: list[int], recipe: dict[str, Any], meadow: P
 
 
 def test_weights_of_other_folds_are_refused(recipe: dict[str, Any], meadow: Path, tmp_path: Path) -> None:
+    recipe["folds"]["only"] = [0, 1]
     recipe["stages"]["fit"]["predict"] = {"fold_weights": [1, 2, 3]}
     with pytest.raises(ValidationError, match=r"2 folds are held out, but predict\.fold_weights has 3"):
         Recipe.model_validate(recipe)
@@ -206,6 +209,7 @@ def test_negative_targets_are_refused_before_anything_trains(
 
 
 def test_a_teacher_of_all_folds_counts_them_alike(recipe: dict[str, Any]) -> None:
+    recipe["folds"]["only"] = [0, 1]
     fit = recipe["stages"].pop("fit")
     recipe["stages"] = {"fit": fit | {"predict": {"fold_weights": [1, 2]}}}
     recipe["stages"]["labels"] = {"kind": "label", "from": "fit", "rows": "test", "teachers": "all"}
@@ -220,3 +224,17 @@ def test_sizes_that_no_patch_divides_are_refused_before_photos_are_read(
     recipe["stages"]["fit"] |= {"backbone": "test_vit", "view": {"size": [32, 80], "tiles": [1, 2]}}
     with pytest.raises(RecipeError, match=r"(?s)cannot read photos \(or tiles\) of 32 x 40.*patches of 16 x 16"):
         run(recipe, tmp_path / "run", meadow)
+    checked = check_recipe(Recipe.model_validate(recipe), meadow, device="cpu")
+    assert [one.what for one in checked.findings if one.level == "error" and "32 x 40" in one.what]
+
+
+def test_a_check_says_what_two_streams_cost(recipe: dict[str, Any], meadow: Path) -> None:
+    recipe["stages"]["fit"] |= {
+        "view": {"size": [32, 64], "tiles": [1, 2]},
+        "head": {"name": "mlp", "widths": [16], "per_output": True},
+        "outputs": {"positive": "softplus", "identities": "construct"},
+        "loss": {"name": "weighted_r2"},
+    }
+    checked = check_recipe(Recipe.model_validate(recipe), meadow, device="cpu")
+    assert checked.ok, checked.findings
+    assert any(one.what.startswith("estimate: 1 model") for one in checked.findings)

@@ -33,7 +33,7 @@ def check_recipe(
         device: where the run would compute; a few steps are taken there to estimate the run's cost, unless something
             would stop it anyway. None estimates nothing.
     """
-    findings = _recipe_findings(recipe)
+    findings = _recipe_findings(recipe, root)
     checked = check_data(recipe.data, recipe.task, recipe.folds, root, workers=workers, progress=progress)
     findings += _table_findings(recipe, checked, root)
     checked = replace(checked, findings=(*findings, *checked.findings))
@@ -43,11 +43,11 @@ def check_recipe(
     return replace(checked, findings=(*checked.findings, *_cost_findings(recipe, checked, device)))
 
 
-def _recipe_findings(recipe: Recipe) -> list[Finding]:
-    """Metrics, scores, label stages and blends that cannot be, and packages that a tracker lacks."""
-    from outfold.runs.validate import looks  # torch
+def _recipe_findings(recipe: Recipe, root: Path) -> list[Finding]:
+    """Metrics, scores, label stages, blends and members that cannot be, and packages that a tracker lacks."""
+    from outfold.runs.validate import looks, looks_at_members  # torch
 
-    return _refused(*looks(recipe), partial(require_packages, recipe.track))
+    return _refused(*looks(recipe), partial(require_packages, recipe.track), *looks_at_members(recipe, root))
 
 
 def _table_findings(recipe: Recipe, checked: Checked, root: Path) -> list[Finding]:

@@ -39,15 +39,8 @@ def validate(recipe: Recipe, root: Path) -> None:
     Raises:
         OutfoldError: the first that cannot work; says which member asks for it.
     """
-    for look in looks(recipe):
+    for look in (*looks(recipe), *looks_at_members(recipe, root)):
         look()
-    for stage, member, settings in recipe.members():
-        try:
-            _validate_member(recipe.seen_by(stage), settings, root)
-            _validate_start(recipe, stage, member, settings)
-        except OutfoldError as error:
-            problem = f"stage {stage!r}, member {member!r}: {error.problem}"
-            raise type(error)(problem, got=error.got, expected=error.expected, fix=error.fix) from error
 
 
 def looks(recipe: Recipe) -> Iterator[Callable[[], object]]:
@@ -63,6 +56,22 @@ def looks(recipe: Recipe) -> Iterator[Callable[[], object]]:
             yield partial(check_fits, stage, recipe.task)
         if isinstance(stage, TrainStage) and stage.target:
             yield partial(metric_of, recipe.task_of(name))
+
+
+def looks_at_members(recipe: Recipe, root: Path) -> Iterator[Callable[[], object]]:
+    """What a member's network, loss, transforms and weights file show to be wrong: functions that raise."""
+    for stage, member, settings in recipe.members():
+        place = f"stage {stage!r}, member {member!r}"
+        yield partial(_named, place, partial(_validate_member, recipe.seen_by(stage), settings, root))
+        yield partial(_named, place, partial(_validate_start, recipe, stage, member, settings))
+
+
+def _named(place: str, look: Callable[[], object]) -> None:
+    """Say whose error it is."""
+    try:
+        look()
+    except OutfoldError as error:
+        raise type(error)(f"{place}: {error.problem}", got=error.got, expected=error.expected, fix=error.fix) from error
 
 
 def _validate_blend(name: str, stage: BlendStage, recipe: Recipe) -> None:
