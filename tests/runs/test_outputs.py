@@ -218,6 +218,18 @@ def test_a_teacher_of_all_folds_counts_them_alike(recipe: dict[str, Any]) -> Non
         Recipe.model_validate(recipe)
 
 
+def test_a_network_of_other_outputs_is_no_start_as_a_whole(
+    recipe: dict[str, Any], meadow: Path, tmp_path: Path
+) -> None:
+    fit = recipe["stages"]["fit"]
+    recipe["stages"] = {
+        "fit": fit,
+        "more": fit | {"init_from": {"stage": "fit", "part": "all"}, "outputs": {"positive": "softplus"}},
+    }
+    with pytest.raises(RecipeError, match="the outputs of fit/a mean something else"):
+        run(recipe, tmp_path / "run", meadow)
+
+
 def test_sizes_that_no_patch_divides_are_refused_before_photos_are_read(
     recipe: dict[str, Any], meadow: Path, tmp_path: Path
 ) -> None:

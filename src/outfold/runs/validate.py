@@ -126,6 +126,12 @@ def _validate_start(recipe: Recipe, stage: str, member: str, settings: TrainSett
             got=f"{before.kind} of {', '.join(before.target)}, then {after.kind} of {', '.join(after.target)}",
             fix="take the backbone alone: `init_from: {stage: .., part: backbone}`",
         )
+    if start.part == "all" and theirs.outputs != settings.outputs:
+        raise RecipeError(
+            f"the outputs of {start.stage}/{member_of_start} mean something else than this member's",
+            got=f"{theirs.outputs!r}, then {settings.outputs!r}",
+            fix="give both the same `outputs`, or take the backbone alone: `init_from: {stage: .., part: backbone}`",
+        )
     with torch.device("meta"):
         source, network = (
             build_network(one, 1, table_inputs=1, vector_inputs=1, pretrained=False)[0] for one in (theirs, settings)

@@ -188,24 +188,21 @@ class Recipe(Spec):
     @model_validator(mode="after")
     def _outputs_fit_the_targets(self) -> "Recipe":
         for name, member, settings in self.members():
-            place, stage = f"stage {name!r}, member {member!r}", self.stages[name]
-            own = isinstance(stage, TrainStage) and bool(stage.target)  # an auxiliary stage: other targets, no sums
-            if settings.outputs != Outputs() and self.task.kind != "regression" and not own:
-                raise ValueError(f"{place}: `outputs` are of a regression, this is a {self.task.kind} task")
-            if settings.outputs.identities != "report" and (own or not self.task.identities):
+            place, task = f"stage {name!r}, member {member!r}", self.task_of(name)
+            if settings.outputs != Outputs() and task.kind != "regression":
+                raise ValueError(f"{place}: `outputs` are of a regression, this is a {task.kind} task")
+            if settings.outputs.identities != "report" and not task.identities:
                 raise ValueError(f"{place}: outputs.identities needs task.identities of the targets it learns")
-            if settings.loss is not None and settings.loss.target_weights and (own or not self.task.target_weights):
+            if settings.loss is not None and settings.loss.target_weights and not task.target_weights:
                 raise ValueError(f"{place}: loss.target_weights needs task.target_weights of the targets it learns")
         return self
 
     @model_validator(mode="after")
     def _adapted_members_cut_whole_tiles(self) -> "Recipe":
-        for stage in self.stages.values():
-            if isinstance(stage, AdaptStage):
-                own = [settings for name, _, settings in self.members() if name == stage.source]
-                for settings in own:
-                    if isinstance(settings.view, ImageView):
-                        refuse_sizes(settings.predict, stage.phases, settings.view)
+        for name, stage in self.stages.items():
+            for settings in self.members_of(name).values() if isinstance(stage, AdaptStage) else ():
+                if isinstance(settings.view, ImageView):
+                    refuse_sizes(settings.predict, settings.phases, settings.view)
         return self
 
     @model_validator(mode="after")
