@@ -252,3 +252,35 @@ def test_vectors_of_a_frozen_backbone_are_made_by_several_processes(
     pd.testing.assert_frame_equal(*answers, check_exact=True)
     assert len(list((tmp_path / "cache2" / "fingerprints").iterdir())) == 1
     assert not [event for event in events if event["event"] == "warning"]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
+def test_stages_that_build_on_others_give_the_numbers_of_one_process(
+    meadow_recipe: dict[str, Any], meadow: Path, tmp_path: Path
+) -> None:
+    """Predicted inputs, models served with them, and test-time training of two members, each in a process."""
+    stages = meadow_recipe["stages"]
+    given = {**stages["fit"], "table": {**stages["fit"]["table"], "training_only": True}}
+    del given["table"]["predicted_by"]
+    stages["fit"]["members"] = {"a": {}, "b": {"head": {"dropout": 0.2}}}
+    stages["given"] = given
+    stages["served"] = {"kind": "serve", "from": "given", "inputs": "sensor"}
+    more = [{"name": "more", "epochs": 3, "lr": 0.01}]
+    stages["adapted"] = {"kind": "adapt", "from": "fit", "labels": "fit", "phases": more}
+    stages["all"] = {"kind": "blend", "from": ["served", "adapted"], "method": "mean"}
+    for name in ("sensor", "fit", "given"):
+        stages[name]["phases"][0]["epochs"] = 2
+        stages[name]["predict"] = {"batch_size": 4}
+    done = outfold.run(Recipe.model_validate(meadow_recipe), tmp_path / "run", data=meadow, device="cpu")
+    one = done.predict(meadow / "later.csv", device="cpu")
+    events: list[dict[str, Any]] = []
+    two = done.predict(meadow / "later.csv", device="cpu", processes=2, emit=events.append)
+    pd.testing.assert_frame_equal(one, two, check_exact=True)
+    told = [event["event"] for event in events]
+    assert told.count("predicting") == told.count("adapting") == 1
+    assert {event["job"] for event in events if event["event"] == "epoch"} == {
+        f"adapted/{member}/whole-seed0 fit" for member in "ab"
+    }
+    assert next(event for event in events if event["event"] == "predicting")["models"] == 3 + 3 * 2 + 3 + 2
+    assert "warning" not in told

@@ -46,7 +46,7 @@ class Display:
         self.progress = progress
         self.before: dict[str, TaskID] = {}
         self.all: TaskID | None = None
-        self.finished = 0.0
+        self.foreseen = self.finished = 0.0
         self.trains = False
         self.unfamiliar: set[str] = set()
         self.warned: set[str] = set()
@@ -117,7 +117,8 @@ class Display:
         for task in self.before.values():
             self.progress.remove_task(task)
         self.before.clear()  # the audit at the end brings bars of its own
-        self.all = self.progress.add_task(title, total=max(event["megapixels"], 1e-9))
+        self.foreseen = max(event["megapixels"], 1e-9)
+        self.all = self.progress.add_task(title, total=self.foreseen)
 
     def _planned(self, event: dict[str, Any]) -> None:
         self.trains = True
@@ -184,6 +185,9 @@ class Display:
     def _adapting(self, event: dict[str, Any]) -> None:
         rows, models = f"{event['rows']:,} rows", f"{event['models']} model{'s' if event['models'] > 1 else ''}"
         self.line(f"{event['stage']}: {models} go on training with these {rows}, about {event['seconds']:.0f} s")
+        if self.all is not None:
+            self.foreseen += event["megapixels"]
+            self.progress.update(self.all, total=self.foreseen)
 
     def _labelled(self, event: dict[str, Any]) -> None:
         self.line(f"{event['stage']}  fold {event['fold']}  {event['what']}")

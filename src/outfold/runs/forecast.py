@@ -22,7 +22,7 @@ def forecast(inference: Inference, final: str, made_on: str) -> dict[str, Any]:
     Returns:
         `seconds` is what the same models took for as many held-out rows, one after the other; GPUs share it out,
         processes on a CPU have the same cores to share. None on another kind of device, and where the run did not
-        write it down.
+        write it down. Test-time training comes on top; its stage tells how much.
     """
     rows, pool = len(inference.rows), inference.compute.pool
     processes, device = 1 if pool is None else len(pool), inference.compute.device.type
@@ -43,12 +43,12 @@ def forecast(inference: Inference, final: str, made_on: str) -> dict[str, Any]:
 
 
 def _models(inference: Inference, final: str) -> Iterator[tuple[Model, TrainSettings]]:
-    """Every model that predicts for a stage, and its member's settings."""
+    """Every model that predicts for a stage, or the one that goes on learning in its place; its member's settings."""
     recipe = inference.recipe
     for name in recipe.ancestors(final):
         stage = recipe.stages[name]
-        if isinstance(stage, AdaptStage):
-            continue  # which tells by itself what its training will take
-        source = stage.source if isinstance(stage, ServeStage) else name
+        source = stage.source if isinstance(stage, ServeStage | AdaptStage) else name
         for member, settings in recipe.members_of(name).items():
-            yield from ((model, settings) for model in inference.models[source, member])
+            models = inference.models[source, member]
+            for model in models[:1] if isinstance(stage, AdaptStage) else models:
+                yield model, settings

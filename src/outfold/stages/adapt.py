@@ -21,11 +21,12 @@ from outfold.metrics import metric_of
 from outfold.settings.adapt import AdaptStage
 from outfold.settings.train import TrainSettings, TrainStage
 from outfold.stages import train
-from outfold.stages.adapting import go_on, seconds_to_go_on
+from outfold.stages.adapting import GoingOn, go_on, seconds_to_go_on
 from outfold.stages.base import FORMAT, WHOLE, Context, Inference, Job, Model, Result, answered, digest
 from outfold.stages.outputs import member_codec, member_target
-from outfold.stages.predicting import predict_model, predict_rows, read_predictions
+from outfold.stages.predicting import predict_model, read_predictions
 from outfold.stages.scope import context_for
+from outfold.stages.sharing import perform_all, predict_table
 from outfold.stages.shown_rows import cells_read, keys_of_inputs, shown_rows
 from outfold.stages.start import key_of_fit
 from outfold.work import megapixels
@@ -71,22 +72,30 @@ def collect(name: str, stage: AdaptStage, context: Context) -> Result:
 def predict(name: str, stage: AdaptStage, inference: Inference) -> Result:
     """Adapt to rows that were not part of the run, and predict them; what is trained for them is not kept.
 
-    Tells {"event": "adapting", "stage", "rows", "models", "seconds"} before it begins.
+    Tells {"event": "adapting", "stage", "rows", "models", "seconds", "megapixels"} before it begins. Several
+    members go on in several processes, where there are some.
     """
     dataset, members = replace(inference.training(), test=inference.rows), inference.recipe.members_of(name)
     run = Context(inference.recipe, dataset, inference.folder, inference.compute)
     models = {member: Model(name, member, WHOLE, stage.seed) for member in members}
     starts = {member: _start_of(model, stage, run) for member, model in models.items()}
     seconds = sum(seconds_to_go_on(starts[member], settings, run) for member, settings in members.items())
-    told = {"stage": name, "rows": len(inference.rows), "models": len(members), "seconds": round(seconds, 1)}
-    inference.compute.emit({"event": "adapting", **told})
+    learned = len(dataset.train) + len(inference.rows)
+    work = sum(train.fit_work(settings, learned, 0) for settings in members.values())
+    told = {"rows": len(inference.rows), "models": len(members), "seconds": round(seconds, 1), "megapixels": work}
+    inference.compute.emit({"event": "adapting", "stage": name, **told})
     results = {}
     with tempfile.TemporaryDirectory(prefix="outfold-") as folder:
         apart = replace(run, folder=Path(folder), results=_results(name, run, inference))
+        perform_all(
+            [
+                GoingOn(models[member], run.place(starts[member]), stage, settings, apart)
+                for member, settings in members.items()
+            ],
+            inference.compute,
+        )
         for member, settings in members.items():
-            job = Job(name, "fit", "", Path(), model=models[member])
-            go_on(job, run.place(starts[member]), stage, settings, apart)
-            results[member] = _predict(apart.place(job), settings, apart, inference)
+            results[member] = _predict(apart.place(models[member]), settings, apart, inference)
     return train.combined(results)
 
 
@@ -219,9 +228,8 @@ def _test(model: Model, settings: TrainSettings, context: Context) -> Prediction
 
 def _predict(folder: Path, settings: TrainSettings, context: Context, inference: Inference) -> Result:
     """What the model in a folder says of later rows."""
-    codec, places = member_codec(settings, inference.codec), np.arange(len(inference.rows))
-    rows = shown_rows(settings, inference.rows, context.results, "test")
-    answer = predict_rows(folder, settings, codec, rows, places, inference.compute)
+    codec, rows = member_codec(settings, inference.codec), shown_rows(settings, inference.rows, context.results, "test")
+    (answer,) = predict_table([folder], settings, codec, rows, inference.compute)
     return Result(None, answered(answer, codec.kind, inference.answer))
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from outfold.files import read_json
 from outfold.models.seen import row_marks
 from outfold.settings.adapt import AdaptStage
 from outfold.settings.train import TrainSettings
-from outfold.stages.base import WHOLE, Context, Job, Model
+from outfold.stages.base import WHOLE, Compute, Context, Job, Model
 from outfold.stages.fitting import Beginning, learn, marks_in, training_split
 from outfold.stages.outputs import member_codec
 from outfold.stages.predicting import load_trained
@@ -44,6 +45,39 @@ def go_on(job: Job, start: Path, stage: AdaptStage, settings: TrainSettings, con
     begin = Beginning(trained, marks_in(start / "weights.safetensors"), "/".join(start.parts[-3:]))
     split, labelled = lesson(model, stage, settings, context)
     learn(job, model, begin, split, labelled, settings, context, started=started)
+
+
+@dataclass(frozen=True)
+class GoingOn:
+    """A model that goes on learning from rows that were not part of the run; another process may see to it.
+
+    Attributes:
+        model: what it becomes.
+        start: folder of the model that it starts from.
+        stage: as in `go_on`.
+        settings: as in `go_on`.
+        context: as in `go_on`, but for where it computes.
+    """
+
+    model: Model
+    start: Path
+    stage: AdaptStage
+    settings: TrainSettings
+    context: Context
+
+    @property
+    def title(self) -> str:
+        """How errors call it."""
+        return f"{self.model.place} fit"
+
+    def performed(self, compute: Compute) -> None:
+        """Train it."""
+        job = Job(self.model.stage, "fit", "", Path(), model=self.model)
+        go_on(job, self.start, self.stage, self.settings, replace(self.context, compute=compute))
+
+    def elsewhere(self) -> "GoingOn":
+        """The same without what ties it to this process."""
+        return replace(self, context=replace(self.context, compute=Compute(torch.device("cpu"))))
 
 
 def lesson(model: Model, stage: AdaptStage, settings: TrainSettings, context: Context) -> tuple[Split, PseudoRows]:

@@ -94,6 +94,10 @@ class Result:
     members: Mapping[str, "Result"] = field(default_factory=dict)
 
 
+def tell_nobody(event: dict[str, Any]) -> None:
+    """What happens is of no interest; unlike a lambda this can be sent to another process."""
+
+
 @dataclass(frozen=True)
 class Compute:
     """Where and how jobs compute.
@@ -107,7 +111,7 @@ class Compute:
 
     device: torch.device
     workers: int = 2
-    emit: Emit = lambda event: None
+    emit: Emit = tell_nobody
     pool: WorkerPool[Any, Any] | None = None
 
 

@@ -20,7 +20,7 @@ from outfold.training.device import prepare_process, tiny_numbers_as_zero
 
 
 class Piece(Protocol):
-    """Work for another process, with all that it needs."""
+    """Work that another process may do, with all that it needs."""
 
     def performed(self, compute: Compute) -> object:
         """Its outcome, computed as `compute` says."""
@@ -98,6 +98,32 @@ def predict_table(
     parts = compute.pool.map(pieces, name=lambda piece: piece.title, fault=Slice.fault)
     ids = source.samples.ids
     return [Predictions.concat(by_slice).aligned_to(ids) for by_slice in zip(*parts, strict=True)]
+
+
+class OwnPiece(Piece, Protocol):
+    """A piece that leaves files, and names itself."""
+
+    @property
+    def title(self) -> str:
+        """How errors call it."""
+        ...
+
+    def elsewhere(self) -> Piece:
+        """The same without what ties it to this process."""
+        ...
+
+
+def perform_all(pieces: Sequence[OwnPiece], compute: Compute) -> None:
+    """Do all pieces, by several processes where there are some; a single one has this process to itself.
+
+    Raises:
+        WorkerError: a piece cost two processes.
+    """
+    if compute.pool is None or len(pieces) == 1:
+        for piece in pieces:
+            piece.performed(compute)
+        return
+    compute.pool.map([piece.elsewhere() for piece in pieces], name=lambda piece: piece.title)
 
 
 def perform(piece: Piece, slot: Slot, emit: Emit) -> object:
