@@ -13,22 +13,23 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn import functional as F
 
 from outfold.models.network import VECTORS, build_network
 from outfold.runs.execute import prepare_process
 from outfold.settings.train import TrainSettings
-from outfold.training.device import make_fabric, set_up_optimizer
+from outfold.training.device import make_fabric
 from outfold.training.guards import LossGuard
-from outfold.training.loop import Learner, Schedule, train_epoch
-from outfold.training.losses import build_loss
-from outfold.training.optim import build_optimizer, parameter_groups
+from outfold.training.learner import Learner, build_learner
+from outfold.training.loop import train_epoch
 from outfold.views.batches import InMemory, Loader, Reader, training_batches
 from outfold.views.inputs import VectorInput
 
 BATCH, OUTPUTS = 32, 5
 SETTINGS = {
     "view": {"kind": "embedding", "vectors": ["vectors.parquet"]},
-    "phases": [{"name": "head", "epochs": 1, "lr": 1e-3}],
+    "phases": [{"name": "head", "epochs": 1000, "lr": 1e-3, "schedule": "constant"}],
 }
 
 
@@ -47,24 +48,27 @@ def epochs_of(reader: Reader, rows: int, epochs: int, work: Callable[[Loader, in
     return seen / (time.perf_counter() - started)
 
 
+def smooth_l1(logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+    """A loss that costs next to nothing."""
+    return F.smooth_l1_loss(logits, target)
+
+
 def learner_of(vectors: np.ndarray) -> Learner:
     """A linear head that learns noise."""
     settings = TrainSettings.model_validate(SETTINGS)
-    phase = settings.phases[0]
     network, _ = build_network(settings, OUTPUTS, vector_inputs=vectors.shape[1])
     fabric = make_fabric(torch.device("cpu"), "fp32")
-    model = fabric.setup_module(network)
-    groups = [dict(group, initial_lr=group["lr"]) for group in parameter_groups(network, phase, 0.01)]
-    return Learner(
-        model=model,
-        module=network,
+    return build_learner(
+        network,
+        settings.phases[0],
+        settings,
+        model=fabric.setup_module(network),
         inputs={VECTORS: VectorInput(vectors)},
         target=torch.randn(len(vectors), OUTPUTS),
         weight=None,
-        objective=build_loss(None, "regression", None),
-        optimizer=set_up_optimizer(fabric, build_optimizer(settings.optimizer, groups)),
-        schedule=Schedule("constant", 10**9),
+        objective=smooth_l1,
         fabric=fabric,
+        batches=len(vectors) // BATCH,
     )
 
 

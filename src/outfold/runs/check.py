@@ -113,9 +113,9 @@ def _cost_findings(recipe: Recipe, checked: Checked, device: str) -> list[Findin
     except OutfoldError as error:
         return [finding_of(error)]
     what = (
-        f"estimate: {count(cost.models, 'model')} in about {_duration(cost.seconds)} on {chosen.type}, "
-        f"after the photos are read once; about {_bytes(cost.memory)} of memory, {_bytes(cost.cache)} of photo cache, "
-        f"{_bytes(cost.disk)} in the run folder"
+        f"estimate: {count(cost.models, 'model')} in about {_duration(cost.seconds)} on {chosen.type}"
+        f"{', after the photos are read once' if cost.cache else ''}; about {_bytes(cost.memory)} of memory, "
+        f"{f'{_bytes(cost.cache)} of photo cache, ' if cost.cache else ''}{_bytes(cost.disk)} in the run folder"
     )
     free = shutil.disk_usage(_existing(default_cache_folder())).free
     small = Finding(
