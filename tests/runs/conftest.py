@@ -1,5 +1,6 @@
 """A small table of vectors, whose mass depends on a height that only training rows know."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,13 @@ def meadow(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def meadow_recipe() -> dict[str, Any]:
+def meadow_recipe(meadow_settings: dict[str, Any]) -> dict[str, Any]:
+    """A recipe for `meadow` that a test may change."""
+    return copy.deepcopy(meadow_settings)
+
+
+@pytest.fixture(scope="session")
+def meadow_settings() -> dict[str, Any]:
     """An auxiliary stage that learns the height, and a stage that learns the mass of vectors and predicted heights.
 
     A straight line cannot see the mass in the vectors; the table branch bends.
@@ -35,7 +42,7 @@ def meadow_recipe() -> dict[str, Any]:
         "view": {"kind": "embedding", "vectors": "vectors.parquet"},
         "loss": {"name": "mse"},
         "optimizer": {"weight_decay": 0},
-        "batch_size": 10,
+        "batch_size": 5,
         "keep": {"best": "last"},
         "members": {"a": {}},
     }
@@ -45,11 +52,11 @@ def meadow_recipe() -> dict[str, Any]:
         "task": {"kind": "regression", "target": "mass", "metric": "r2"},
         "folds": {"k": 3, "group": "site"},
         "stages": {
-            "sensor": {**head, "target": "height", "phases": [{"name": "all", "epochs": 30, "lr": 0.05}]},
+            "sensor": {**head, "target": "height", "phases": [{"name": "all", "epochs": 10, "lr": 0.05}]},
             "fit": {
                 **head,
                 "table": {"numeric": ["height"], "widths": [16, 8], "dropout": 0, "predicted_by": "sensor"},
-                "phases": [{"name": "all", "epochs": 40, "lr": 0.02}],
+                "phases": [{"name": "all", "epochs": 18, "lr": 0.04}],
             },
         },
     }

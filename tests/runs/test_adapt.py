@@ -15,6 +15,7 @@ import outfold
 from outfold.audit.provenance import leaks
 from outfold.errors import RecipeError, RunError
 from outfold.models.seen import row_marks, seen_by
+from outfold.run_folder import OOF
 from outfold.runs.lineage import lineage
 from outfold.runs.prepare import load_dataset
 from outfold.settings.recipe import Recipe
@@ -24,7 +25,7 @@ from outfold.stages.base import Compute
 @pytest.fixture
 def recipe(meadow_recipe: dict[str, Any]) -> dict[str, Any]:
     """A head on vectors alone, and the same after test-time training."""
-    fit = {**meadow_recipe["stages"]["fit"], "phases": [{"name": "all", "epochs": 4, "lr": 0.02}]}
+    fit = {**meadow_recipe["stages"]["fit"], "phases": [{"name": "all", "epochs": 3, "lr": 0.02}]}
     del fit["table"]
     adapted = {
         "kind": "adapt",
@@ -154,6 +155,7 @@ def test_stopped_and_resumed(recipe: dict[str, Any], meadow: Path, tmp_path: Pat
     pd.testing.assert_frame_equal(whole.predictions, resumed.predictions, check_exact=True)
 
 
+@pytest.mark.slow
 def test_what_adapting_depends_on_is_done_again(recipe: dict[str, Any], meadow: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     assert len(done_jobs(recipe, folder, meadow)) == 9 + 1 + 8
@@ -183,16 +185,19 @@ def test_without_a_test_table_the_score_alone_is_made(recipe: dict[str, Any], me
 
 
 def test_without_its_score_the_predictions_alone_are_made(recipe: dict[str, Any], meadow: Path, tmp_path: Path) -> None:
-    with_score = run(recipe, tmp_path / "with", meadow)
+    recipe["stages"]["fit"]["members"]["b"] = {}
+    before = run(recipe, tmp_path / "run", meadow).predictions
     recipe["stages"]["adapted"]["out_of_fold"] = False
     recipe["stages"]["answer"] = {"kind": "submit", "from": "adapted"}
     done = run(recipe, tmp_path / "run", meadow)
-    pd.testing.assert_frame_equal(done.predictions, with_score.predictions)
+    pd.testing.assert_frame_equal(done.predictions, before)
     assert done.summary["score"] is None
     assert done.summary["stages"]["fit"]["score"] is not None
-    assert not list((done.path / "stages" / "adapted").rglob("fold*"))
+    assert not (done.path / OOF).exists()  # the one from before is not of this recipe
+    assert "no out-of-fold score" in done.report().read_text()
 
 
+@pytest.mark.slow
 def test_members_with_predicted_inputs_and_blends_as_labels(
     recipe: dict[str, Any], meadow_recipe: dict[str, Any], meadow: Path, tmp_path: Path
 ) -> None:

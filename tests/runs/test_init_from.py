@@ -89,6 +89,7 @@ def test_a_network_as_a_whole_starts_another(recipe: dict[str, Any], shapes: Pat
         np.testing.assert_allclose(started[name], came[name], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_what_the_start_learned_decides_what_comes_of_it(recipe: dict[str, Any], shapes: Path, tmp_path: Path) -> None:
     def left() -> list[str]:
         events: list[dict[str, Any]] = []

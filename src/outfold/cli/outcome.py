@@ -98,7 +98,7 @@ def _cautions(summary: dict[str, Any]) -> list[str]:
 
 def _files(folder: Path, summary: dict[str, Any]) -> list[str]:
     files = [stage["file"] for stage in summary["stages"].values() if stage["kind"] == "submit"]
-    lines = [f"out of fold  {folder / OOF}"]
+    lines = [f"out of fold  {folder / OOF}"] if summary["score"] is not None else ["out of fold  nothing: no score"]
     lines += [
         f"submission   {folder / file}" if file else "submission   none: the recipe has no test table" for file in files
     ]

@@ -148,7 +148,9 @@ def _run_stage(name: str, jobs: Sequence[Job], context: Context) -> None:
 def _diagnose(recipe: Recipe, folder: Path, root: Path, emit: Emit) -> None:
     """Diagnose the members of a finished run of several; a run stays complete where that is not possible."""
     made_of, predicts = ensemble_stage(recipe), TrainStage | ServeStage | AdaptStage | BlendStage
-    if not isinstance(recipe.stages[made_of], predicts) or len(member_names(recipe, made_of)) < 2:
+    if not isinstance(recipe.stages[made_of], predicts) or not recipe.predicts_out_of_fold(made_of):
+        return
+    if len(member_names(recipe, made_of)) < 2:
         return
     try:
         write_diagnosis(folder, root=root)

@@ -58,8 +58,11 @@ def read_codecs(folder: Path) -> tuple[TargetCodec, TargetCodec]:
 
 
 def write_tables(context: Context, result: Result) -> None:
-    """Write oof.parquet and, with a test table, predictions.parquet."""
+    """Write oof.parquet and predictions.parquet; one that the final stage does not make is none of an earlier run."""
     dataset = context.dataset
+    for name, made in ((OOF, result.oof), (PREDICTIONS, result.test)):
+        if made is None:
+            (context.folder / name).unlink(missing_ok=True)
     if result.oof is not None:
         rows = dataset.scored_rows
         truth = dataset.train.samples.frame[list(dataset.answer.columns)].iloc[rows].reset_index(drop=True)
