@@ -11,18 +11,14 @@ import pandas as pd
 import torch
 from lightning_fabric import Fabric
 
-from outfold.data.balance import class_weights, sample_weights
+from outfold.data.balance import sample_weights
 from outfold.data.dataset import Dataset, Rows
 from outfold.data.pseudo import learned_target
-from outfold.data.target_space import TargetSpace
 from outfold.files import write_atomically, write_json
 from outfold.models.network import InputStats, Network, build_network
 from outfold.models.seen import row_marks, seen_by, seen_header
 from outfold.models.start import load_start
-from outfold.models.target_layer import units_of
 from outfold.models.weights import weights_path
-from outfold.settings.data import Task, TaskKind
-from outfold.settings.learning import Keep
 from outfold.settings.train import TrainSettings
 from outfold.stages.base import Context, Job, Model
 from outfold.stages.inputs import (
@@ -34,20 +30,18 @@ from outfold.stages.inputs import (
     vector_width,
     width_of,
 )
-from outfold.stages.outputs import in_member_outputs, member_codec, member_target
+from outfold.stages.objectives import judge_of, objective_of, target_space
+from outfold.stages.outputs import by_class, classes_of, in_member_outputs, member_codec, member_target
 from outfold.stages.predicting import Trained
 from outfold.stages.pseudo_rows import PseudoRows, pseudo_rows_of
-from outfold.stages.scoring import greater_is_better, judged, metric_names, scores_of
 from outfold.stages.shown_rows import shown_rows
 from outfold.stages.start import start_model
-from outfold.training.checkpoints import Watched, save_weights
+from outfold.training.checkpoints import save_weights
 from outfold.training.device import make_fabric
 from outfold.training.examples import Examples, Split
 from outfold.training.features import frozen_features
 from outfold.training.fit import Fit
 from outfold.training.joined import joined_examples, joined_split
-from outfold.training.losses import LEAST_SPREAD, LossFunction, build_loss, mean_spread
-from outfold.training.validation import Judge
 from outfold.views.inputs import Input
 
 
@@ -236,8 +230,8 @@ def split_rows(model: Model, settings: TrainSettings, context: Context) -> Split
 
 def training_split(train: np.ndarray, valid: np.ndarray, settings: TrainSettings, context: Context) -> Split:
     """These training rows and these that judge, int64 both; with a balanced sampler, the chances of the first."""
-    chances = sample_weights(_onehot(settings, context, train)) if settings.balance in ("sampler", "both") else None
-    return Split(train, valid, chances)
+    drawn = settings.balance in ("sampler", "both")
+    return Split(train, valid, sample_weights(classes_of(settings, context.dataset, train)) if drawn else None)
 
 
 def with_pseudo_rows(split: Split, pseudo: PseudoRows, settings: TrainSettings, context: Context) -> Split:
@@ -245,72 +239,10 @@ def with_pseudo_rows(split: Split, pseudo: PseudoRows, settings: TrainSettings, 
     dataset, chances = context.dataset, None
     if split.chances is not None:
         kind, target = dataset.codec.kind, in_member_outputs(settings, dataset.codec, pseudo.target)
-        likeliest = _by_class(learned_target(target, kind, "hard"), kind)
-        both = [_onehot(settings, context, split.train), np.repeat(likeliest, pseudo.repetitions, axis=0)]
+        likeliest = by_class(learned_target(target, kind, "hard"), kind)
+        both = [classes_of(settings, dataset, split.train), np.repeat(likeliest, pseudo.repetitions, axis=0)]
         chances = sample_weights(np.concatenate(both))
     return joined_split(split, len(dataset.train), pseudo.repetitions, chances)
-
-
-def target_space(settings: TrainSettings, split: Split, context: Context) -> TargetSpace | None:
-    """What a regression's outputs are, by the split's training rows alone; None for a task of classes.
-
-    Raises:
-        DataError: the targets cannot be learned as the member asks.
-    """
-    codec = context.dataset.codec
-    if codec.kind != "regression":
-        return None
-    target = member_target(settings, context.dataset)[split.train]
-    return TargetSpace.fit(target, codec.outputs, settings.outputs, context.recipe.task.identities)
-
-
-def objective_of(
-    settings: TrainSettings, split: Split, context: Context, space: TargetSpace | None = None
-) -> LossFunction:
-    """The stage's loss, with what it takes from the training rows.
-
-    That is class weights, where the recipe asks for them, or the spread of a regression's targets.
-    """
-    if space is not None:
-        return _objective_of_values(settings, split, context, space)
-    weight = None
-    if settings.balance in ("class_weight", "both"):
-        weight = torch.from_numpy(class_weights(_onehot(settings, context, split.train))).to(context.compute.device)
-    return build_loss(settings.loss, context.dataset.codec.kind, weight)
-
-
-def _objective_of_values(settings: TrainSettings, split: Split, context: Context, space: TargetSpace) -> LossFunction:
-    device, counts = context.compute.device, context.recipe.task.weights
-    weight = None if counts is None else torch.tensor(counts, device=device)
-    target = torch.from_numpy(member_target(settings, context.dataset)[split.train]).to(device)
-    return build_loss(
-        settings.loss,
-        "regression",
-        target_weight=weight,
-        units=units_of(space, device),
-        least_spread=LEAST_SPREAD * mean_spread(target, weight),
-    )
-
-
-def judge_of(settings: TrainSettings, space: TargetSpace | None, context: Context) -> Judge:
-    """Scores of a validation fold by the task's metrics, and which of them pick epochs."""
-    task, target = context.recipe.task.answer, context.dataset.answer_target
-    watched = watched_scores(settings.keep, task)
-    names = metric_names(task, *(score.name for score in watched if score.name != "valid_loss"))
-    outputs = member_codec(settings, context.dataset.codec).outputs
-    asked = [outputs.index(name) for name in context.dataset.answer.outputs]
-
-    def scores(logits: np.ndarray, rows: np.ndarray) -> dict[str, float]:
-        return scores_of(names, task, target[rows], judged(logits, context.recipe.task.kind, space)[:, asked])
-
-    return Judge(scores, watched)
-
-
-def watched_scores(keep: Keep, task: Task) -> tuple[Watched, ...]:
-    """The scores that epochs are kept by: those the recipe names, or the task's metric; none for the last epoch."""
-    if keep.best == "last":
-        return ()
-    return tuple(Watched(name, greater_is_better(name, task)) for name in keep.watched or (task.metric,))
 
 
 def clear_checkpoints(folder: Path, *, keep: bool) -> None:
@@ -321,12 +253,3 @@ def clear_checkpoints(folder: Path, *, keep: bool) -> None:
     for path in folder.iterdir():
         if not path.match("epoch*.safetensors"):
             path.unlink()
-
-
-def _onehot(settings: TrainSettings, context: Context, rows: np.ndarray) -> np.ndarray:
-    return _by_class(member_target(settings, context.dataset)[rows], context.dataset.codec.kind)
-
-
-def _by_class(target: np.ndarray, kind: TaskKind) -> np.ndarray:
-    """Targets with a column for each class: two for a binary task."""
-    return np.concatenate([1 - target, target], axis=1) if kind == "binary" else target

@@ -4,6 +4,7 @@ import numpy as np
 
 from outfold.data.dataset import Dataset
 from outfold.data.targets import TargetCodec
+from outfold.settings.data import TaskKind
 from outfold.settings.train import TrainSettings
 
 
@@ -20,3 +21,13 @@ def member_target(settings: TrainSettings, dataset: Dataset) -> np.ndarray:
 def in_member_outputs(settings: TrainSettings, codec: TargetCodec, target: np.ndarray) -> np.ndarray:
     """Targets in the task's outputs, float32 (n, c), in the member's own, (n, k); those of merged classes add up."""
     return target @ codec.merged(settings.merge_classes)[1] if settings.merge_classes else target
+
+
+def classes_of(settings: TrainSettings, dataset: Dataset, rows: np.ndarray) -> np.ndarray:
+    """float32 (m, k), the member's targets of some training rows, int64 (m,), with a column for each class."""
+    return by_class(member_target(settings, dataset)[rows], dataset.codec.kind)
+
+
+def by_class(target: np.ndarray, kind: TaskKind) -> np.ndarray:
+    """Targets with a column for each class: two for a binary task."""
+    return np.concatenate([1 - target, target], axis=1) if kind == "binary" else target
