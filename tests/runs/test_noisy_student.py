@@ -15,7 +15,7 @@ from outfold.data.predictions import softmax
 from outfold.errors import DataError
 from outfold.models.seen import row_marks, seen_by
 from outfold.settings.recipe import Recipe
-from outfold.stages import fitting
+from outfold.stages import objectives
 
 CLASSES = ["blue", "green", "red"]
 
@@ -253,13 +253,13 @@ def test_class_weights_and_scalers_come_from_labelled_rows_alone(
     noisy: dict[str, Any], root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted = []
-    own = fitting.class_weights
+    own = objectives.class_weights
 
     def watched(onehot: np.ndarray) -> np.ndarray:
         counted.append(len(onehot))
         return own(onehot)
 
-    monkeypatch.setattr(fitting, "class_weights", watched)
+    monkeypatch.setattr(objectives, "class_weights", watched)
     noisy["stages"]["fit"]["balance"] = "class_weight"
     done, _ = run(noisy, tmp_path / "run", root)
     sizes = pd.read_csv(tmp_path / "run" / "folds.csv")["fold"].value_counts()

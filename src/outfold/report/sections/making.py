@@ -27,7 +27,7 @@ def _chained(run: Artefacts) -> Iterator[str]:
     """A sentence on each stage that stands in for another or goes on from it."""
     stages: Mapping[str, Mapping[str, Any]] = run.summary["stages"]
     for name, stage in run.recipe.stages.items():
-        entry = stages[name]
+        entry = stages.get(name, {})
         if isinstance(stage, TrainStage) and stage.target:
             judged = f"{metric_title(entry['metric'])} {number(entry['score'])} out of fold"
             yield f"{name} is an auxiliary stage: it predicts {', '.join(stage.target)} ({judged})."
