@@ -3,27 +3,27 @@
     outfold run examples/csiro_features.yaml --data CSIRO --out RUN
     python examples/csiro_ridge.py RUN CSIRO
 
-CSIRO holds train_with_published_folds.csv, features.npy with features_ids.csv, and oof.csv, the out-of-fold predictions
-of the competition's 8th place. The script prints
+CSIRO holds the competition's train.csv, features.npy with features_ids.csv, the folds of its 8th place
+(train_with_published_folds.csv) and their out-of-fold predictions (oof.csv). The script prints
 
     how even the run's folds are, beside the published ones
     weighted R2 of ridge regression and of each of the run's stages, with intervals over sampling dates
     by how much each stage is better than the ridge that may see as much
     what the run's answer adds to the 8th place's, by weights that are learned inside folds
 
-Ridge standardises by a fold's training rows; `nested` picks its penalty by the same metric, each time inside the
+Ridge standardises by a fold's training rows. NDVI and height, two columns beside 768, weigh ten times as much: with the
+weight of one feature each they are hardly used. `nested` picks the penalty by the same metric, each time inside the
 training folds alone.
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from sklearn.linear_model import Ridge
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import outfold
@@ -32,41 +32,60 @@ from outfold.runs.member_files import read_member
 from outfold.settings.train import TrainStage
 
 ALPHAS = tuple(np.geomspace(10, 30000, 15))
-SENSORS = ["Pre_GSHH_NDVI", "Height_Ave_cm"]
+SENSORS, SENSOR_WEIGHT = ["Pre_GSHH_NDVI", "Height_Ave_cm"], 10.0
 Score = Callable[[np.ndarray, np.ndarray], float]
+Split = tuple[np.ndarray, np.ndarray]
 
 
-def ridge_oof(inputs: np.ndarray, target: np.ndarray, fold: np.ndarray, alpha: float) -> np.ndarray:
-    """Out-of-fold predictions (n, k) of ridge regression, standardised on the training rows of each fold."""
-    prediction = np.full(target.shape, np.nan)
-    for number in np.unique(fold):
-        held_out = fold == number
-        model = make_pipeline(StandardScaler(), Ridge(alpha))
-        prediction[held_out] = model.fit(inputs[~held_out], target[~held_out]).predict(inputs[held_out])
-    return prediction
+@dataclass(frozen=True)
+class Linear:
+    """Ridge regression on standardised inputs, some of which weigh more than others.
 
+    Attributes:
+        inputs: float64 (n, f).
+        weights: float64 (f,), what standardised inputs are multiplied by.
+        target: float64 (n, k).
+    """
 
-def nested_ridge_oof(inputs: np.ndarray, target: np.ndarray, fold: np.ndarray, score: Score) -> np.ndarray:
-    """The same, with the penalty chosen for each fold by the out-of-fold score of the others."""
-    prediction = np.full(target.shape, np.nan)
-    for number in np.unique(fold):
-        held_out = fold == number
-        x, y, inner = inputs[~held_out], target[~held_out], fold[~held_out]
-        best = max(ALPHAS, key=lambda alpha: score(y, ridge_oof(x, y, inner, alpha)))
-        model = make_pipeline(StandardScaler(), Ridge(best))
-        prediction[held_out] = model.fit(x, y).predict(inputs[held_out])
-    return prediction
+    inputs: np.ndarray
+    weights: np.ndarray
+    target: np.ndarray
+
+    def predicted(self, train: np.ndarray, rows: np.ndarray, alpha: float) -> np.ndarray:
+        """Predictions (m, k) of some rows, learned from others."""
+        scaler = StandardScaler().fit(self.inputs[train])
+        learned, asked = (scaler.transform(self.inputs[some]) * self.weights for some in (train, rows))
+        return Ridge(alpha).fit(learned, self.target[train]).predict(asked)
+
+    def oof(self, splits: list[Split], alpha: float | None, score: Score) -> np.ndarray:
+        """Out-of-fold predictions (n, k); without a penalty the best of ALPHAS inside each split's training rows."""
+        prediction = np.full(self.target.shape, np.nan)
+        for number, (train, held_out) in enumerate(splits):
+            inner = [(np.intersect1d(train, one), two) for place, (one, two) in enumerate(splits) if place != number]
+            chosen = alpha or max(ALPHAS, key=lambda one: self._inside(inner, train, one, score))
+            prediction[held_out] = self.predicted(train, held_out, chosen)
+        return prediction
+
+    def _inside(self, inner: list[Split], train: np.ndarray, alpha: float, score: Score) -> float:
+        """The out-of-fold score of a penalty inside some training rows."""
+        prediction = np.full(self.target.shape, np.nan)
+        for learned, rows in inner:
+            prediction[rows] = self.predicted(learned, rows, alpha)
+        return score(self.target[train], prediction[train])
 
 
 def stages_of(run: outfold.Run, ids: np.ndarray, targets: list[str]) -> dict[str, np.ndarray]:
-    """Out-of-fold predictions (n, k) of each train stage of a run, the mean of its members, and of its answer."""
+    """Out-of-fold predictions (n, k) of each train stage of a run, the mean of its members, and of its last stage."""
     found = {}
     for name, stage in run.recipe.stages.items():
         if isinstance(stage, TrainStage):
             members = [read_member(run.path, run.summary, f"{name}/{one}", "regression") for one in stage.members]
             found[name] = np.mean([member.own(ids) for member in members], axis=0, dtype=np.float64)
-    answer = run.oof.set_index("id").loc[list(ids), [f"pred_{name}" for name in targets]]
-    return found | {f"answer ({run.recipe.final_stage()})": answer.to_numpy(np.float64)}
+    final = run.recipe.final_stage()
+    if final not in found:
+        columns = [f"pred_{name}" for name in targets]
+        found[final] = run.oof.set_index("id").loc[list(ids), columns].to_numpy(np.float64)
+    return found
 
 
 @dataclass(frozen=True)
@@ -97,15 +116,21 @@ class Judge:
         return f"  {name:<50} {value:+.4f}  [{low:+.3f}, {high:+.3f}]  better in {found.probability:.0%} of resamples"
 
     @property
-    def splits(self) -> list[tuple[np.ndarray, np.ndarray]]:
+    def splits(self) -> list[Split]:
         """The other rows and the rows of each fold."""
         return [(np.flatnonzero(self.fold != one), np.flatnonzero(self.fold == one)) for one in np.unique(self.fold)]
 
 
-def ridges(inputs: np.ndarray, judge: Judge, word: str) -> dict[str, np.ndarray]:
-    """Ridge with the penalties that others used, and with its own choice."""
-    fixed = {f"ridge {alpha}{word}": ridge_oof(inputs, judge.target, judge.fold, alpha) for alpha in (300, 1000)}
-    return fixed | {f"ridge nested{word}": nested_ridge_oof(inputs, judge.target, judge.fold, judge.metric.function)}
+def ridges(features: np.ndarray, sensors: np.ndarray, judge: Judge) -> dict[str, np.ndarray]:
+    """Ridge with the penalties that others used, and with its own choice, without and with the sensors."""
+    both, weights = np.hstack([features, sensors]), np.ones(features.shape[1] + sensors.shape[1])
+    weights[features.shape[1] :] = SENSOR_WEIGHT
+    found = {}
+    for word, inputs in (("", features), (", sensors", both)):
+        model = Linear(inputs, weights[: inputs.shape[1]], judge.target)
+        for name, alpha in (("300", 300.0), ("1000", 1000.0), ("nested", None)):
+            found[f"ridge {name}{word}"] = model.oof(judge.splits, alpha, judge.metric.function)
+    return found
 
 
 def print_blend(name: str, first: np.ndarray, second: np.ndarray, judge: Judge) -> None:
@@ -118,6 +143,18 @@ def print_blend(name: str, first: np.ndarray, second: np.ndarray, judge: Judge) 
     print(f"      in sample {found.in_sample:.4f}; plain mean {found.plain:.4f}; its share by fold {shares}")
 
 
+def photos_of(folder: Path, id_column: str) -> pd.DataFrame:
+    """The competition's long table with one row a photo, by the text before the double underscore of its sample_id."""
+    rows = pd.read_csv(folder / "train.csv")
+    photos = rows.assign(**{id_column: rows["sample_id"].str.split("__").str[0]})
+    return photos.drop_duplicates(id_column).set_index(id_column)
+
+
+def uneven(fold: Sequence[int], states: Sequence[str]) -> float:
+    """How unevenly folds share out states and rows; see `outfold.folds.imbalance`."""
+    return folds.imbalance(np.asarray(fold), {"State": np.asarray(states)}).total
+
+
 def main() -> None:
     """Read the run and the table, and print the comparison."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -126,20 +163,18 @@ def main() -> None:
     given = parser.parse_args()
     run = outfold.Run(given.run)
     id_column, targets = run.recipe.data.id, list(run.recipe.task.target)
-    table = pd.read_csv(given.data / "train_with_published_folds.csv").set_index(id_column)
-    ids = table.index.to_numpy(object)
-    fold = pd.read_csv(run.path / "folds.csv").set_index("id")["fold"].loc[ids].to_numpy()
-    target, dates = table[targets].to_numpy(np.float64), table["Sampling_Date"].to_numpy()
-    judge = Judge(metrics.metric_of(run.recipe.task), target, dates, fold)
+    oof, table = run.oof.set_index("id"), photos_of(given.data, id_column)
+    ids = oof.index.to_numpy(object)
+    target, dates = oof[targets].to_numpy(np.float64), table.loc[ids, "Sampling_Date"].to_numpy()
+    judge = Judge(metrics.metric_of(run.recipe.task), target, dates, oof["fold"].to_numpy())
     names = pd.Index(pd.read_csv(given.data / "features_ids.csv")[id_column])
-    features = np.load(given.data / "features.npy", allow_pickle=False)[names.get_indexer(table.index)]
-    sensors = np.hstack([features, table[SENSORS].to_numpy()])
+    features = np.load(given.data / "features.npy", allow_pickle=False)[names.get_indexer(ids)]
 
-    strata = {"State": table["State"].to_numpy()}
-    even, published = (folds.imbalance(one, strata).total for one in (fold, table["fold"].to_numpy()))
-    print(f"imbalance of the folds by State: {even:.3f}; of the published ones {published:.3f}")
+    published = pd.read_csv(given.data / "train_with_published_folds.csv")
+    print(f"imbalance of the folds by State: {uneven(judge.fold, table.loc[ids, 'State']):.3f}; ", end="")
+    print(f"of the published ones {uneven(published['fold'], published['State']):.3f}")
     print("\nweighted R2 out of fold, with 95% intervals over sampling dates")
-    references = ridges(features, judge, "") | ridges(sensors, judge, ", sensors")
+    references = ridges(features, table.loc[ids, SENSORS].to_numpy(np.float64), judge)
     own = stages_of(run, ids, targets)
     eighth = pd.read_csv(given.data / "oof.csv").set_index(id_column).loc[ids]
     theirs = eighth[[f"pred_{name}" for name in targets]].to_numpy(np.float64)

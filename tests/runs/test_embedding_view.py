@@ -172,6 +172,21 @@ def test_table_inputs_and_mixing_beside_vectors(recipe: dict[str, Any], root: Pa
     assert not np.allclose(plain["amount"], windy["amount"])
 
 
+def test_equal_vectors_in_different_folds_are_told(recipe: dict[str, Any], root: Path, tmp_path: Path) -> None:
+    """One photo given twice: where no file tells of it, its vector does."""
+    names, vectors = pd.read_csv(root / "ids.csv")["sample"], np.load(root / "vectors.npy")
+    folds = dict(zip((f"s{number:02d}" for number in range(60)), [0, 1] * 30, strict=True))
+    vectors[names == "s03"] = vectors[names == "s00"]
+    vectors[names == "s04"] = vectors[names == "s02"]  # of one fold
+    np.save(root / "vectors.npy", vectors)
+    pd.DataFrame({"id": folds.keys(), "fold": folds.values()}).to_csv(root / "folds.csv", index=False)
+    recipe["folds"] = {"file": "folds.csv"}
+    recipe["stages"]["fit"]["phases"][0]["epochs"] = 1
+    done = run(recipe, tmp_path / "run", root)
+    (warning,) = [text for text in done.summary["data"]["warnings"] if "share a vector" in text]
+    assert warning.startswith("2 rows")
+
+
 def test_stopped_and_resumed(recipe: dict[str, Any], root: Path, tmp_path: Path) -> None:
     class Stop(BaseException):
         pass

@@ -152,6 +152,22 @@ def duplicate_findings(
     return findings
 
 
+def equal_vector_findings(samples: Samples, keys: Sequence[str], fold: Sequence[int] | np.ndarray) -> list[Finding]:
+    """Rows whose vectors are equal to the last bit and that lie in different folds, as one photo given twice does.
+
+    Args:
+        samples: the rows, n.
+        keys: (n,) a hash of each row's vector.
+        fold: integers (n,).
+    """
+    torn = [rows for rows in _equal(keys).values() if len({int(fold[row]) for row in rows}) > 1]
+    if not torn:
+        return []
+    what = f"{count(sum(map(len, torn)), 'row')} share a vector with a row of another fold, which leaks"
+    places = places_of(samples, [row for rows in torn for row in rows])
+    return [Finding("warning", what, places, "give such rows one group: name its column in folds.group")]
+
+
 def overlap_findings(
     train: Samples, keys: Sequence[str], test: Samples, test_keys: Sequence[str], root: Path
 ) -> list[Finding]:

@@ -12,7 +12,7 @@ from outfold.data.crops import load_crops
 from outfold.data.dataset import Dataset, Photos, Rows
 from outfold.data.findings import Finding
 from outfold.data.folds import FoldTable, make_folds
-from outfold.data.inspection import duplicate_findings, overlap_findings
+from outfold.data.inspection import duplicate_findings, equal_vector_findings, overlap_findings
 from outfold.data.keys import content_keys
 from outfold.data.label_checks import class_findings, class_members, fold_findings
 from outfold.data.prepared import PreparedPhotos
@@ -136,6 +136,8 @@ def data_warnings(recipe: Recipe, dataset: Dataset) -> list[str]:
     findings += fold_findings(dataset.folds, names, member, train.samples)
     findings += [*mapping_findings(train.samples), *group_findings(recipe.folds, train.samples)]
     findings += _unknown_boxes(recipe, dataset)
+    for vectors in train.vectors.values():
+        findings += equal_vector_findings(train.samples, vectors.content, dataset.folds.fold)
     if train.content:
         labels = [str(row) for row in train.samples.frame[list(recipe.task.target)].itertuples(index=False, name=None)]
         grouped = recipe.folds.duplicates == "group"

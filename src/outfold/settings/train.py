@@ -95,8 +95,9 @@ class TrainSettings(Spec):
             ValueError: names the member and the first such setting.
         """
         inside = [f"phases.{phase.name}.{name}" for phase in self.phases for name in _vain_in_phase(phase)]
-        for name in (*_vain_settings(self), *inside):
-            raise ValueError(f"member {member!r}: `{name}` is for photos and has no effect on vectors")
+        found = [*_vain_settings(self), *inside]
+        if found:
+            raise ValueError(f"member {member!r}: `{found[0]}` is for photos and has no effect on vectors")
 
 
 def _vain_settings(settings: TrainSettings) -> list[str]:
