@@ -3,18 +3,17 @@
     uv run python benchmarks/predict_processes.py [--rows 512] [--rounds 3] [--processes 2] [--size 224]
 
 A run of two folds is trained for one epoch on made-up photos (EfficientNet-Lite0 from scratch), then its models predict
-`--rows` other ones, which lie in the cache by then. All ways take turns; medians over the rounds are printed with their
-ratios to the first. Starting the processes is part of what they take, so small tables gain less:
-
-    one         one process, a thread a core
-    several     `--processes` of them, the cores shared out
+`--rows` other ones, which lie in the cache by then. One process with a thread a core and `--processes` of them, cores
+shared out, take turns; medians over the rounds are printed with their ratios to the first: rows a second of the whole
+call, in which several processes are started first, and from the first batch on.
 """
 
 import argparse
-import statistics
 import tempfile
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -61,6 +60,27 @@ def trained_run(root: Path, size: int) -> outfold.Run:
     return outfold.run(Recipe.model_validate(recipe), root / "run", data=root, device="cpu")
 
 
+@dataclass
+class Watch:
+    """Notes when work was done."""
+
+    rows: int
+    started: float = field(default_factory=time.perf_counter)
+    done: list[tuple[float, float]] = field(default_factory=list)
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        """Be told of an event of a run."""
+        if event["event"] == "work":
+            self.done.append((time.perf_counter(), event["megapixels"]))
+
+    @property
+    def rates(self) -> tuple[float, float]:
+        """Rows a second of the whole call, and from the first batch on."""
+        (first, begun), (last, _) = self.done[0], self.done[-1]
+        work = sum(work for _, work in self.done)
+        return self.rows / (time.perf_counter() - self.started), self.rows * (1 - begun / work) / (last - first)
+
+
 def main() -> None:
     """Print rates, ratios and differences."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -74,17 +94,18 @@ def main() -> None:
         make_photos(root, TRAINED + arguments.rows)
         run = trained_run(root, arguments.size)
         answers = {}
-        seconds: dict[int, list[float]] = {1: [], arguments.processes: []}
+        rates: dict[int, list[tuple[float, float]]] = {1: [], arguments.processes: []}
         run.predict(root / "later.csv", device="cpu")  # fills the cache
         for _ in range(arguments.rounds):
-            for processes, taken in seconds.items():
-                started = time.perf_counter()
-                answers[processes] = run.predict(root / "later.csv", device="cpu", processes=processes)
-                taken.append(time.perf_counter() - started)
-    rates = {processes: arguments.rows / statistics.median(taken) for processes, taken in seconds.items()}
-    for processes, rate in rates.items():
-        print(f"{processes} processes  {rate:8.1f} rows/s  {rate / rates[1]:6.2f} x")
-    one, several = (answers[processes]["mass"].to_numpy() for processes in seconds)
+            for processes, seen in rates.items():
+                watch = Watch(arguments.rows)
+                answers[processes] = run.predict(root / "later.csv", device="cpu", processes=processes, emit=watch)
+                seen.append(watch.rates)
+    medians = {processes: np.median(seen, axis=0) for processes, seen in rates.items()}
+    for processes, (whole, going) in medians.items():
+        ratios = f"({whole / medians[1][0]:.2f} x), once started {going:7.1f} ({going / medians[1][1]:.2f} x)"
+        print(f"{processes} processes  {whole:7.1f} rows/s {ratios}")
+    one, several = (answers[processes]["mass"].to_numpy() for processes in rates)
     print(f"largest difference {np.abs(one - several).max():.3g}, of values around {np.abs(one).mean():.3g}")
 
 
