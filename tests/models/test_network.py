@@ -1,5 +1,7 @@
 """The network, and what phases freeze of it, through real steps."""
 
+from typing import Literal
+
 import pytest
 import timm
 import torch
@@ -22,10 +24,10 @@ def network_of(backbone: str = "test_efficientnet", **settings: object) -> Netwo
     return build_network(TrainSettings.model_validate(everything), outputs=3)[0]
 
 
-def changed_by_a_step(network: Network) -> set[str]:
+def changed_by_a_step(network: Network, batch_norms: Literal["learn", "keep"] = "learn") -> set[str]:
     """Names of the tensors, parameters and statistics, that one training step moves."""
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    set_train_mode(network)
+    set_train_mode(network, batch_norms)
     optimizer = torch.optim.SGD([p for p in network.parameters() if p.requires_grad], lr=0.1)
     network(PHOTOS).square().sum().backward()
     optimizer.step()
@@ -107,6 +109,17 @@ def test_phases_follow_each_other() -> None:
     changed_by_a_step(network)
     set_trainable(network, "all")
     assert changed_by_a_step(network) >= {name for name, _ in network.named_parameters()}
+
+
+def test_kept_batch_norms_learn_scales_but_no_statistics() -> None:
+    network = network_of(head=Head())
+    network.head = nn.Sequential(nn.BatchNorm1d(network.backbone.num_features), network.head)  # a new norm has to learn
+    set_trainable(network, "all")
+    kept = {name for name in network.state_dict() if name.startswith("backbone.") and "running" in name}
+    moved = changed_by_a_step(network, "keep")
+    assert kept and not moved & kept
+    assert {"backbone.bn1.weight", "backbone.bn1.bias", "head.0.running_mean"} <= moved
+    assert changed_by_a_step(network) >= kept
 
 
 def test_an_unknown_block_is_answered_with_the_nearest() -> None:

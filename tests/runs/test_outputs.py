@@ -229,6 +229,13 @@ def test_a_network_of_other_outputs_is_no_start_as_a_whole(
         run(recipe, tmp_path / "run", meadow)
 
 
+def test_batch_norms_that_a_backbone_lacks_cannot_be_kept(recipe: dict[str, Any], meadow: Path, tmp_path: Path) -> None:
+    recipe["stages"]["fit"] |= {"backbone": "test_vit", "view": {"size": [32, 32]}}
+    recipe["stages"]["fit"]["phases"] = [{"name": "all", "epochs": 1, "batch_norms": "keep"}]
+    with pytest.raises(RecipeError, match="phase 'all' keeps batch norms, but the backbone has none"):
+        run(recipe, tmp_path / "run", meadow)
+
+
 def test_sizes_that_no_patch_divides_are_refused_before_photos_are_read(
     recipe: dict[str, Any], meadow: Path, tmp_path: Path
 ) -> None:

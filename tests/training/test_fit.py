@@ -152,6 +152,20 @@ def test_a_head_phase_leaves_the_backbone_and_its_statistics(tmp_path: Path) -> 
     assert head is None or not torch.equal(network.head.state_dict()["weight"], head)
 
 
+@pytest.mark.parametrize("batch_norms", ["keep", "learn"])
+def test_batch_norms_of_a_phase(batch_norms: str, tmp_path: Path) -> None:
+    phase = {"name": "all", "epochs": 2, "lr": 0.01, "batch_norms": batch_norms}
+    network, chosen = pretrained(phases=[phase], keep={"best": "last", "top": 2, "combine": "average"})
+    before = {name: tensor.clone() for name, tensor in network.backbone.state_dict().items()}
+    fitted(network, tmp_path, chosen)
+    after = network.backbone.state_dict()
+    same = {name for name in before if torch.equal(after[name], before[name])}
+    statistics = {name for name in before if name.endswith(("running_mean", "running_var"))}
+    assert statistics
+    assert same & statistics == (statistics if batch_norms == "keep" else set())
+    assert not {name for name in same if name.endswith("bn1.weight")}
+
+
 @pytest.mark.parametrize("table", [None, {"numeric": ["age"], "widths": [8, 4]}])
 def test_ready_features_train_the_same_head(table: dict[str, Any] | None, tmp_path: Path) -> None:
     """And the same table branch, which reads its rows beside them; also where the last epochs are averaged."""

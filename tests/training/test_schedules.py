@@ -151,9 +151,10 @@ def test_a_plateau_counts_no_epoch_that_still_warms_up() -> None:
         ({"restart_factor": 1, "schedule": "plateau"}, "`restart_factor` is for `schedule: warm_restarts`"),
         ({"plateau_patience": 2, "schedule": "warm_restarts"}, "`plateau_patience` is for `schedule: plateau`"),
         ({"final_lr": 0.1, "schedule": "constant"}, "`final_lr` means nothing"),
+        ({"batch_norms": "keep", "train": "head"}, "keeps its batch norms anyway"),
     ],
 )
-def test_numbers_of_another_schedule_are_refused(given: dict[str, Any], says: str) -> None:
+def test_settings_without_effect_are_refused(given: dict[str, Any], says: str) -> None:
     with pytest.raises(ValidationError, match=says):
         phase(**given)
 

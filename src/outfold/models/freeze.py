@@ -3,6 +3,7 @@
 from typing import Literal
 
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from outfold.errors import RecipeError
 from outfold.models.network import Network
@@ -41,17 +42,29 @@ def frozen_names(backbone: nn.Module, train: Literal["all", "head"] | Freeze) ->
     return set(names[:count]).union(*(_block_names(backbone, block) for block in train.blocks))
 
 
-def set_train_mode(network: nn.Module) -> None:
+def set_train_mode(network: Network, batch_norms: Literal["learn", "keep"] = "learn") -> None:
     """Training mode, but for the parts that are wholly frozen: these compute what they compute in prediction.
 
     A frozen block's batch norms use and keep their running statistics, and its dropout and stochastic depth rest, so
     that training on a frozen backbone equals training on its features computed once.
+
+    Args:
+        network: with `set_trainable` applied.
+        batch_norms: keep: all batch norms of the backbone use and keep their running statistics.
     """
     network.train()
     for module in network.modules():
         parameters = list(module.parameters())
         if parameters and not any(parameter.requires_grad for parameter in parameters):
             module.eval()
+    if batch_norms == "keep":
+        for norm in backbone_batch_norms(network):
+            norm.eval()
+
+
+def backbone_batch_norms(network: Network) -> list[BatchNorm]:
+    """Batch norms of the backbone, in module order; those of a head or of table inputs begin new and must learn."""
+    return [module for module in network.backbone.modules() if isinstance(module, BatchNorm)]
 
 
 def _block_names(backbone: nn.Module, block: str) -> list[str]:

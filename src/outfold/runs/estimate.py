@@ -233,7 +233,7 @@ def _model_seconds(
 def _step_seconds(network: Network, settings: TrainSettings, phase: Phase, size: Size, device: torch.device) -> float:
     """Seconds of one sample's share in a training step."""
     set_trainable(network, phase.train)
-    set_train_mode(network)
+    set_train_mode(network, phase.batch_norms)
     groups = parameter_groups(network, phase, settings.optimizer.weight_decay)
     objective = build_loss(None, "multilabel", None)  # any loss costs the same next to the network
 

@@ -10,7 +10,7 @@ from outfold.ensemble.methods import check_method
 from outfold.errors import OutfoldError, RecipeError
 from outfold.metrics import metric_of
 from outfold.models.backbone import refuse_size
-from outfold.models.freeze import set_trainable
+from outfold.models.freeze import backbone_batch_norms, set_trainable
 from outfold.models.network import Network, build_network
 from outfold.models.start import require_start
 from outfold.models.weights import weights_identity
@@ -18,6 +18,7 @@ from outfold.runs.labels import check_labels
 from outfold.runs.scores import validate_scores
 from outfold.settings.blend import BlendStage
 from outfold.settings.chains import start_of
+from outfold.settings.learning import Phase
 from outfold.settings.postprocess import PostprocessStage
 from outfold.settings.recipe import Recipe
 from outfold.settings.train import TrainSettings, TrainStage
@@ -93,9 +94,19 @@ def _validate_member(recipe: Recipe, settings: TrainSettings, root: Path) -> Non
         network, _ = build_network(settings, 1, table_inputs=1, vector_inputs=1, pretrained=False)
         for phase in settings.phases:
             set_trainable(network, phase.train)
+            _refuse_norms_that_are_not_there(network, phase)
         photos = photo_settings(settings)
         if photos is not None:
             _refuse_sizes(network if photos is settings else build_network(photos, 1, pretrained=False)[0], photos)
+
+
+def _refuse_norms_that_are_not_there(network: Network, phase: Phase) -> None:
+    """Refuse to keep what a backbone does not have."""
+    if phase.batch_norms == "keep" and not backbone_batch_norms(network):
+        raise RecipeError(
+            f"phase {phase.name!r} keeps batch norms, but the backbone has none",
+            fix="leave out `batch_norms: keep`",
+        )
 
 
 def _refuse_sizes(network: Network, settings: TrainSettings) -> None:

@@ -99,17 +99,23 @@ class Phase(Spec):
     """False: this phase sees the validation view of each training sample."""
     mix: bool = True
     """False: no mixing in this phase."""
+    batch_norms: Literal["learn", "keep"] = "learn"
+    """keep: batch norms of the backbone normalise by the statistics that they came with and keep them, as they do in
+    prediction; their scales and shifts still train. For small batches and few photos that are much alike, whose own
+    statistics say little."""
     size: Size | None = None
     """Train this phase at another size than the view's (progressive resizing); scores are always at the view's."""
 
     @model_validator(mode="after")
-    def _rates_of_its_own_schedule(self) -> "Phase":
+    def _each_setting_has_an_effect(self) -> "Phase":
         fields = type(self).model_fields
         for name, schedule in SCHEDULED.items():
             if schedule != self.schedule and getattr(self, name) != fields[name].default:
                 raise ValueError(f"`{name}` is for `schedule: {schedule}`, this phase has `schedule: {self.schedule}`")
         if self.schedule == "constant" and self.final_lr:
             raise ValueError("`schedule: constant` ends where it began, so `final_lr` means nothing; leave it out")
+        if self.train == "head" and self.batch_norms == "keep":
+            raise ValueError("a frozen backbone keeps its batch norms anyway; leave out `batch_norms: keep`")
         return self
 
 

@@ -98,7 +98,7 @@ def trained_batch_norms(network: Network, phases: Iterable[Phase]) -> list[Batch
     moved: set[nn.Module] = set()
     for phase in phases:
         set_trainable(network, phase.train)
-        set_train_mode(network)
+        set_train_mode(network, phase.batch_norms)
         moved.update(module for module in network.modules() if module.training)
     return [m for m in network.modules() if isinstance(m, BatchNorm) and m.track_running_stats and m in moved]
 

@@ -151,7 +151,7 @@ class Fit:
         """One epoch of training and its validation, as a row of the history."""
         started = time.perf_counter()
         torch.manual_seed(self.seed * 100_003 + epoch)  # dropout and stochastic depth
-        set_train_mode(self.network)
+        set_train_mode(self.network, phase.batch_norms)
         readers = {name: source.reader(augment=phase.augment, size=size) for name, source in learner.inputs.items()}
         loader = Loader(readers, self._batches(epoch), seed=(self.seed, epoch), workers=self.workers)
         guard = LossGuard(
