@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import timm
@@ -17,9 +18,15 @@ from safetensors.torch import save_file
 
 import outfold
 from outfold.cli.predict import predict
+from outfold.data.dataset import Rows
+from outfold.data.predictions import Predictions
+from outfold.data.table import Samples
+from outfold.data.targets import TargetCodec
 from outfold.errors import OutfoldError, TrainingError, WorkerError
 from outfold.runs import processes
 from outfold.settings.recipe import Recipe
+from outfold.settings.train import TrainSettings
+from outfold.stages.sharing import Slice
 
 FAULTY = """
 import os, signal, time
@@ -46,13 +53,6 @@ def _killed(piece, slot, emit, times):
             os.kill(os.getpid(), signal.SIGKILL)
 
     return sharing.perform(piece, slot, tell)
-
-
-def loses_rows(piece, slot, emit):
-    answer = sharing.perform(piece, slot, emit)
-    if getattr(piece, "start", 1) == 0:
-        return [predictions.take(range(len(predictions) - 1)) for predictions in answer]
-    return answer
 
 
 def slow(piece, slot, emit):
@@ -129,10 +129,7 @@ def test_rows_of_a_killed_process_are_predicted_again(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("fault", "says"), [("killed_twice", "SIGKILL"), ("loses_rows", "it predicted 34 rows")])
 def test_rows_that_cost_two_processes_are_an_error_and_no_file(
-    fault: str,
-    says: str,
     done: outfold.Run,
     shapes: Path,
     faulty: Any,
@@ -140,15 +137,28 @@ def test_rows_that_cost_two_processes_are_an_error_and_no_file(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(processes, "perform", getattr(faulty, fault))
+    monkeypatch.setattr(processes, "perform", faulty.killed_twice)
     out = tmp_path / "answers" / "answer.csv"
     with pytest.raises(WorkerError, match=r"rows 1 to 35 of 72 \(p000 to p034\)") as raised:
         predict(done.path, shapes / "train.csv", out=out, device="cpu", processes=2)
-    assert str(raised.value).count(says) == 2
+    assert str(raised.value).count("SIGKILL") == 2
     printed = capsys.readouterr().out
     assert "72 rows by 2 models in 2 processes: " in printed
     assert "warning: a process was lost over rows 1 to 35" in printed
     assert not out.parent.exists()
+
+
+def test_an_answer_is_one_prediction_of_each_row_by_each_model() -> None:
+    frame = pd.DataFrame({"id": ["a", "b", "c"]})
+    rows = Rows(Samples(frame, frame["id"].to_numpy(object), None, "id"))
+    codec = TargetCodec("regression", ("y",), (), ("y",), ("float64",))
+    piece = Slice((Path("one"), Path("two")), TrainSettings(), codec, rows, 3, 9)
+    answer = Predictions(rows.samples.ids, np.ones((3, 1)), ("y",), "value")
+    assert piece.title == "rows 4 to 6 of 9 (a to c)"
+    assert piece.fault([answer, answer]) is None
+    assert piece.fault([answer]) == "it predicted by 1 models of 2"
+    for wrong in (answer.take(np.arange(2)), answer.take(np.array([0, 2, 1]))):
+        assert "and not the 3 that were asked for" in str(piece.fault([answer, wrong]))
 
 
 def test_processes_and_devices_that_cannot_be(done: outfold.Run, shapes: Path) -> None:
