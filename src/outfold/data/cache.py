@@ -36,7 +36,7 @@ Prepare = Callable[[Shown], np.ndarray]
 Progress = Callable[[int, int], None]
 
 _LAYOUT = b"outfold image cache 1"
-_ARENA, _INDEX = "arena.bin", "index.npz"
+ARENA, INDEX = "arena.bin", "index.npz"
 
 
 class ImageCache:
@@ -54,7 +54,7 @@ class ImageCache:
         """BLAKE2b of each row's file, "" where it cannot be read."""
         self.photo_keys = tuple(photo_keys)
         """The same of what is used of it: another key for each box (`outfold.data.crops.photo_key`)."""
-        index, arena = _read_index(folder), folder / _ARENA
+        index, arena = _read_index(folder), folder / ARENA
         self.nbytes = index.nbytes
         """Bytes of pixels on disk."""
         self._pixels = np.asarray(np.memmap(arena, np.uint8, "r")) if self.nbytes else np.empty(0, np.uint8)
@@ -130,9 +130,9 @@ def build_cache(
             refuse_bad(missing, len(photos), name_row)
         shown = [photo_key(key, photo) for key, photo in zip(keys, photos, strict=True)]
         distinct = first_of_each(shown, photos)
-        place = folder / _cache_key(distinct, prepare_key)
+        place = folder / cache_key(_LAYOUT, prepare_key, distinct)
         with exclusive(folder / f"{place.name}.lock"):
-            if not (place / _INDEX).is_file():
+            if not (place / INDEX).is_file():
                 _write_cache(place, distinct, prepare, workers, progress or _no_progress)
             elif progress is not None:
                 progress(len(distinct), len(distinct))
@@ -167,22 +167,25 @@ def disk_errors(folder: Path) -> Iterator[None]:
         raise RunError(f"{folder}: {problem}", got=error, fix=fix) from error
 
 
-def _cache_key(keys: Iterable[str], prepare_key: str) -> str:
-    digest = hashlib.blake2b(_LAYOUT, digest_size=16)
+def cache_key(layout: bytes, prepare_key: str, keys: Iterable[str]) -> str:
+    """Names the folder of a cache: BLAKE2b of its layout, of the preparation, and of the contents in order."""
+    digest = hashlib.blake2b(layout, digest_size=16)
     for part in (prepare_key, *keys):
         encoded = part.encode()
         digest.update(len(encoded).to_bytes(8) + encoded)
     return digest.hexdigest()
 
 
-def refuse_bad(bad: dict[int, str], total: int, name_row: Callable[[int], str], limit: int = 10) -> None:
-    """Raise MediaError with the first rows whose photos cannot be used, and why; nothing where there are none."""
+def refuse_bad(
+    bad: dict[int, str], total: int, name_row: Callable[[int], str], limit: int = 10, *, media: str = "photos"
+) -> None:
+    """Raise MediaError with the first rows whose media cannot be used, and why; nothing where there are none."""
     if not bad:
         return
     lines = [f"{name_row(row)}: {reason.replace(chr(10), ';')}" for row, reason in list(bad.items())[:limit]]
     more = [f".. and {len(bad) - limit} more"] if len(bad) > limit else []
     raise MediaError(
-        f"{len(bad)} of {total} photos cannot be used",
+        f"{len(bad)} of {total} {media} cannot be used",
         got="\n            ".join([*lines, *more]),
         fix="mend or remove these rows, or set data.on_bad_media to drop",
     )
@@ -212,14 +215,21 @@ def _write_cache(
     place: Path, photos: dict[str, Shown], prepare: Prepare[Shown], workers: int, progress: Progress
 ) -> None:
     """Prepare the photos in threads, write them in order, and rename the result into place."""
+    with appearing(place) as unfinished:
+        results = in_order(partial(_pixels_or_reason, prepare), photos.values(), workers)
+        with (unfinished / ARENA).open("wb") as arena, closing(results):
+            index = _write_arena(arena, list(photos), results, progress)
+        _write_index(unfinished, index)
+
+
+@contextmanager
+def appearing(place: Path) -> Iterator[Path]:
+    """A folder to write into that becomes `place` when all went well and is gone otherwise; for a lock's holder."""
     unfinished = place.with_suffix(".partial")
     shutil.rmtree(unfinished, ignore_errors=True)  # left by a process that was killed
     unfinished.mkdir()
     try:
-        results = in_order(partial(_pixels_or_reason, prepare), photos.values(), workers)
-        with (unfinished / _ARENA).open("wb") as arena, closing(results):
-            index = _write_arena(arena, list(photos), results, progress)
-        _write_index(unfinished, index)
+        yield unfinished
         unfinished.rename(place)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -258,7 +268,7 @@ def _pixels_or_reason(prepare: Prepare[Shown], photo: Shown) -> np.ndarray | str
 
 def _write_index(folder: Path, index: _Index) -> None:
     np.savez(
-        folder / _INDEX,
+        folder / INDEX,
         keys=np.array(index.keys, dtype="S40"),
         places=np.array([index.offsets, index.heights, index.widths], dtype=np.int64),
         bad=np.array(list(index.reasons), dtype=np.int64),
@@ -270,11 +280,11 @@ def _write_index(folder: Path, index: _Index) -> None:
 def _read_index(folder: Path) -> _Index:
     """The index of a cache whose arena is as long as it says; RunError where either is damaged."""
     try:
-        with np.load(folder / _INDEX, allow_pickle=False) as stored:
+        with np.load(folder / INDEX, allow_pickle=False) as stored:
             offsets, heights, widths = stored["places"].tolist()
             reasons = dict(zip(stored["bad"].tolist(), stored["reasons"].tolist(), strict=True))
             keys, nbytes = stored["keys"].astype("U40").tolist(), int(stored["nbytes"])
-        intact = (folder / _ARENA).stat().st_size == nbytes
+        intact = (folder / ARENA).stat().st_size == nbytes
     except (FileNotFoundError, ValueError, KeyError, BadZipFile):
         intact = False
     if not intact:

@@ -1,0 +1,1 @@
+"""Recordings: decoding, clips, labels of clips, the cache of waveforms, and checks."""
