@@ -67,8 +67,10 @@ def inspect_audio(path: Path) -> InspectedAudio:
         key = content_key(path)
     except FileNotFoundError:
         return InspectedAudio(fault="missing")
-    except (OSError, MediaError) as error:
-        return InspectedAudio(fault="unreadable", reason=getattr(error, "strerror", None) or _reason(error))
+    except OSError as error:
+        return InspectedAudio(fault="unreadable", reason=error.strerror or str(error))
+    except MediaError as error:
+        return InspectedAudio(fault="unreadable", reason=_reason(error))
     try:
         info = probe_audio(path)
     except MediaError as error:
