@@ -67,9 +67,7 @@ def inspect_audio(path: Path) -> InspectedAudio:
         key = content_key(path)
     except FileNotFoundError:
         return InspectedAudio(fault="missing")
-    except OSError as error:
-        return InspectedAudio(fault="unreadable", reason=error.strerror or str(error))
-    except MediaError as error:
+    except (OSError, MediaError) as error:
         return InspectedAudio(fault="unreadable", reason=_reason(error))
     try:
         info = probe_audio(path)
@@ -136,6 +134,8 @@ def _logical_streams(path: Path) -> int:
     return max(streams, 1)
 
 
-def _reason(error: MediaError) -> str:
+def _reason(error: OSError | MediaError) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
     problem = error.problem.partition(": ")[2] or error.problem  # behind the file's name
     return problem if error.got is None else f"{problem} ({error.got})"
