@@ -7,15 +7,18 @@ resample has the number of times each row was drawn. Many resamples are computed
 from outfold.metrics.bootstrap import interval, middle
 from outfold.metrics.comparison import Comparison, compare
 from outfold.metrics.leaderboards import Leaderboard, disagreement, leaderboard
+from outfold.metrics.ranking import ByColumn, by_column
 from outfold.metrics.ranks import Ranks, simulate_ranks
 from outfold.metrics.registry import METRICS, Metric, get_metric, metric_of, score
 
 __all__ = [
     "METRICS",
+    "ByColumn",
     "Comparison",
     "Leaderboard",
     "Metric",
     "Ranks",
+    "by_column",
     "compare",
     "disagreement",
     "get_metric",

@@ -7,6 +7,7 @@ MISSING, MINUS = "\u2013", "\u2212"
 TITLES = {
     "roc_auc": "ROC-AUC",
     "macro_roc_auc": "Macro ROC-AUC",
+    "padded_cmap": "Padded cMAP",
     "f1": "F1",
     "macro_f1": "Macro F1",
     "micro_f1": "Micro F1",

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from outfold.metrics import get_metric
+from outfold.metrics import by_column
 from outfold.report.html import Child, Html
 from outfold.report.layout import TALL, Cell, Section, score_cell, table
 from outfold.report.loading import Artefacts, Evaluation
@@ -34,13 +34,13 @@ def labels(run: Artefacts) -> Section | None:
 def _label_table(evaluation: Evaluation) -> Html:
     target, chosen = evaluation.target == 1, evaluation.prediction >= 0.5
     scores = precision_recall_f1((target & chosen).sum(axis=0), chosen.sum(axis=0), target.sum(axis=0))
-    ranking = [_by_label(evaluation, name) for name in ("macro_roc_auc", "macro_average_precision")]
-    order = np.argsort(np.nan_to_num(ranking[0], nan=2.0), kind="stable")[:MOST_LISTED]
+    ranking = by_column(evaluation.target, evaluation.prediction)
+    order = np.argsort(np.nan_to_num(ranking.roc_auc, nan=2.0), kind="stable")[:MOST_LISTED]
     rows = [
         (
             evaluation.codec.outputs[place],
-            score_cell(ranking[0][place], with_bar=True),
-            *(score_cell(part[place]) for part in (ranking[1], *scores)),
+            score_cell(ranking.roc_auc[place], with_bar=True),
+            *(score_cell(part[place]) for part in (ranking.average_precision, *scores)),
             Cell(count(int(target[:, place].sum())), float(target[:, place].sum())),
             Cell(percent(target[:, place].mean()), float(target[:, place].mean())),
         )
@@ -52,10 +52,3 @@ def _label_table(evaluation: Evaluation) -> Html:
         f" ({count(left_out)} more are not listed)" if left_out else ""
     )
     return table(columns, rows, text=("label",), main="AUC", caption=caption, sortable=True, tall=len(rows) > TALL)
-
-
-def _by_label(evaluation: Evaluation, name: str) -> np.ndarray:
-    """A ranking metric of each label, NaN where it is not defined."""
-    metric = get_metric(name, "multilabel")
-    columns = range(evaluation.target.shape[1])
-    return np.array([metric.function(evaluation.target[:, [k]], evaluation.prediction[:, [k]]) for k in columns])
