@@ -19,6 +19,7 @@ from outfold.training.losses import (
     focal,
     focal_bce,
     mse,
+    sed_loss,
     smooth_l1,
     smooth_labels,
 )
@@ -129,6 +130,71 @@ def test_bce_with_a_mask_is_the_mean_over_all_cells(logits: Tensor, soft: Tensor
     mask = (torch.arange(24).reshape(6, 4) % 3 > 0).float()
     cells = F.binary_cross_entropy_with_logits(logits, soft, reduction="none")
     torch.testing.assert_close(bce(logits, soft, mask), (cells * mask).sum() / 24)
+
+
+def test_a_masked_secondary_label_teaches_nothing_either_way(logits: Tensor, hard: Tensor) -> None:
+    secondary = torch.zeros(6, 4)
+    secondary[0, 1], secondary[1, 3], secondary[5, 0] = 1, 1, 1  # of row 1 it is the primary label as well
+    mask = 1 - secondary * (1 - hard)
+    assert (mask == 0).sum() == 2
+    for ours, cells in ((bce, cells_of(logits, hard)), (focal_bce, focal_cells_of(logits, hard, 2.0))):
+        masked = ours(logits, hard, mask)
+        torch.testing.assert_close(masked, (cells * mask).sum() / 24)
+        torch.testing.assert_close(ours(logits, torch.where(mask == 0, 0.7, hard), mask), masked)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 1.0, 2.0, 3.5])
+def test_focal_bce_is_its_definition_for_soft_targets_and_weights_of_cells(
+    logits: Tensor, soft: Tensor, gamma: float
+) -> None:
+    weight = torch.rand(6, 4, generator=generator())
+    expected = (focal_cells_of(logits, soft, gamma) * weight).mean()
+    torch.testing.assert_close(focal_bce(logits, soft, weight, gamma=gamma), expected)
+
+
+def cells_of(logits: Tensor, target: Tensor) -> Tensor:
+    return F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+
+
+def focal_cells_of(logits: Tensor, target: Tensor, gamma: float) -> Tensor:
+    p = torch.sigmoid(logits)
+    yes, no = F.binary_cross_entropy(p, torch.ones_like(p), reduction="none"), -torch.log1p(-p)
+    return target * (1 - p) ** gamma * yes + (1 - target) * p**gamma * no
+
+
+class TestSoundEvents:
+    """`sed_loss` against torch's own BCE of probabilities."""
+
+    @pytest.fixture
+    def frames(self) -> Tensor:
+        return 2 * torch.randn(6, 5, 4, generator=generator())
+
+    @pytest.mark.parametrize("masked", [False, True])
+    def test_half_of_the_clip_and_half_of_the_loudest_frame(
+        self, logits: Tensor, frames: Tensor, soft: Tensor, masked: bool
+    ) -> None:
+        mask = (torch.arange(24).reshape(6, 4) % 3 > 0).float() if masked else torch.ones(6, 4)
+        loudest = torch.sigmoid(frames).max(dim=1).values
+        parts = [F.binary_cross_entropy(p, soft, weight=mask) for p in (torch.sigmoid(logits), loudest)]
+        torch.testing.assert_close(sed_loss(logits, frames, soft, mask), 0.5 * parts[0] + 0.5 * parts[1])
+        torch.testing.assert_close(sed_loss(logits, frames, soft, mask, frame_share=0.0), parts[0])
+        torch.testing.assert_close(sed_loss(logits, frames, soft, mask, frame_share=1.0), parts[1])
+
+    def test_another_loss(self, logits: Tensor, frames: Tensor, soft: Tensor) -> None:
+        expected = (focal_bce(logits, soft) + focal_bce(frames.amax(dim=1), soft)) / 2
+        torch.testing.assert_close(sed_loss(logits, frames, soft, loss=focal_bce), expected)
+
+    def test_only_the_loudest_frame_learns(self, logits: Tensor, frames: Tensor, hard: Tensor) -> None:
+        frames.requires_grad_()
+        sed_loss(logits, frames, hard).backward()
+        assert frames.grad is not None
+        assert ((frames.grad != 0).sum(dim=1) == 1).all()
+        assert (frames.grad.abs().argmax(dim=1) == frames.argmax(dim=1)).all()
+
+    def test_shapes_that_do_not_belong_together(self, logits: Tensor, frames: Tensor, hard: Tensor) -> None:
+        for wrong in (frames[:, 0], frames.transpose(1, 2), frames[:3], frames[:, :0]):
+            with pytest.raises(ValueError, match="not \\(b, t, k\\)"):
+                sed_loss(logits, wrong, hard)
 
 
 @every_loss

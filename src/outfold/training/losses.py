@@ -92,6 +92,38 @@ def focal_bce(
     return _mean_of_cells(negative, positive, target, weight, class_weight)
 
 
+def sed_loss(
+    clip_logits: Tensor,
+    frame_logits: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    *,
+    frame_share: float = 0.5,
+    loss: LossFunction = bce,
+) -> Tensor:
+    """(1 - s) loss(clip) + s loss(max over time of the frames), for sound event detection with weak labels.
+
+    The label says that a class is heard somewhere in the clip, so the frame that is surest of it must say so too. The
+    largest logit is that of the largest probability; where frames tie, the gradient is shared evenly.
+
+    Args:
+        clip_logits: (b, k), of the whole clip.
+        frame_logits: (b, t, k), of its frames.
+        target: (b, k), each cell 0..1.
+        weight: (b, 1) or (b, k), as the loss takes it, for both parts alike.
+        frame_share: s, 0..1.
+        loss: what either part is judged by.
+
+    Raises:
+        ValueError: the shapes do not belong to the same clips and classes.
+    """
+    batch, classes = clip_logits.shape
+    if frame_logits.ndim != 3 or frame_logits.shape[::2] != (batch, classes) or not frame_logits.shape[1]:
+        raise ValueError(f"frame logits {tuple(frame_logits.shape)} are not (b, t, k) of clips {(batch, classes)}")
+    of_frames = loss(frame_logits.amax(dim=1), target, weight)
+    return (1 - frame_share) * loss(clip_logits, target, weight) + frame_share * of_frames
+
+
 def smooth_l1(
     output: Tensor,
     target: Tensor,
