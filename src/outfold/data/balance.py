@@ -1,6 +1,7 @@
-"""What makes up for one kind of rows being rarer than another: weights of classes, and samples of two tables."""
+"""What makes up for one kind of rows being rarer than another: weights of classes, and samples of rows."""
 
 import numpy as np
+import pandas as pd
 
 from outfold.errors import DataError
 
@@ -81,3 +82,100 @@ def evenly_drawn(is_second: np.ndarray, most: int, seed: int) -> np.ndarray:
     small, large = sorted((np.flatnonzero(is_second), np.flatnonzero(~is_second)), key=len)
     kept = rng.choice(small, min(len(small), most // 2), replace=False)
     return np.sort(np.concatenate([kept, rng.choice(large, most - len(kept), replace=False)]))
+
+
+def balanced_rows(
+    classes: np.ndarray,
+    rows: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    most: int | None = None,
+    least: int | None = None,
+    order: np.ndarray | None = None,
+) -> np.ndarray:
+    """One epoch's training rows: at most `most` of each class, and at least `least` of each class that has any.
+
+    First `capped`, then `floored`. Nothing but the given rows is ever taken, so that rows of a validation fold stay out
+    whatever is drawn.
+
+    Args:
+        classes: integer (n,), the class of every row of the table; below 0 for a row without a class, which is
+            neither capped nor repeated.
+        rows: int64 (m,), the training rows.
+        rng: decides the draws; one for each epoch.
+        most: rows kept of a class.
+        least: rows reached for a class, by repetition.
+        order: (n,), dates, texts or numbers of all rows: the last of a class are kept. Drawn anew when not given.
+
+    Returns:
+        int64, ascending.
+
+    Raises:
+        DataError: there are fewer than one row to keep, or more to reach than may be kept.
+    """
+    if most is not None and (most < 1 or (least is not None and least > most)):
+        raise DataError(
+            "the cap of rows a class cannot be kept",
+            got=f"at most {most}, at least {least or 0}",
+            expected="at least 1, and no less than the floor",
+        )
+    kept = rows if most is None else capped(classes, rows, most, order=order, rng=rng)
+    return np.sort(kept if least is None else floored(classes, kept, least, rng))
+
+
+def capped(
+    classes: np.ndarray,
+    rows: np.ndarray,
+    most: int,
+    *,
+    order: np.ndarray | None = None,
+    rng: np.random.Generator | None = None,
+) -> np.ndarray:
+    """At most `most` rows of each class: the last by `order`, or without one any, drawn evenly.
+
+    Args:
+        classes: integer (n,), the class of every row of the table; below 0 for none, which is not capped.
+        rows: int64 (m,), those to choose from.
+        most: rows kept of a class.
+        order: (n,), e.g. dates, so that the newest stay. Rows without a value come before all others, and of equal
+            values the row that stands first in the table stays.
+        rng: decides the draws; needed where there is no order.
+
+    Returns:
+        int64, ascending.
+
+    Raises:
+        DataError: neither an order nor a generator is given.
+    """
+    rows = np.sort(rows)
+    if order is not None:
+        rank = pd.factorize(order, sort=True)[0][rows]  # -1 where there is no value
+    elif rng is not None:
+        rank = rng.permutation(len(rows))
+    else:
+        raise DataError("rows over the cap can neither be ordered nor drawn", expected="an order or a generator")
+    own = classes[rows]
+    last_first = np.lexsort((rows, -rank, own))
+    starts = np.searchsorted(own[last_first], own[last_first])
+    place = np.arange(len(rows)) - starts
+    return np.sort(rows[last_first[(place < most) | (own[last_first] < 0)]])
+
+
+def floored(classes: np.ndarray, rows: np.ndarray, least: int, rng: np.random.Generator) -> np.ndarray:
+    """Every row once, and of each class with fewer than `least` rows some again, drawn with replacement to reach it.
+
+    Args:
+        classes: integer (n,), the class of every row of the table; below 0 for none, which is not repeated.
+        rows: int64 (m,), those to choose from; a class without any has none in the end either.
+        least: rows reached for a class.
+        rng: decides the draws.
+
+    Returns:
+        int64, the given rows in ascending order, followed by the repetitions.
+    """
+    rows = np.sort(rows)
+    by_class = rows[np.argsort(classes[rows], kind="stable")]
+    own, starts, sizes = np.unique(classes[by_class], return_index=True, return_counts=True)
+    missing = np.where(own < 0, 0, np.maximum(least - sizes, 0))
+    drawn = np.repeat(starts, missing) + rng.integers(0, np.repeat(sizes, missing))
+    return np.concatenate([rows, by_class[drawn]])

@@ -152,15 +152,17 @@ def _gaps(positive: np.ndarray, scores: np.ndarray, cells: int = 1) -> GapsOf:
         cells: how many follow one another for each row, all with its weight.
     """
     thresholds = np.unique(scores[positive])
-    bins, count = _bins(thresholds, scores, positive), len(thresholds)
+    count = len(thresholds)
 
     @cache
     def matrix() -> csr_array:
-        return binning(bins, 3 * count + 1, np.arange(len(bins)) // cells, len(bins) // cells)
+        rows = np.arange(len(scores)) // cells
+        return binning(_bins(thresholds, scores, positive), 3 * count + 1, rows, len(scores) // cells)
 
     def gaps(weights: np.ndarray) -> Gaps:
         if weights.shape[1] == 1:  # the plain score, for which the matrix would not pay
-            sums = np.bincount(bins, np.repeat(weights[:, 0], cells), 3 * count + 1)[:, None]
+            each = weights[:, 0] if cells == 1 else np.repeat(weights[:, 0], cells)
+            sums = np.bincount(_bins(thresholds, scores, positive), each, 3 * count + 1)[:, None]
         else:
             sums = matrix() @ weights
         negatives = sums[: 2 * count + 1]
