@@ -146,8 +146,8 @@ def overlap(windows: Windows, rows: Windows) -> csr_array:
     starts, wanted = (np.asarray(part.start_s, dtype=np.float64) for part in (windows, rows))
     _check_times("row", rows.recording, wanted)
     if not (windows.length_s > 0 and rows.length_s > 0):
-        got = (windows.length_s, rows.length_s)
-        raise DataError("windows and rows need a length", got=got, expected="seconds above 0")
+        lengths = f"{windows.length_s} and {rows.length_s} s"
+        raise DataError("windows and rows need a length", got=lengths, expected="more than 0")
     n, m = len(starts), len(wanted)
     group = np.unique(np.concatenate([windows.recording, rows.recording]), return_inverse=True)[1]
     order = np.lexsort((starts, group[:n]))

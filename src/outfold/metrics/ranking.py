@@ -131,9 +131,9 @@ def by_column(target: np.ndarray, prediction: np.ndarray) -> ByColumn:
     """
     every_row = np.ones((len(target), 1))
     columns = [gaps(every_row) for gaps in _columns(target, prediction)]
-    scores = (np.array([judge(gaps)[0] for gaps in columns]) for judge in (roc_auc, average_precision))
+    auc, precision = (np.array([judge(gaps)[0] for gaps in columns]) for judge in (roc_auc, average_precision))
     positives = (target >= 0.5).sum(axis=0)
-    return ByColumn(*scores, positives, len(target) - positives)
+    return ByColumn(auc, precision, positives, len(target) - positives)
 
 
 def _columns(target: np.ndarray, prediction: np.ndarray) -> list[GapsOf]:
