@@ -191,8 +191,11 @@ def test_later_rows_come_long_or_wide() -> None:
     assert long.long is not None
     wide = samples_from_frame(pd.DataFrame({"plot": ["a", "b"]}), data, root, targets=TARGETS)
     assert wide.long is None
-    with pytest.raises(DataError, match=r"no column 'about', needed as part of data\.long"):
+    with pytest.raises(DataError, match=r"frame: no column 'about', needed as part of data\.long"):
         samples_from_frame(small()[["row", "plot"]], data, root, targets=TARGETS)
+    with pytest.raises(DataError, match=r"later\.csv: no column 'plot', needed as the id") as caught:
+        samples_from_frame(small()[["row", "about"]], data, root, targets=TARGETS, table="later.csv")
+    assert caught.value.expected == "one of ['row', 'about']"  # the user's own columns alone
 
 
 def test_a_check_says_what_a_run_would(tmp_path: Path) -> None:

@@ -125,6 +125,12 @@ def stage(**settings: Any) -> dict[str, Any]:
     [
         ({"view": {"size": [32, 63], "tiles": [1, 2]}}, "32 x 63 cannot be cut into 1 x 2"),
         ({"view": {"size": 32, "tiles": [3, 1]}}, "32 x 32 cannot be cut into 3 x 1"),
+        ({"members": {"a": {"view": {"tiles": [3, 1]}}}}, "32 x 64 cannot be cut into 3 x 1"),
+        ({"view": {"tiles": [3, 1]}}, "224 x 224 cannot be cut into 3 x 1"),
+        (
+            {"backbone": None, "view": {"kind": "embedding", "backbone": "test_resnet", "image": {"tiles": [3, 1]}}},
+            "224 x 224 cannot be cut into 3 x 1",
+        ),
         ({"phases": [{"name": "small", "epochs": 1, "size": [16, 33]}]}, "phase 'small': size 16 x 33"),
         ({"members": {"a": {"predict": {"tta": "orientations"}}}}, "'transpose' is for square views"),
         ({"predict": {"tta": ["identity", "rot90"]}, "view": {"size": [32, 64]}}, "'rot90' is for square views"),
@@ -138,3 +144,16 @@ def test_sizes_that_cannot_be_are_refused(settings: dict[str, Any], problem: str
 def test_quarter_turns_of_a_square_cut_in_halves_are_fine() -> None:
     TrainStage.model_validate(stage(view={"size": 64, "tiles": [1, 2]}, predict={"tta": "orientations"}))
     TrainStage.model_validate(stage(predict={"tta": "flips"}))
+
+
+@pytest.mark.parametrize("kind", ["image", "embedding"])
+def test_a_member_may_cut_other_tiles_of_the_stages_size(kind: str) -> None:
+    """The default size, 224, could not be cut like this."""
+    shared, own = {"size": [36, 72]}, {"tiles": [1, 3]}
+    changes: dict[str, Any] = {"view": shared, "members": {"a": {"view": own}}}
+    if kind == "embedding":
+        view = {"kind": kind, "backbone": "test_resnet", "image": shared}
+        changes = {"backbone": None, "view": view, "members": {"a": {"view": {**view, "image": own}}}}
+    view_of_member = TrainStage.model_validate(stage(**changes)).member_settings("a").view
+    image = view_of_member if kind == "image" else view_of_member.image
+    assert image.tile_height_width == (36, 24)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import pandas_dtype
 
+from outfold.data.rows import SOURCE, SOURCE_ROW
 from outfold.errors import DataError
 
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}")
@@ -135,7 +136,7 @@ def require_columns(frame: pd.DataFrame, names: Iterable[str], *, role: str, tab
     for name in names:
         if name in frame.columns:
             continue
-        known = [str(column) for column in frame.columns]
+        known = [str(column) for column in frame.columns if column not in (SOURCE, SOURCE_ROW)]
         nearest = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         fix = f"did you mean {' or '.join(map(repr, nearest))}?" if nearest else None
         raise DataError(f"{table}: no column {name!r}, needed as {role}", expected=f"one of {known}", fix=fix)

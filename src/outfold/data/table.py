@@ -140,7 +140,9 @@ def refuse_known_ids(train: Samples, unlabelled: Samples) -> None:
         )
 
 
-def samples_from_frame(frame: pd.DataFrame, data: Data, root: Path, *, targets: Sequence[str] = ()) -> Samples:
+def samples_from_frame(
+    frame: pd.DataFrame, data: Data, root: Path, *, targets: Sequence[str] = (), table: str = "frame"
+) -> Samples:
     """Samples of rows that the caller holds as a DataFrame; errors name rows from 1.
 
     They may be in the test table's words or in the recipe's. Their media lie where `data.image` says, or else where the
@@ -152,15 +154,16 @@ def samples_from_frame(frame: pd.DataFrame, data: Data, root: Path, *, targets: 
         data: the recipe's `data` part.
         root: folder that media paths start from.
         targets: the task's target columns, which rows of a long table are about.
+        table: how errors name the rows' table.
     """
     if data.test is not None:
         frame = _in_recipe_words(frame, data.test)
     frame, rows = frame.reset_index(drop=True), None
     if SOURCE_ROW not in frame.columns:
-        frame = frame.assign(**{SOURCE: frame.get(SOURCE, "frame"), SOURCE_ROW: np.arange(1, len(frame) + 1)})
+        frame = frame.assign(**{SOURCE: frame.get(SOURCE, table), SOURCE_ROW: np.arange(1, len(frame) + 1)})
     if data.long is not None and data.long.row in frame.columns:
-        frame, rows = pivot(frame, data.long, data.id, targets, table="frame", labelled=False)
-    require_columns(frame, [data.id], role="the id", table="frame")
+        frame, rows = pivot(frame, data.long, data.id, targets, table=table, labelled=False)
+    require_columns(frame, [data.id], role="the id", table=table)
     ids, media = unique_ids(frame, data.id), _media_of(frame, later_media(data), root)
     return Samples(frame, ids, media, data.id, long=rows, crops=crops_of(data.crops, root, ids, optional=True))
 

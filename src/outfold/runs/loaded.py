@@ -163,11 +163,12 @@ class Run:
 
     def _samples(self, table: pd.DataFrame | Path | str, root: Path | str | None) -> Samples:
         data, where = self.recipe.data, _root_of(table, root)
+        name = "frame"
         if not isinstance(table, pd.DataFrame):
-            path = Path(table)
+            path, name = Path(table), Path(table).name
             table, lines = read_rows(path, exact=exact_columns(data))
-            table = table.assign(**{SOURCE: table.get(SOURCE, path.name), SOURCE_ROW: lines})
-        return samples_from_frame(table, data, where, targets=self.recipe.task.target)
+            table = table.assign(**{SOURCE: table.get(SOURCE, name), SOURCE_ROW: lines})
+        return samples_from_frame(table, data, where, targets=self.recipe.task.target, table=name)
 
     def report(self) -> Path:
         """Write report.html anew and return its path."""

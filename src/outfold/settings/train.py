@@ -209,6 +209,8 @@ class TrainStage(TrainSettings):
             settings.refuse_unwatched_plateau()
             if isinstance(settings.view, ImageView):
                 refuse_sizes(settings.predict, settings.phases, settings.view)
+            else:
+                settings.view.image.refuse_uneven(settings.view.image.size)
             if settings.init_from is not None and "weights" in settings.model_fields_set:
                 raise ValueError(f"member {name!r} starts either from `weights` or from another stage (`init_from`)")
             names = [phase.name for phase in settings.phases]
@@ -218,11 +220,12 @@ class TrainStage(TrainSettings):
 
 
 def refuse_sizes(predict: Predict, phases: Sequence[Phase], view: ImageView) -> None:
-    """Refuse training sizes that tiles do not divide, and test-time views that swap the two sides of a photo.
+    """Refuse sizes that tiles do not divide, and test-time views that swap the two sides of a photo.
 
     Raises:
         ValueError: says which phase, or which test-time view.
     """
+    view.refuse_uneven(view.size)
     for phase in phases:
         try:
             view.refuse_uneven(phase.size or view.size)

@@ -44,7 +44,8 @@ class ImageView(Spec):
 
     @model_validator(mode="after")
     def _whole_pixels_in_tiles(self) -> "ImageView":
-        self.refuse_uneven(self.size)
+        if "size" in self.model_fields_set:  # a member that sets tiles alone has the stage's size
+            self.refuse_uneven(self.size)
         return self
 
     def refuse_uneven(self, size: Size) -> None:
