@@ -154,6 +154,6 @@ def test_a_member_may_cut_other_tiles_of_the_stages_size(kind: str) -> None:
     if kind == "embedding":
         view = {"kind": kind, "backbone": "test_resnet", "image": shared}
         changes = {"backbone": None, "view": view, "members": {"a": {"view": {**view, "image": own}}}}
-    view_of_member = TrainStage.model_validate(stage(**changes)).member_settings("a").view
-    image = view_of_member if kind == "image" else view_of_member.image
+    found = TrainStage.model_validate(stage(**changes)).member_settings("a").view
+    image = found if isinstance(found, ImageView) else found.image
     assert image.tile_height_width == (36, 24)
