@@ -1,15 +1,17 @@
 """timm models without their classifier, with pretrained weights from the hub, a file or an installed package."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from outfold.errors import RecipeError, WeightsError
 from outfold.models.matching import MatchReport, match_state, require_fit
+from outfold.models.options import Options, refuse_reserved, refused_options
+from outfold.models.sed import require_maps
 from outfold.models.weights import load_state, weights_path
 from outfold.names import nearest
 from outfold.settings.network import Weights
@@ -23,6 +25,7 @@ class Backbone:
         module: the timm model without classifier.
         name: its timm name.
         feature_count: f.
+        map_channels: c of the maps (b, c, h / stride, w / stride) that `feature_maps` gives.
         mean: per channel on a 0..1 scale, what its pretrained weights expect.
         std: per channel on a 0..1 scale.
         crop_pct: share of the shorter side its authors' centre crop keeps.
@@ -32,6 +35,7 @@ class Backbone:
     module: nn.Module
     name: str
     feature_count: int
+    map_channels: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
     crop_pct: float
@@ -46,6 +50,7 @@ def create_backbone(
     drop_path_rate: float = 0.0,
     in_chans: int = 3,
     image_size: tuple[int, int] | None = None,
+    options: Options | None = None,
 ) -> Backbone:
     """Create a timm model without its classifier and load its weights.
 
@@ -56,22 +61,27 @@ def create_backbone(
         drop_path_rate: stochastic depth, 0..1; 0 leaves the model's default.
         in_chans: channels of the input; pretrained weights are adapted as timm does.
         image_size: (height, width) in pixels, for the few models that must be made for one size.
+        options: further arguments of the model, by timm's names, such as {"act_layer": "relu"}.
 
     Raises:
-        RecipeError: timm has no such model, or it has no stochastic depth.
+        RecipeError: timm has no such model, or it has no stochastic depth, or an option is not to be given or refused.
         WeightsError: the weights cannot be had or do not fit.
     """
     require_known(name)
-    options: dict[str, Any] = {"in_chans": in_chans}
+    arguments: dict[str, Any] = {"in_chans": in_chans}
     if drop_path_rate:
-        options["drop_path_rate"] = drop_path_rate
+        arguments["drop_path_rate"] = drop_path_rate
+    if options:
+        refuse_reserved(name, options)
+        arguments |= options
     if weights.source == "hub":
-        module, report = _from_hub(name, options, image_size), None
+        module, report = _from_hub(name, arguments, image_size), None
     else:
-        module = _build(name, options, image_size)
+        module = _build_with(name, arguments, image_size, options)
         report = None if weights.source == "none" else load_weights_file(module, name, weights, root)
     mean, std, crop_pct = _statistics(module, in_chans)
-    return Backbone(module, name, feature_count(module), mean, std, crop_pct, report)
+    channels = int(cast(int, module.num_features))
+    return Backbone(module, name, feature_count(module), channels, mean, std, crop_pct, report)
 
 
 def require_known(name: str) -> None:
@@ -98,7 +108,16 @@ def require_known(name: str) -> None:
         )
 
 
-def refuse_size(module: nn.Module, name: str, size: tuple[int, int]) -> None:
+def feature_maps(module: nn.Module, photos: Tensor) -> Tensor:
+    """Features of a timm model before they are pooled, (b, c, h / stride, w / stride).
+
+    Of a model that works on tokens they are tokens, (b, n, c).
+    """
+    maps = cast(Callable[[Tensor], Tensor], module.forward_features)(photos)
+    return maps.permute(0, 3, 1, 2) if getattr(module, "output_fmt", "NCHW") == "NHWC" and maps.ndim == 4 else maps
+
+
+def refuse_size(module: nn.Module, name: str, size: tuple[int, int], *, maps: bool = False) -> None:
     """Refuse photos of a size that a backbone cannot read, such as no whole number of a transformer's patches.
 
     Nothing is computed: shapes alone go through the model, whose tensors lose their values.
@@ -107,12 +126,15 @@ def refuse_size(module: nn.Module, name: str, size: tuple[int, int]) -> None:
         module: a backbone that is not needed any more.
         name: its timm name, for the error.
         size: (height, width) in pixels.
+        maps: whether its features are wanted before they are pooled.
 
     Raises:
-        RecipeError: it cannot; says why.
+        RecipeError: it cannot, or it makes no maps; says why.
     """
+    module.to("meta").eval()
+    photo = torch.empty(1, 3, *size, device="meta")
     try:
-        module.to("meta").eval()(torch.empty(1, 3, *size, device="meta"))
+        features = feature_maps(module, photo) if maps else module(photo)
     except (AssertionError, RuntimeError) as error:
         if "meta" in str(error):  # this model computes with values, not shapes alone, and cannot be tried like this
             return
@@ -123,6 +145,8 @@ def refuse_size(module: nn.Module, name: str, size: tuple[int, int]) -> None:
             expected=f"multiples of its patches of {patch[0]} x {patch[1]}" if patch else None,
             fix="change view.size, view.tiles or the phase's size",
         ) from error
+    if maps:
+        require_maps(features)
 
 
 def load_weights_file(module: nn.Module, name: str, weights: Weights, root: Path | None = None) -> MatchReport:
@@ -181,6 +205,20 @@ def _build(
             if not any(option in str(error) for option in extra):
                 raise
     raise AssertionError("the last attempt has no option that a model may lack")
+
+
+def _build_with(
+    name: str, arguments: Mapping[str, Any], image_size: tuple[int, int] | None, options: Options | None
+) -> nn.Module:
+    """The same; what goes wrong with options of the user's is told as theirs."""
+    try:
+        return _build(name, arguments, image_size)
+    except RecipeError:
+        raise
+    except Exception as error:  # families of models fail in their own ways
+        if not options:
+            raise
+        raise refused_options(name, options, error) from error
 
 
 def _from_hub(name: str, options: Mapping[str, Any], image_size: tuple[int, int] | None) -> nn.Module:

@@ -1,4 +1,4 @@
-"""Heads: from pooled features (b, f) to logits (b, k)."""
+"""Heads: from pooled features (b, f), or those of frames (b, t, c), to logits (b, k)."""
 
 import math
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from outfold.models.sed import SedHead
 from outfold.settings.network import Head
 
 
@@ -118,7 +119,7 @@ def build_head(head: Head, features: int, outputs: int) -> nn.Module:
 
     Args:
         head: its name, dropout and hidden layers.
-        features: length of the pooled features.
+        features: length of the pooled features, or of a frame's.
         outputs: number of logits.
     """
     if head.name == "mlp":
@@ -127,4 +128,6 @@ def build_head(head: Head, features: int, outputs: int) -> nn.Module:
     (dropout,) = head.dropouts
     if head.name == "multi_sample_dropout":
         return MultiSampleDropoutHead(features, outputs, dropout, head.copies)
+    if head.name == "sed":
+        return SedHead(features, outputs, dropout)
     return LinearHead(features, outputs, dropout)

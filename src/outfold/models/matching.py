@@ -77,8 +77,9 @@ def match_state(
         state: the file's tensors by name, as `load_state` gives them.
         model: the model they are for.
         classifier: layers of the full model that this one lacks on purpose; their tensors are left out.
-        first_conv: convolutions whose input channels may be adapted (timm: summed for one channel, repeated and
-            scaled for others).
+        first_conv: convolutions whose input channels may be adapted: those for three as timm does (summed for one
+            channel, repeated and scaled for others), those for one repeated and scaled, so that equal channels give
+            what the one gave.
 
     Returns:
         The tensors that fit, by the model's names, and the report. Nothing is raised for what does not fit.
@@ -168,14 +169,18 @@ def _one_copy(prefixes: list[str]) -> str:
 def _adapt_channels(
     given: dict[str, Tensor], own: Mapping[str, Tensor], first_conv: Iterable[str]
 ) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """Fit first convolutions trained on three channels to the model's number of channels."""
+    """Fit first convolutions trained on three channels, or on one, to the model's number of channels."""
     from timm.models import adapt_input_conv
 
     adapted = {}
     for name in (f"{layer}.weight" for layer in first_conv):
         channels = own[name].shape[1] if name in own else None
-        if name in given and given[name].ndim == 4 and given[name].shape[1] == 3 != channels and channels:
+        if name not in given or given[name].ndim != 4 or not channels or given[name].shape[1] == channels:
+            continue
+        if given[name].shape[1] == 3:
             adapted[name] = adapt_input_conv(channels, given[name])
+        elif given[name].shape[1] == 1:
+            adapted[name] = given[name].expand(-1, channels, -1, -1) / channels
     return given | adapted, tuple(adapted)
 
 

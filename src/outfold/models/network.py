@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from outfold.data.target_space import TargetSpace
 from outfold.errors import RecipeError
-from outfold.models.backbone import create_backbone
+from outfold.models.backbone import create_backbone, feature_maps
 from outfold.models.heads import build_head
+from outfold.models.sed import SedHead, SedLogits, frames_of
 from outfold.models.table_branch import TableBranch
 from outfold.models.target_layer import target_layer
 from outfold.models.tiles import Grid, cut, side_by_side
@@ -92,6 +93,23 @@ class Network(nn.Module):
         return self.logits(self.features(inputs), inputs)
 
 
+class SedNetwork(Network):
+    """A network whose head attends to the frames of a picture of sound, time along its width.
+
+    The backbone's features are read before they are pooled; they are cached, and reach the head, as frames (b, t, c).
+    """
+
+    head: SedHead
+
+    def features(self, inputs: dict[str, Tensor]) -> Tensor:
+        """Named inputs -> features of frames (b, t, c)."""
+        return frames_of(feature_maps(self.backbone, inputs[self.input_name]))
+
+    def clip_and_frames(self, inputs: dict[str, Tensor]) -> SedLogits:
+        """Named inputs -> logits of clips, as `forward` gives them, and of their frames."""
+        return self.head.clip_and_frames(self.features(inputs))
+
+
 def build_network(
     settings: TrainSettings,
     outputs: int,
@@ -100,6 +118,7 @@ def build_network(
     table_inputs: int = 0,
     vector_inputs: int = 0,
     root: Path | None = None,
+    channels: int = 3,
     pretrained: bool = True,
 ) -> tuple[Network, InputStats]:
     """The network of a member and what its input is normalised with.
@@ -112,21 +131,23 @@ def build_network(
         vector_inputs: length of a vector, for a member whose view is vectors: its backbone passes them on, and they are
             normalised by what their training rows show, which is not known here.
         root: folder that a relative weights path starts from.
+        channels: of the pictures that the backbone reads; photos have three.
         pretrained: False leaves the weights random and needs no file and no internet, for a network whose trained
             weights are loaded next.
 
     Raises:
-        RecipeError: no backbone, an unknown one, or one without the stochastic depth that is asked for.
+        RecipeError: no backbone, an unknown one, or one without the stochastic depth or the options that are asked
+            for.
         WeightsError: the pretrained weights cannot be had or do not fit.
     """
-    stem, stats = _stem(settings, vector_inputs, root, pretrained)
+    stem, stats = _stem(settings, vector_inputs, channels, root, pretrained)
     table, branch = settings.table, None
     if table is not None:
         branch = TableBranch(table_inputs, table.widths, table.dropout, table.activation, table.last_dropout)
     features = stem.width + (branch.width if branch else 0)
     head = build_head(settings.head, features, outputs if space is None else len(space.raw_columns))
-    network = Network(stem.module, head, stem.input_name, branch, grid=stem.grid, last=target_layer(space))
-    return network, stats
+    kind = SedNetwork if isinstance(head, SedHead) else Network
+    return kind(stem.module, head, stem.input_name, branch, grid=stem.grid, last=target_layer(space)), stats
 
 
 @dataclass(frozen=True)
@@ -139,7 +160,9 @@ class _Stem:
     grid: Grid = (1, 1)
 
 
-def _stem(settings: TrainSettings, vector_inputs: int, root: Path | None, pretrained: bool) -> tuple[_Stem, InputStats]:
+def _stem(
+    settings: TrainSettings, vector_inputs: int, channels: int, root: Path | None, pretrained: bool
+) -> tuple[_Stem, InputStats]:
     """The part of a member's network that reads photos, or passes vectors on."""
     view = settings.view
     if isinstance(view, EmbeddingView):
@@ -151,7 +174,10 @@ def _stem(settings: TrainSettings, vector_inputs: int, root: Path | None, pretra
         settings.weights if pretrained else Weights(source="none"),
         root=root,
         drop_path_rate=settings.drop_path_rate,
+        in_chans=channels,
         image_size=view.tile_height_width,
+        options=settings.backbone_options,
     )
-    width = backbone.feature_count * view.tiles[0] * view.tiles[1]
+    of_one = backbone.map_channels if settings.head.name == "sed" else backbone.feature_count
+    width = of_one * view.tiles[0] * view.tiles[1]
     return _Stem(backbone.module, width, grid=view.tiles), InputStats(backbone.mean, backbone.std)

@@ -5,13 +5,15 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from outfold.ensemble.methods import check_method
 from outfold.errors import OutfoldError, RecipeError
 from outfold.metrics import metric_of
 from outfold.models.backbone import refuse_size
 from outfold.models.freeze import backbone_batch_norms, set_trainable
-from outfold.models.network import Network, build_network
+from outfold.models.network import Network, SedNetwork, build_network
+from outfold.models.options import Options, refuse_idle
 from outfold.models.start import require_start
 from outfold.models.weights import weights_identity
 from outfold.runs.labels import check_labels
@@ -97,6 +99,7 @@ def _validate_member(recipe: Recipe, settings: TrainSettings, root: Path) -> Non
             _refuse_norms_that_are_not_there(network, phase)
         photos = photo_settings(settings)
         if photos is not None:
+            _refuse_idle_options(photos)
             _refuse_sizes(network if photos is settings else build_network(photos, 1, pretrained=False)[0], photos)
 
 
@@ -109,11 +112,21 @@ def _refuse_norms_that_are_not_there(network: Network, phase: Phase) -> None:
         )
 
 
+def _refuse_idle_options(settings: TrainSettings) -> None:
+    """Refuse arguments of a backbone that change nothing, such as a value that timm passes over."""
+
+    def build(options: Options) -> nn.Module:
+        return build_network(settings.model_copy(update={"backbone_options": options}), 1, pretrained=False)[0].backbone
+
+    refuse_idle(str(settings.backbone), settings.backbone_options, build)
+
+
 def _refuse_sizes(network: Network, settings: TrainSettings) -> None:
     """Refuse sizes of photos that the network of a member cannot read."""
     rows, columns = network.grid
     for height, width in dict.fromkeys(sizes_of(settings)):
-        refuse_size(network.backbone, str(settings.backbone), (height // rows, width // columns))
+        size = height // rows, width // columns
+        refuse_size(network.backbone, str(settings.backbone), size, maps=isinstance(network, SedNetwork))
 
 
 def _refuse_batches_of_one(settings: TrainSettings, targets: int) -> None:

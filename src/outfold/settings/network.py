@@ -1,20 +1,48 @@
 """The settings of a network: head, pretrained weights, and what its outputs mean."""
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from outfold.settings.base import Name, Spec
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
+Option = bool | int | Annotated[float, Field(allow_inf_nan=False)] | str
+
+RESERVED = frozenset(
+    "cache_dir checkpoint_path device drop_path_rate dtype dynamic_img_size exportable feature_cfg feature_cls "
+    "features_only global_pool img_size in_chans model_cfg no_jit num_classes out_indices pretrained pretrained_cfg "
+    "pretrained_cfg_overlay pretrained_filter_fn pretrained_model_args pretrained_strict pruned scriptable".split()
+)
+"""Arguments of timm models that other settings give, that read files, or that make no pooled features."""
+
+
+def reserved_options(options: Iterable[str]) -> list[str]:
+    """Those of a backbone's options that are not the user's to give."""
+    return [name for name in options if name in RESERVED]
+
+
+def _users_own(options: dict[str, Option]) -> dict[str, Option]:
+    if found := reserved_options(options):
+        raise ValueError(f"{found[0]!r} is no option of a backbone: other settings decide it, or nothing may")
+    return options
+
+
+BackboneOptions = Annotated[dict[str, Option], AfterValidator(_users_own)]
+"""Further arguments of a timm model, by timm's names."""
+
 
 class Head(Spec):
     """The layers between pooled features and logits."""
 
-    name: Literal["linear", "multi_sample_dropout", "mlp"] = "linear"
+    name: Literal["linear", "multi_sample_dropout", "mlp", "sed"] = "linear"
+    """sed: attention over time, where the width of a photo is time and its height frequency, as in a mel picture; the
+    backbone's features are read before they are pooled, so it needs one that makes maps of them."""
     dropout: Share | tuple[Share, ...] = 0.0
-    """Before the linear layer; mlp: after each hidden layer, one number for all or one each."""
+    """Before the linear layer; mlp: after each hidden layer, one number for all or one each; sed: before its hidden
+    layer and after it."""
     copies: int = Field(5, ge=1)
     """multi_sample_dropout: how many dropout masks share the linear layer and are averaged."""
     widths: tuple[Annotated[int, Field(ge=1)], ...] = ()

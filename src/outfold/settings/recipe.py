@@ -191,6 +191,8 @@ class Recipe(Spec):
             place, task = f"stage {name!r}, member {member!r}", self.task_of(name)
             if settings.outputs != Outputs() and task.kind != "regression":
                 raise ValueError(f"{place}: `outputs` are of a regression, this is a {task.kind} task")
+            if settings.head.name == "sed" and task.kind == "regression":
+                raise ValueError(f"{place}: `head.name: sed` gives probabilities, this is a regression")
             if settings.outputs.identities != "report" and not task.identities:
                 raise ValueError(f"{place}: outputs.identities needs task.identities of the targets it learns")
             if settings.loss is not None and settings.loss.target_weights and not task.target_weights:

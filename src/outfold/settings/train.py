@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from outfold.settings.base import Name, Spec, overlay
 from outfold.settings.data import Names, Task
 from outfold.settings.learning import Balance, Freeze, Keep, Loss, Mix, Optimizer, Phase, Rates
-from outfold.settings.network import Head, InitFrom, Outputs, Weights
+from outfold.settings.network import BackboneOptions, Head, InitFrom, Outputs, Weights
 from outfold.settings.predicting import SWAPPING, Predict
 from outfold.settings.table_inputs import TableInputs
 from outfold.settings.view import EmbeddingView, ImageView, View
@@ -23,6 +23,8 @@ class TrainSettings(Spec):
     """A timm model name, e.g. `efficientnet_b3.ra2_in1k`."""
     weights: Weights = Weights()
     """`hub`, `none`, `file:path/to/weights.safetensors` or `package:import_name/path/inside`."""
+    backbone_options: BackboneOptions = {}
+    """Further arguments of the timm model, e.g. `{act_layer: relu, pad_type: same}`: numbers, texts, yes or no."""
     drop_path_rate: float = Field(0.0, ge=0, lt=1)
     """Stochastic depth of the backbone."""
     init_from: InitFrom | None = None
@@ -74,6 +76,19 @@ class TrainSettings(Spec):
                 "is trained: set `keep.validate_after: epoch`"
             )
 
+    def refuse_frames_beside(self) -> None:
+        """Refuse inputs that a head over frames has no place for; a member may set a part of it only.
+
+        Raises:
+            ValueError: says which.
+        """
+        if self.head.name != "sed":
+            return
+        if self.table is not None:
+            raise ValueError("`head.name: sed` attends to frames of a picture, and rows of a table have none")
+        if isinstance(self.view, ImageView) and self.view.tiles != (1, 1):
+            raise ValueError("`head.name: sed` attends to frames along the whole width; it does not go with view.tiles")
+
     def validations(self, phase: Phase) -> int:
         """How many of a phase's epochs are followed by a validation."""
         return sum(self.is_validated(phase, epoch) for epoch in range(phase.epochs))
@@ -106,8 +121,10 @@ def _vain_settings(settings: TrainSettings) -> list[str]:
     found = {
         "backbone": settings.backbone is not None,
         "weights": settings.weights != Weights(),
+        "backbone_options": bool(settings.backbone_options),
         "drop_path_rate": settings.drop_path_rate > 0,
         "init_from.part: backbone": start is not None and start.part == "backbone",
+        "head.name: sed": settings.head.name == "sed",
         "augment": bool(settings.augment),
         "mix.one_of: cutmix": settings.mix is not None and "cutmix" in settings.mix.one_of,
         "predict.tta": settings.predict.tta != ("identity",),
@@ -207,6 +224,7 @@ class TrainStage(TrainSettings):
             if settings.table is not None:
                 settings.table.refuse_incomplete()
             settings.refuse_unwatched_plateau()
+            settings.refuse_frames_beside()
             if isinstance(settings.view, ImageView):
                 refuse_sizes(settings.predict, settings.phases, settings.view)
             else:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from outfold.settings.base import Spec
-from outfold.settings.network import Weights
+from outfold.settings.network import BackboneOptions, Weights
 
 Pixels = Annotated[int, Field(ge=1)]
 Size = Pixels | tuple[Pixels, Pixels]
@@ -72,6 +72,8 @@ class EmbeddingView(Spec):
     """Instead of files: a timm model whose pooled features are the vectors."""
     weights: Weights = Weights()
     """The backbone's."""
+    backbone_options: BackboneOptions = {}
+    """The backbone's; further arguments of the timm model."""
     image: ImageView = ImageView()
     """How the backbone sees the photos."""
     batch_size: int = Field(16, ge=1)
@@ -95,7 +97,7 @@ class EmbeddingView(Spec):
     def _one_origin(self) -> "EmbeddingView":
         if bool(self.vectors) == (self.backbone is not None):
             raise ValueError("vectors come from one origin: give `vectors` (files) or a `backbone`")
-        if self.vectors and (wrong := {"weights", "image", "batch_size"} & self.model_fields_set):
+        if self.vectors and (wrong := {"weights", "backbone_options", "image", "batch_size"} & self.model_fields_set):
             raise ValueError(f"`{sorted(wrong)[0]}` is for a `backbone`, and the vectors are given")
         if self.backbone is not None and self.weights.source == "none":
             raise ValueError("a frozen backbone of random weights makes other vectors each time; give it `weights`")

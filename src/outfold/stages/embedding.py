@@ -172,7 +172,8 @@ def keep_backbone(settings: TrainSettings, run: Path, root: Path) -> None:
 
 def _place(settings: TrainSettings, run: Path) -> Path:
     """The file of a kept backbone, by what the recipe says of it."""
-    key = digest(settings.backbone, settings.weights.model_dump(mode="json"), settings.view.model_dump(mode="json"))
+    parts = settings.model_dump(mode="json", include={"backbone", "weights", "backbone_options", "view"})
+    key = digest(parts)
     return run / "backbones" / f"{key}.safetensors"
 
 
@@ -188,6 +189,6 @@ def _kept_identity(path: Path) -> str:
 
 
 def _identity(settings: TrainSettings, prepare: Prepare | None, weights: str, compute: Compute) -> str:
-    view = settings.view.model_dump_json(exclude={"cache_size"})
-    parts = (FORMAT, pixels_name(settings, prepare), settings.backbone, weights, view, settings.precision)
+    view, options = settings.view.model_dump_json(exclude={"cache_size"}), sorted(settings.backbone_options.items())
+    parts = (FORMAT, pixels_name(settings, prepare), settings.backbone, options, weights, view, settings.precision)
     return repr((*parts, compute.device.type))

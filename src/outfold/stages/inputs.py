@@ -32,6 +32,7 @@ def photo_settings(settings: TrainSettings) -> TrainSettings | None:
     return TrainSettings(
         backbone=view.backbone,
         weights=view.weights,
+        backbone_options=view.backbone_options,
         view=view.image,
         batch_size=view.batch_size,
         precision=settings.precision,
@@ -85,7 +86,7 @@ def vectors_key(view: EmbeddingView, precision: str) -> str:
     """Name of the vectors that a member reads; members of equal names share them."""
     if view.backbone is None:
         return " ".join(("files", *view.vectors, *view.ids))
-    return f"{view.model_dump_json(include={'backbone', 'weights', 'image'})} {precision}"
+    return f"{view.model_dump_json(include={'backbone', 'weights', 'backbone_options', 'image'})} {precision}"
 
 
 def vectors_of(settings: TrainSettings, rows: Rows) -> Vectors | None:
