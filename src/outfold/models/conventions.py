@@ -1,4 +1,4 @@
-"""Names that other code gives to the tensors of a model timm also has: tables from their names to timm's.
+"""Names that other code gives to the tensors of a model that is also here: tables from their names to the model's.
 
 Each table is built from the model itself, so block counts and widths need not be known; whether the tensors really fit
 is decided by `match_state`, tensor by tensor.
@@ -75,10 +75,39 @@ def torchvision_mobilenet_names(names: Iterable[str]) -> Table:
     )
 
 
+def torchaudio_waveform_names(names: Iterable[str]) -> Table:
+    """Names of torchaudio's `Wav2Vec2Model`: `encoder.transformer.layers.0..`, `encoder.feature_projection..`."""
+    table = {}
+    for name in names:
+        other = name
+        if name.startswith("encoder."):
+            other = f"encoder.transformer.{name.removeprefix('encoder.')}"
+        elif name.startswith("feature_projection."):
+            other = f"encoder.{name}"
+        table |= _both_spellings(other, name)
+    return table
+
+
+def transformers_waveform_names(names: Iterable[str]) -> Table:
+    """Names of transformers, also of files from before weight norm was a parametrization."""
+    return {other: name for own in names for other, name in _both_spellings(own, own).items()}
+
+
+def _both_spellings(other: str, name: str) -> Table:
+    """A name in a file -> the model's, also as `weight_g` and `weight_v`, which a weight norm's parts once were."""
+    spelt = {other: name}
+    for part, old in (("original0", "weight_g"), ("original1", "weight_v")):
+        if other.endswith(f"parametrizations.weight.{part}"):
+            spelt[other.replace(f"parametrizations.weight.{part}", old)] = name
+    return spelt
+
+
 CONVENTIONS: dict[str, Callable[[Iterable[str]], Table]] = {
     "timm": timm_names,
     "efficientnet_pytorch": efficientnet_pytorch_names,
     "torchvision mobilenet_v2": torchvision_mobilenet_names,
+    "transformers": transformers_waveform_names,
+    "torchaudio": torchaudio_waveform_names,
 }
 """Known ways to name tensors; the one that explains most of a file's names is used."""
 
