@@ -77,7 +77,7 @@ def torchvision_mobilenet_names(names: Iterable[str]) -> Table:
 
 def torchaudio_waveform_names(names: Iterable[str]) -> Table:
     """Names of torchaudio's `Wav2Vec2Model`: `encoder.transformer.layers.0..`, `encoder.feature_projection..`."""
-    table = {}
+    table: Table = {}
     for name in names:
         other = name
         if name.startswith("encoder."):

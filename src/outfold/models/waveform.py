@@ -1,9 +1,8 @@
 """Encoders of raw waveforms, of the wav2vec 2.0 family: HuBERT, AVES and their kin, through `transformers`.
 
-A convolutional front part makes a frame of every 20 ms, a transformer looks at all frames, and the mean over time of its
-last layer is the feature vector of a clip. Whoever holds the module holds no more than `torch` layers under the names
-`feature_extractor`, `feature_projection` and `encoder`, which phases may freeze by name:
-`train: {blocks: [feature_extractor]}` leaves the front part as it is.
+A convolutional front part makes a frame of every 20 ms, a transformer looks at all frames, and the mean over time of
+its last layer is the feature vector of a clip. The parts are named `feature_extractor`, `feature_projection` and
+`encoder`: a phase with `train: {blocks: [feature_extractor]}` leaves the front part as it is.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from outfold.errors import DataError, RecipeError
 from outfold.models.matching import MatchReport, match_state, require_fit
-from outfold.models.waveform_config import read_config
+from outfold.models.waveform_config import FAMILIES, read_config
 from outfold.models.weights import load_state, weights_path
 from outfold.settings.network import Weights
 
@@ -190,12 +188,11 @@ def _model_of(config: Mapping[str, Any]) -> nn.Module:
             "encoders of waveforms need the package transformers, which is not installed",
             fix="install it: `uv pip install 'outfold[waveform]'`, or `uv pip install transformers`",
         ) from error
-    hubert, wav2vec2 = ("HubertModel", "HubertConfig"), ("Wav2Vec2Model", "Wav2Vec2Config")
-    kind, config_of = (getattr(transformers, name) for name in (hubert if config["model_type"] == "hubert" else wav2vec2))
+    family = FAMILIES[config["model_type"]]
     shape = {name: value for name, value in config.items() if name != "model_type"}
     silent = {"mask_time_prob": 0.0, "mask_feature_prob": 0.0, "apply_spec_augment": False}
     try:
-        return kind(config_of(**shape, **silent))
+        return getattr(transformers, f"{family}Model")(getattr(transformers, f"{family}Config")(**shape, **silent))
     except Exception as error:  # whatever a configuration that fits nothing leads to
         said = " ".join(f"{type(error).__name__}: {error}".split())
         raise RecipeError("transformers cannot build an encoder of this configuration", got=said) from error
@@ -206,5 +203,5 @@ def _load(module: WaveformEncoder, weights: Weights, root: Path | None) -> Match
     given = {name: tensor for name, tensor in load_state(weights, root).items() if not name.endswith(UNUSED)}
     state, report = match_state(given, module, classifier=("aux",))
     require_fit(report, str(weights_path(weights, root)), "this encoder of waveforms")
-    module.load_state_dict(state)
+    module.load_state_dict(state, strict=False)  # what may be missing was decided above
     return report

@@ -7,14 +7,34 @@ from typing import Any
 
 from outfold.errors import RecipeError, WeightsError
 
-FAMILIES = ("hubert", "wav2vec2")
+FAMILIES = {"hubert": "Hubert", "wav2vec2": "Wav2Vec2"}
+"""`model_type` of a transformers configuration -> what the names of its classes begin with."""
 
 SHAPE = (
-    "activation_dropout attention_dropout conv_bias conv_dim conv_kernel conv_pos_batch_norm conv_stride "
-    "do_stable_layer_norm feat_extract_activation feat_extract_norm feat_proj_dropout feat_proj_layer_norm hidden_act "
-    "hidden_dropout hidden_size initializer_range intermediate_size layer_norm_eps layerdrop num_attention_heads "
-    "num_conv_pos_embedding_groups num_conv_pos_embeddings num_hidden_layers"
-).split()
+    "activation_dropout",
+    "attention_dropout",
+    "conv_bias",
+    "conv_dim",
+    "conv_kernel",
+    "conv_pos_batch_norm",
+    "conv_stride",
+    "do_stable_layer_norm",
+    "feat_extract_activation",
+    "feat_extract_norm",
+    "feat_proj_dropout",
+    "feat_proj_layer_norm",
+    "hidden_act",
+    "hidden_dropout",
+    "hidden_size",
+    "initializer_range",
+    "intermediate_size",
+    "layer_norm_eps",
+    "layerdrop",
+    "num_attention_heads",
+    "num_conv_pos_embedding_groups",
+    "num_conv_pos_embeddings",
+    "num_hidden_layers",
+)
 """What of a transformers configuration decides the network; other keys, which may name code, are not passed on."""
 
 TORCHAUDIO: dict[str, str] = {
@@ -50,7 +70,7 @@ def read_config(config: Path | Mapping[str, Any], root: Path | None = None) -> d
         raise RecipeError(
             "the configuration is of no encoder that is known here",
             got=f"model_type {kind!r}" + (" with an adapter" if values.get("add_adapter") else ""),
-            expected=f"model_type {' or '.join(map(repr, FAMILIES))} without an adapter, or torchaudio's wav2vec2_model",
+            expected=f"model_type {' or '.join(FAMILIES)} without an adapter, or torchaudio's arguments",
         )
     return {"model_type": kind} | {name: values[name] for name in SHAPE if name in values}
 

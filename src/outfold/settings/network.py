@@ -12,9 +12,33 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Option = bool | int | Annotated[float, Field(allow_inf_nan=False)] | str
 
 RESERVED = frozenset(
-    "cache_dir checkpoint_path device drop_path_rate dtype dynamic_img_size exportable feature_cfg feature_cls "
-    "features_only global_pool img_size in_chans model_cfg no_jit num_classes out_indices pretrained pretrained_cfg "
-    "pretrained_cfg_overlay pretrained_filter_fn pretrained_model_args pretrained_strict pruned scriptable".split()
+    {
+        "cache_dir",
+        "checkpoint_path",
+        "device",
+        "drop_path_rate",
+        "dtype",
+        "dynamic_img_size",
+        "exportable",
+        "feature_cfg",
+        "feature_cls",
+        "features_only",
+        "global_pool",
+        "img_size",
+        "in_chans",
+        "model_cfg",
+        "no_jit",
+        "num_classes",
+        "out_indices",
+        "pretrained",
+        "pretrained_cfg",
+        "pretrained_cfg_overlay",
+        "pretrained_filter_fn",
+        "pretrained_model_args",
+        "pretrained_strict",
+        "pruned",
+        "scriptable",
+    }
 )
 """Arguments of timm models that other settings give, that read files, or that make no pooled features."""
 
