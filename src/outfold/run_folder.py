@@ -26,6 +26,21 @@ SUMMARY, RECIPE, FOLDS, OOF, PREDICTIONS, TARGET, REPORT, LOG, AUDIT, DIAGNOSIS 
 )
 
 
+WHOLE = -1
+"""Stands for the fold of a model that holds none out."""
+
+
+def model_folder(fold: int, seed: int) -> str:
+    """The folder of a model's files, below that of its member."""
+    return f"{'whole' if fold == WHOLE else f'fold{fold}'}-seed{seed}"
+
+
+def read_model_folder(name: str) -> tuple[int, int]:
+    """Fold and seed of the model in such a folder."""
+    place, _, seed = name.partition("-seed")
+    return WHOLE if place == "whole" else int(place.removeprefix("fold")), int(seed)
+
+
 def variant_file(name: str) -> str:
     """The file of a further assignment of folds."""
     return f"folds-{name}.csv"

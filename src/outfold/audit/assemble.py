@@ -35,6 +35,14 @@ from outfold.settings.learning import Balance
 from outfold.settings.recipe import Recipe
 from outfold.settings.sums import Sums
 
+NOTHING_HELD_OUT = Finding(
+    "note",
+    "nothing is held out (`folds: full`): there is no score, and no leak from training rows to judged ones to look for",
+    (),
+    "run the same recipe with folds to know what to expect",
+    "nothing-held-out",
+)
+
 
 def audit_dataset(
     recipe: Recipe,
@@ -67,10 +75,12 @@ def audit_dataset(
     needed, predicted = [*inputs, *needed], list(dict.fromkeys([*predicted_inputs, *predicted]))
     inputs = list(dict.fromkeys([*inputs, *declared(tables)]))
     unnamed = group_like_columns(samples, dataset.target, ignore=_with_a_role(recipe, samples), seed=seed)
+    across_folds = [NOTHING_HELD_OUT]
+    if not dataset.folds.whole:
+        across_folds = [*_crossings(recipe, dataset, own, unnamed, seed), *_telling(recipe, dataset, own, inputs)]
     findings = [
-        *_crossings(recipe, dataset, own, unnamed, seed),
+        *across_folds,
         *_choices(recipe, dataset),
-        *_telling(recipe, dataset, own, inputs),
         *table_input_findings(tables, samples.frame, served),
         *against_test(recipe, dataset, own, other, [*recipe.folds.group, *(one.name for one in unnamed)], seed),
     ]

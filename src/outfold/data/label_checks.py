@@ -117,6 +117,8 @@ def fold_findings(table: FoldTable, names: Sequence[str], member: np.ndarray, sa
         member: bool (n, C), which rows are in which class.
         samples: the same rows.
     """
+    if table.whole:
+        return []
     folds = np.unique(table.fold)
     counts = np.stack([member[table.fold == fold].sum(axis=0) for fold in folds])
     findings = _swallowed_classes(table, names, member, samples)

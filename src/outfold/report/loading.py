@@ -17,7 +17,17 @@ from outfold.data.targets import TargetCodec
 from outfold.errors import DataError, RunError
 from outfold.files import read_json
 from outfold.recipe.load import load_recipe
-from outfold.run_folder import FOLDS, LOG, OOF, RECIPE, TARGET, read_summary, variant_file
+from outfold.run_folder import (
+    FOLDS,
+    LOG,
+    OOF,
+    RECIPE,
+    TARGET,
+    model_folder,
+    read_model_folder,
+    read_summary,
+    variant_file,
+)
 from outfold.settings.recipe import Recipe
 
 AGAIN = "give the run's command again to make it anew"
@@ -205,7 +215,7 @@ def _trainings(folder: Path, recipe: Recipe, summary: dict[str, Any], notes: lis
     """Histories of the summary's jobs; of a run that is not complete, those that are there and belong to the recipe."""
     missing = 0
     for stage, member, fold, seed in _models(folder, recipe, summary):
-        path = folder / "stages" / stage / member / f"fold{fold}-seed{seed}" / "history.csv"
+        path = folder / "stages" / stage / member / model_folder(fold, seed) / "history.csv"
         if path.exists():
             yield Training(stage, member, fold, seed, _read_csv(path, ("phase", "epoch", "train_loss")))
         else:
@@ -222,9 +232,8 @@ def _models(folder: Path, recipe: Recipe, summary: dict[str, Any]) -> Iterator[t
         return
     for stage in recipe.stages:
         for member in recipe.members_of(stage):
-            for path in sorted((folder / "stages" / stage / member).glob("fold*-seed*/history.csv")):
-                fold, _, seed = path.parent.name.removeprefix("fold").partition("-seed")
-                yield stage, member, int(fold), int(seed)
+            for path in sorted((folder / "stages" / stage / member).glob("*-seed*/history.csv")):
+                yield stage, member, *read_model_folder(path.parent.name)
 
 
 def _read_csv(path: Path, columns: Sequence[str]) -> pd.DataFrame:

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Mapping
 
+from outfold.run_folder import WHOLE
+
 MISSING, MINUS = "\u2013", "\u2212"
 TITLES = {
     "roc_auc": "ROC-AUC",
@@ -35,6 +37,11 @@ def number(value: float | None) -> str:
         decimals = 4 if size < 10 else 2 if size < 100 else 1 if size < 1000 else 0
         written = f"{value:,.{decimals}f}"
     return written.replace("-", MINUS)
+
+
+def fold_name(fold: int) -> str:
+    """The fold that a model held out, or none."""
+    return "none" if fold == WHOLE else str(fold)
 
 
 def spread(estimate: Mapping[str, float | None]) -> str:

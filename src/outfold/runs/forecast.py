@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from outfold.run_folder import WHOLE
 from outfold.settings.adapt import AdaptStage
 from outfold.settings.serve import ServeStage
 from outfold.settings.train import TrainSettings
@@ -20,16 +21,18 @@ def forecast(inference: Inference, final: str, made_on: str) -> dict[str, Any]:
         made_on: kind of the device that the run computed on.
 
     Returns:
-        `seconds` is what the same models took for as many held-out rows, one after the other; GPUs share it out,
-        processes on a CPU have the same cores to share. None on another kind of device, and where the run did not
-        write it down. Test-time training comes on top; its stage tells how much.
+        `seconds` is what the same models took for as many held-out rows (or rows of the test table, where none is held
+        out), one after the other; GPUs share it out, processes on a CPU have the same cores to share. None on another
+        kind of device, and where the run did not write it down. Test-time training comes on top; its stage tells how
+        much.
     """
     rows, pool = len(inference.rows), inference.compute.pool
     processes, device = 1 if pool is None else len(pool), inference.compute.device.type
     work, paces = 0.0, []
     for model, settings in _models(inference, final):
         work += megapixels(rows * len(settings.predict.tta), settings.view.height_width)
-        paces.append(read_pace(inference.folder / "stages" / model.place, "oof"))
+        step = "test" if model.fold == WHOLE else "oof"
+        paces.append(read_pace(inference.folder / "stages" / model.place, step))
     known = [pace.at(rows) for pace in paces if pace is not None]
     seconds = sum(known) / (1 if device == "cpu" else processes)
     return {

@@ -20,7 +20,7 @@ from outfold.stages.blend import learned_weights
 from outfold.stages.cross_fit import Learned
 from outfold.stages.label import models_of_teacher
 from outfold.stages.postprocess import learned_values
-from outfold.stages.pseudo_rows import teachers_of
+from outfold.stages.pseudo_rows import step_of, teachers_of
 from outfold.stages.start import start_model
 from outfold.stages.train import models_of
 
@@ -72,7 +72,7 @@ def _labels(name: str, stage: LabelStage, recipe: Recipe, dataset: Dataset) -> I
 
 
 def _name_of_labels(stage: str, fold: int) -> str:
-    return f"{stage}/fold{fold}"
+    return f"{stage}/{step_of(fold)}"
 
 
 def _models(

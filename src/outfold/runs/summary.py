@@ -15,7 +15,7 @@ from outfold.data.predictions import PREFIXES, Predictions
 from outfold.data.targets import TargetCodec
 from outfold.files import known, read_json, write_atomically, write_json
 from outfold.metrics import metric_of
-from outfold.run_folder import OOF, PREDICTIONS, TARGET
+from outfold.run_folder import OOF, PREDICTIONS, TARGET, WHOLE
 from outfold.runs.scores import (
     Judged,
     broken_sums,
@@ -29,11 +29,11 @@ from outfold.settings.blend import BlendStage
 from outfold.settings.data import Task
 from outfold.settings.label import LabelStage
 from outfold.settings.postprocess import PostprocessStage
-from outfold.settings.recipe import SubmitStage
+from outfold.settings.recipe import Stage, SubmitStage
 from outfold.settings.serve import ServeStage
 from outfold.settings.train import TrainSettings, TrainStage
 from outfold.stages import adapt, blend, label, postprocess
-from outfold.stages.base import WHOLE, Context, Model, Result, answered
+from outfold.stages.base import Context, Model, Result, answered
 from outfold.stages.outputs import member_codec
 from outfold.stages.predicting import read_predictions
 
@@ -91,7 +91,7 @@ def stage_summary(name: str, context: Context, result: Result) -> dict[str, Any]
     if isinstance(stage, AdaptStage):
         entry |= adapt.summary(name, stage, context)
     if result.oof is None:
-        return entry
+        return entry | (_unscored(name, stage, context, result) if context.dataset.folds.whole else {})
     variant = context.recipe.fold_variant_of(name)
     judged = judged_rows(result.oof, context.dataset, context.dataset.folds_of(variant))
     entry |= _scores(judged, context)
@@ -104,6 +104,14 @@ def stage_summary(name: str, context: Context, result: Result) -> dict[str, Any]
     if isinstance(stage, BlendStage):
         entry["blend"] = blend.summary(name, stage, context)
     return entry
+
+
+def _unscored(name: str, stage: Stage, context: Context, result: Result) -> dict[str, Any]:
+    """What there is to tell of a stage where nothing is held out."""
+    nothing = {"score": None, "scores": {}}
+    if isinstance(stage, TrainStage):
+        return nothing | _train_summary(name, context, result)
+    return nothing | ({"blend": blend.summary(name, stage, context)} if isinstance(stage, BlendStage) else {})
 
 
 def _values_summary(judged: Judged, task: Task) -> dict[str, Any]:
@@ -120,7 +128,10 @@ def _train_summary(name: str, context: Context, result: Result) -> dict[str, Any
     for member, part in result.members.items():
         settings = context.recipe.members_of(name)[member]
         own = {model: record for model, record in records.items() if model.member == member}
-        if part.oof is not None:
+        if context.dataset.folds.whole:
+            jobs = [_model_summary(model, settings, record, context) for model, record in own.items()]
+            members[member] = {"score": None, "scores": {}, "jobs": jobs}
+        elif part.oof is not None:
             judged = judged_rows(part.oof, context.dataset, context.dataset.folds_of(settings.folds))
             held_out = {model: record for model, record in own.items() if model.fold != WHOLE}
             jobs = [_model_summary(model, settings, record, context) for model, record in held_out.items()]
@@ -162,18 +173,22 @@ def _fold_summary(fold: int, variant: str | None, judged: Judged, context: Conte
 def _model_summary(
     model: Model, settings: TrainSettings, record: Mapping[str, Any], context: Context
 ) -> dict[str, Any]:
-    dataset, task = context.dataset, context.recipe.task.answer
-    rows = dataset.folds_of(settings.folds).split(model.fold)[1]
-    codec = member_codec(settings, dataset.codec)
-    predictions = answered(read_predictions(context.place(model), "oof", codec), codec.kind, dataset.answer)
-    values = predictions.aligned_to(dataset.train.samples.ids[rows]).values
+    rows = context.dataset.folds_of(settings.folds).split(model.fold)[1]
     return {
         "fold": model.fold,
         "seed": model.seed,
-        "score": known(metric_of(task).function(dataset.answer_target[rows], values)),
+        "score": _score_of_model(model, settings, rows, context) if len(rows) else None,
         **{name: record[name] for name in ("epochs", "best_epoch", "seconds", "wait_share")},
         **({"combined": record["combined"]} if "combined" in record else {}),
     }
+
+
+def _score_of_model(model: Model, settings: TrainSettings, rows: np.ndarray, context: Context) -> float | None:
+    """A model's score on the rows that it held out."""
+    dataset, task, codec = context.dataset, context.recipe.task.answer, member_codec(settings, context.dataset.codec)
+    predictions = answered(read_predictions(context.place(model), "oof", codec), codec.kind, dataset.answer)
+    values = predictions.aligned_to(dataset.train.samples.ids[rows]).values
+    return known(metric_of(task).function(dataset.answer_target[rows], values))
 
 
 def _mean_wait(records: Mapping[Model, Mapping[str, Any]]) -> float:

@@ -255,6 +255,9 @@ class Cut(Spec):
 class Folds(Spec):
     """How training rows are split; a sample's fold is where its out-of-fold prediction is made."""
 
+    full: bool = False
+    """Hold nothing out, or `folds: full` for short: every model trains on all rows, and there are no out-of-fold
+    predictions and no scores. The same recipe with folds says what to expect."""
     k: int = Field(5, ge=2)
     seed: int = Field(0, ge=0, lt=2**32)
     group: Names = ()
@@ -298,6 +301,8 @@ class Folds(Spec):
     @model_validator(mode="before")
     @classmethod
     def _columns_as_lists(cls, values: object) -> object:
+        if values == "full":
+            return {"full": True}
         if isinstance(values, dict):
             values = {k: [v] if k in ("group", "stratify") and isinstance(v, str) else v for k, v in values.items()}
             if isinstance(values.get("cut"), dict):
@@ -319,6 +324,13 @@ class Folds(Spec):
         return self
 
     @model_validator(mode="after")
+    def _full_leaves_nothing_to_deal_out(self) -> "Folds":
+        idle = sorted(self.model_fields_set - {"full", "group", "unknown_group"})
+        if self.full and idle:
+            raise ValueError(f"folds.full holds nothing out, so folds.{idle[0]} has no effect; remove one of the two")
+        return self
+
+    @model_validator(mode="after")
     def _variants_can_be_made(self) -> "Folds":
         if self.variants and self.only is not None:
             raise ValueError("folds.only holds out other rows in each of folds.variants; use one of the two")
@@ -333,6 +345,8 @@ class Folds(Spec):
     @property
     def held_out(self) -> int | None:
         """How many folds are held out in turn; None where only the table shows it."""
+        if self.full:
+            return 0
         if self.only is not None:
             return len(self.only)
         return None if self.column or self.file or self.leave_one_group_out else self.k * self.repeats

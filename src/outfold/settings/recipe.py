@@ -19,6 +19,7 @@ from outfold.settings.serve import ServeStage
 from outfold.settings.track import Track
 from outfold.settings.train import TrainSettings, TrainStage, refuse_sizes
 from outfold.settings.view import ImageView
+from outfold.settings.whole import refuse_what_needs_folds
 
 
 class SubmitStage(Spec):
@@ -86,13 +87,15 @@ class Recipe(Spec):
     @model_validator(mode="after")
     def _stages_build_on_fitting_ones(self) -> "Recipe":
         refuse_broken_chains(self.stages, self.task, self.folds)
+        if self.folds.full:
+            refuse_what_needs_folds(self.stages, self.members())
         for name, stage in self.stages.items():
             if isinstance(stage, AdaptStage) and self.answers_with_ranks(stage.labels):
                 raise ValueError(f"stage {name!r}: {stage.labels!r} gives ranks, and no rank is a label")
             learned_from = stage.reads if isinstance(stage, BlendStage) else ()
             if isinstance(stage, AdaptStage) and stage.out_of_fold:
                 learned_from = (stage.labels,)
-            for source in learned_from:
+            for source in learned_from if not self.folds.full else ():
                 if not self.predicts_out_of_fold(source):
                     raise ValueError(f"stage {name!r}: {source!r} predicts nothing out of fold")
             if isinstance(stage, AdaptStage) and not stage.out_of_fold and self.data.test is None:
@@ -291,8 +294,13 @@ class Recipe(Spec):
         return stage.source if isinstance(stage, SubmitStage) else name
 
     def predicts_out_of_fold(self, name: str) -> bool:
-        """Whether a stage predicts training rows too; test-time training may adapt to new rows alone."""
+        """Whether a stage predicts training rows too.
+
+        Test-time training may adapt to new rows alone, and where nothing is held out there is nothing to predict.
+        """
         stage = self.stages[name]
+        if self.folds.full:
+            return False
         if isinstance(stage, AdaptStage):
             return stage.out_of_fold
         passes_on = isinstance(stage, BlendStage | PostprocessStage | SubmitStage)

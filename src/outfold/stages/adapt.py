@@ -18,11 +18,12 @@ from outfold.data.predictions import Predictions
 from outfold.errors import RecipeError
 from outfold.files import known, read_json, write_json
 from outfold.metrics import metric_of
+from outfold.run_folder import WHOLE
 from outfold.settings.adapt import AdaptStage
 from outfold.settings.train import TrainSettings, TrainStage
 from outfold.stages import train
 from outfold.stages.adapting import GoingOn, go_on, seconds_to_go_on
-from outfold.stages.base import FORMAT, WHOLE, Context, Inference, Job, Model, Result, answered, digest
+from outfold.stages.base import FORMAT, Context, Inference, Job, Model, Result, answered, digest
 from outfold.stages.outputs import member_codec, member_target
 from outfold.stages.predicting import predict_model, read_predictions
 from outfold.stages.scope import context_for

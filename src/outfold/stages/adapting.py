@@ -13,9 +13,10 @@ from outfold.data.predictions import Predictions
 from outfold.data.pseudo import learned_target
 from outfold.files import read_json
 from outfold.models.seen import row_marks
+from outfold.run_folder import WHOLE
 from outfold.settings.adapt import AdaptStage
 from outfold.settings.train import TrainSettings
-from outfold.stages.base import WHOLE, Compute, Context, Job, Model
+from outfold.stages.base import Compute, Context, Job, Model
 from outfold.stages.fitting import Beginning, learn, marks_in, training_split
 from outfold.stages.outputs import member_codec
 from outfold.stages.predicting import load_trained

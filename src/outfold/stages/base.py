@@ -19,6 +19,7 @@ from outfold.data.predictions import Predictions
 from outfold.data.targets import TargetCodec
 from outfold.files import read_json
 from outfold.inference.processes import WorkerPool
+from outfold.run_folder import model_folder
 from outfold.settings.data import TaskKind
 from outfold.settings.recipe import Recipe
 
@@ -26,10 +27,6 @@ Emit = Callable[[dict[str, Any]], None]
 
 FORMAT = 1
 """Part of every job's key; raised when the meaning of a stored artefact changes, so that old ones are made again."""
-
-
-WHOLE = -1
-"""Stands for the fold of a model that holds none out."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +41,7 @@ class Model:
     @property
     def place(self) -> Path:
         """Folder of the model's files, relative to the run's `stages` folder."""
-        held_out = "whole" if self.fold == WHOLE else f"fold{self.fold}"
-        return Path(self.stage, self.member, f"{held_out}-seed{self.seed}")
+        return Path(self.stage, self.member, model_folder(self.fold, self.seed))
 
 
 @dataclass(frozen=True)

@@ -60,19 +60,12 @@ def collect(name: str, stage: BlendStage, context: Context) -> Result:
     names = source_names(name, stage, context.recipe)
     members = members_of(names, context.results)
     folder, dataset = context.folder / "stages" / name, context.dataset
-    record, oof = read_json(folder / WEIGHTS), values_of(members, "oof")
-    if METHODS[stage.method].of_ranks:
-        oof = percent_ranks(oof)
-    prediction = np.empty_like(oof[0])
-    for weights, rows in _weights_by_rows(record, names, dataset):
-        prediction[rows] = _combined(oof[:, rows], weights, stage, dataset.answer.kind)
-    like = first_of(members, "oof")
-    space = _space_of(stage, like)
-    oof_blend = Predictions(like.ids, prediction, like.outputs, space)
+    oof = None if dataset.folds.whole else _out_of_fold(read_json(folder / WEIGHTS), stage, names, members, dataset)
     if dataset.test is None:
-        return Result(oof_blend, None, members)
-    test = Predictions.from_frame(pd.read_parquet(folder / "test.parquet"), like.outputs, space)
-    return Result(oof_blend, test, members)
+        return Result(oof, None, members)
+    like = first_of(members, "test")
+    test = Predictions.from_frame(pd.read_parquet(folder / "test.parquet"), like.outputs, _space_of(stage, like))
+    return Result(oof, test, members)
 
 
 def predict(name: str, stage: BlendStage, inference: Inference) -> Result:
@@ -80,6 +73,19 @@ def predict(name: str, stage: BlendStage, inference: Inference) -> Result:
     members = members_of(source_names(name, stage, inference.recipe), inference.results)
     folder = inference.folder / "stages" / name
     return Result(None, _later(folder, stage, members, inference.answer.kind, inference.compute.emit), members)
+
+
+def _out_of_fold(
+    record: Mapping[str, Any], stage: BlendStage, names: Sequence[str], members: Mapping[str, Result], dataset: Dataset
+) -> Predictions:
+    """The blend of scored rows, each with the weights that were learned without its fold."""
+    values, like = values_of(members, "oof"), first_of(members, "oof")
+    if METHODS[stage.method].of_ranks:
+        values = percent_ranks(values)
+    prediction = np.empty_like(values[0])
+    for weights, rows in _weights_by_rows(record, names, dataset):
+        prediction[rows] = _combined(values[:, rows], weights, stage, dataset.answer.kind)
+    return Predictions(like.ids, prediction, like.outputs, _space_of(stage, like))
 
 
 def summary(name: str, stage: BlendStage, context: Context) -> dict[str, Any]:
@@ -101,6 +107,10 @@ def _find_weights(job: Job, stage: BlendStage, context: Context) -> None:
     """Learn or take the weights, judge the blend, and keep what later rows need."""
     folder, dataset, metric = context.place(job), context.dataset, metric_of(context.recipe.task.answer)
     names = source_names(job.stage, stage, context.recipe)
+    record: dict[str, Any] = {"key": job.key, "method": stage.method}
+    if dataset.folds.whole:  # nothing to learn on, and nothing to score
+        write_json(folder / WEIGHTS, record | {"weights": by_name(names, given_weights(stage, names))})
+        return
     oof = values_of(members_of(names, context.results), "oof")
     target = dataset.answer_target[dataset.scored_rows]
     if METHODS[stage.method].of_ranks:
@@ -108,7 +118,6 @@ def _find_weights(job: Job, stage: BlendStage, context: Context) -> None:
         oof = percent_ranks(oof)
         further = [metric_of(context.recipe.task.answer, name) for name in context.recipe.task.metrics]
         _say_unjudgeable(job.stage, further, context.compute.emit)
-    record: dict[str, Any] = {"key": job.key, "method": stage.method}
     if METHODS[stage.method].learn is None:
         weights = given_weights(stage, names)
         prediction = _combined(oof, weights, stage, dataset.answer.kind)

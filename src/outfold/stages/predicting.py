@@ -98,8 +98,9 @@ def read_predictions(folder: Path, step: str, codec: TargetCodec) -> Predictions
 
 
 def read_pace(folder: Path, step: str) -> Pace | None:
-    """How long such a prediction took; None in runs that did not write it down."""
-    pace = read_json(folder / f"{step}.json").get("pace")
+    """How long such a prediction took; None where it was not made, or not written down."""
+    record = folder / f"{step}.json"
+    pace = read_json(record).get("pace") if record.exists() else None
     return None if pace is None else Pace(**pace)
 
 

@@ -11,6 +11,7 @@ from outfold.data.predictions import PREFIXES, Predictions, space_of
 from outfold.data.pseudo import Chosen, learned_target
 from outfold.files import read_json, write_atomically
 from outfold.models.seen import row_marks, seen_by
+from outfold.run_folder import WHOLE
 from outfold.settings.label import LabelStage
 from outfold.settings.train import TrainStage
 from outfold.stages.base import Context, Job, Model
@@ -43,8 +44,8 @@ def rows_to_label(stage: LabelStage, dataset: Dataset) -> Rows:
 
 
 def step_of(fold: int) -> str:
-    """The step of the job that makes the labels for students which hold out this fold."""
-    return f"fold{fold}"
+    """The step of the job that makes the labels for students which hold out this fold, or none."""
+    return "whole" if fold == WHOLE else f"fold{fold}"
 
 
 def write_labels(path: Path, answers: Predictions, chosen: Chosen) -> Path:

@@ -92,6 +92,8 @@ def predict(name: str, stage: TrainStage, inference: Inference) -> Result:
 def collect_member(models: Sequence[Model], settings: TrainSettings, context: Context, *, test: bool) -> Result:
     """Folds put together, seeds and repeats averaged; for the test table all are averaged.
 
+    Where nothing is held out, nothing is predicted out of fold.
+
     Args:
         models: of the member, whose predictions are there.
         settings: the member's.
@@ -104,7 +106,9 @@ def collect_member(models: Sequence[Model], settings: TrainSettings, context: Co
     def read(step: str) -> list[Predictions]:
         return [read_predictions(context.place(model), step, codec) for model in models]
 
-    oof = answered(Predictions.pooled(read("oof")).aligned_to(ids), codec.kind, dataset.answer)
+    oof = None
+    if not dataset.folds_of(settings.folds).whole:
+        oof = answered(Predictions.pooled(read("oof")).aligned_to(ids), codec.kind, dataset.answer)
     if dataset.test is None or not test:
         return Result(oof, None)
     mean = Predictions.mean(read("test"), weights=fold_weights(settings, models))
@@ -154,7 +158,7 @@ def combined(members: dict[str, Result]) -> Result:
 
 
 def _model_jobs(model: Model, settings: TrainSettings, context: Context, *, predicts: bool) -> Iterator[Job]:
-    """Fit, then predict the held-out rows, then the test table; each is kept as long as its own inputs stay."""
+    """Fit, then predict the held-out rows, if any, then the test table; each is kept as long as its inputs stay."""
     dataset = context.dataset
     train, valid = dataset.folds_of(settings.folds).split(model.fold)
     size, views = settings.view.height_width, len(settings.predict.tta)
@@ -177,7 +181,8 @@ def _model_jobs(model: Model, settings: TrainSettings, context: Context, *, pred
     learned = len(train) + (0 if labels is None else most_pseudo_rows(labels, context))
     fit_cost, oof_cost = fit_work(settings, learned, len(valid)), megapixels(len(valid) * views, size)
     yield Job(model.stage, "fit", fit_key, folder / "weights.safetensors", fit_cost, model)
-    yield Job(model.stage, "oof", digest(fit_key, predict_recipe), folder / "oof.parquet", oof_cost, model)
+    if len(valid):
+        yield Job(model.stage, "oof", digest(fit_key, predict_recipe), folder / "oof.parquet", oof_cost, model)
     if dataset.test is not None and predicts:
         yield table_job(model.stage, model, settings, "test", dataset.test, fit_key, context)
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from outfold.errors import RunError
 from outfold.files import read_json, write_json
-from outfold.run_folder import RECIPE, REPORT, SUMMARY, read_summary
+from outfold.run_folder import RECIPE, REPORT, SUMMARY, model_folder, read_summary
 from outfold.settings.recipe import Recipe
 from outfold.tracking.figures import final_figures, finite_figures, parameters_of
 from outfold.tracking.packages import TRACKERS, require_packages
@@ -127,7 +127,7 @@ class Listener:
         for stage, part in summary["stages"].items():
             for member, judged in part.get("members", {}).items():
                 for job in judged.get("jobs", []):
-                    model = f"{stage}/{member}/fold{job['fold']}-seed{job['seed']}"
+                    model = f"{stage}/{member}/{model_folder(job['fold'], job['seed'])}"
                     told = self.record["epochs"].get(model, ())
                     history = pd.read_csv(self.folder / "stages" / model / "history.csv")
                     for row in history[~history["epoch"].isin(told)].to_dict("records"):

@@ -6,7 +6,7 @@ from outfold.data.folds.make import make_folds
 from outfold.data.folds.objective import Imbalance, imbalance
 from outfold.data.folds.search import FoldSearch, search
 from outfold.data.folds.splits import group_kfold, kfold, leave_one_group_out, stratified_group_kfold, stratified_kfold
-from outfold.data.folds.table import FoldTable, read_folds, write_folds
+from outfold.data.folds.table import FoldTable, read_folds, whole_table, write_folds
 from outfold.data.folds.time import time_blocks
 
 __all__ = [
@@ -27,5 +27,6 @@ __all__ = [
     "stratified_group_kfold",
     "stratified_kfold",
     "time_blocks",
+    "whole_table",
     "write_folds",
 ]

@@ -11,7 +11,7 @@ from outfold.data.folds.cut import cut_groups, order_of
 from outfold.data.folds.grouping import group_column, link_groups, strata_of
 from outfold.data.folds.searched import Progress, searched_folds
 from outfold.data.folds.splits import group_kfold, kfold, leave_one_group_out, stratified_group_kfold, stratified_kfold
-from outfold.data.folds.table import FoldTable, first_few, read_folds, whole_numbers
+from outfold.data.folds.table import FoldTable, first_few, read_folds, whole_numbers, whole_table
 from outfold.data.folds.time import moments_of, time_blocks
 from outfold.data.table import Samples
 from outfold.errors import DataError
@@ -47,6 +47,8 @@ def make_folds(
     """
     named = (*folds.group, *folds.stratify, *([folds.time] if folds.time else []))
     require_columns(samples.frame, named, role="the folds", table="training table")
+    if folds.full:
+        return whole_table(samples.ids)
     groups = _groups(folds, samples, content_keys, copies)
     if folds.column is not None or folds.file is not None:
         table = _own_folds(folds, samples, groups, root, dropped)

@@ -14,6 +14,7 @@ from outfold.data.reading import read_rows
 from outfold.data.rows import name_rows
 from outfold.errors import DataError
 from outfold.files import write_atomically
+from outfold.run_folder import WHOLE
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,13 @@ class FoldTable:
         return self.fold[None] if self.again is None else np.vstack([self.fold[None], self.again.T])
 
     @property
+    def whole(self) -> bool:
+        """Whether nothing is held out: one model trains on all rows, and no row is predicted out of fold."""
+        return bool((self.fold == WHOLE).all())
+
+    @property
     def numbers(self) -> tuple[int, ...]:
-        """The folds that can be held out."""
+        """The folds that can be held out; `WHOLE` alone where none is."""
         numbers = [int(number) for number in np.unique(self.assignments)]
         return tuple(numbers[1:] if self.ordered else numbers)
 
@@ -52,6 +58,8 @@ class FoldTable:
 
         Of ordered folds only the earlier ones train, without the groups that also occur in the held-out one.
         """
+        if number == WHOLE:
+            return np.arange(len(self)), np.zeros(0, dtype=np.int64)
         fold = next(fold for fold in self.assignments if number in fold)
         valid = np.flatnonzero(fold == number)
         if not self.ordered:
@@ -63,7 +71,7 @@ class FoldTable:
 
     def judged(self, numbers: Collection[int]) -> np.ndarray:
         """int64 (m,), ascending: the rows that are predicted when each of these folds is held out in turn."""
-        return np.flatnonzero(np.isin(self.assignments, list(numbers)).any(axis=0))
+        return np.flatnonzero(np.isin(self.assignments, list(set(numbers) - {WHOLE})).any(axis=0))
 
     def to_frame(self) -> pd.DataFrame:
         """Columns id and fold, with fold_2, fold_3 .. of repeats, and group and strata where there are any."""
@@ -71,6 +79,11 @@ class FoldTable:
         columns |= {f"fold_{number}": fold for number, fold in enumerate(self.assignments[1:], 2)}
         columns |= {"group": self.groups, "strata": self.strata}
         return pd.DataFrame({name: values for name, values in columns.items() if values is not None})
+
+
+def whole_table(ids: np.ndarray) -> FoldTable:
+    """Folds of which none is held out, for rows of these ids, object (n,) of str."""
+    return FoldTable(ids, np.full(len(ids), WHOLE, dtype=np.int64))
 
 
 def write_folds(path: Path, table: FoldTable) -> Path:
@@ -85,7 +98,7 @@ def read_folds(
 
     Args:
         path: a CSV or parquet file with the columns `id` (or `id_column`) and `fold`, perhaps `fold_2`, `fold_3` .. of
-            repeats, `group` and `strata`.
+            repeats, `group` and `strata`. Where every fold is `WHOLE`, none is held out.
         ids: (n,) the samples' ids.
         id_column: the user's name of the id column.
         dropped: further ids that the file may hold.
@@ -102,6 +115,8 @@ def read_folds(
     wanted = pd.Index([str(value) for value in ids], dtype=object)
     _same_ids(own, wanted, path, frame)
     frame = frame.iloc[own.get_indexer(wanted)].reset_index(drop=True)
+    if (frame["fold"] == WHOLE).all():
+        return whole_table(wanted.to_numpy(object))
     groups = link_groups(frame["group"]) if "group" in frame.columns else None
     strata = np.array(cell_texts(frame["strata"]), dtype=object) if "strata" in frame.columns else None
     return FoldTable(wanted.to_numpy(object), whole_numbers(frame, "fold"), groups, strata, _repeats(frame, path))

@@ -6,7 +6,7 @@ from typing import Any
 from outfold.report.html import Child, Html
 from outfold.report.layout import TALL, Cell, Section, bar, notice, table
 from outfold.report.loading import Artefacts
-from outfold.report.numbers import MISSING, count, duration, metric_title, number, percent
+from outfold.report.numbers import MISSING, count, duration, fold_name, metric_title, number, percent
 from outfold.work import WAIT_WORTH_SAYING
 
 ADVICE = (
@@ -51,7 +51,7 @@ def _models(run: Artefacts) -> Child:
         rows.append(
             (
                 f"{stage}/{member}",
-                str(job["fold"]),
+                fold_name(job["fold"]),
                 str(job["seed"]),
                 _score(run, stage, job["score"]),
                 _kept(job),

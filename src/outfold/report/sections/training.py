@@ -10,7 +10,7 @@ from scipy.optimize import isotonic_regression
 from outfold.report.html import Child, Html
 from outfold.report.layout import Section, charts
 from outfold.report.loading import Artefacts, Training
-from outfold.report.numbers import metric_title
+from outfold.report.numbers import fold_name, metric_title
 from outfold.report.plot import Plot, figure, integer_ticks, key, padded, plot
 
 MOST_NAMED = 8
@@ -80,7 +80,7 @@ def _curves(
     area = plot((0.5, last + 0.5), padded(values), x_ticks=integer_ticks(1, last))
     marks: list[Child] = [area.axes("epoch", label), _phase_marks(area, phases)]
     for model in models:
-        epochs, said = model.history["epoch"].to_numpy(float), f"fold {model.fold}, seed {model.seed}"
+        epochs, said = model.history["epoch"].to_numpy(float), f"fold {fold_name(model.fold)}, seed {model.seed}"
         for name in columns:
             judged = name == columns[-1] and name != "train_loss"
             marks.append(area.line(epochs, _values(model.history, name), "accent" if judged else "neutral", said))
@@ -129,7 +129,7 @@ def _ends(area: Plot, models: Sequence[Training], column: str) -> list[Child]:
         if len(finite):
             place = finite[-1]
             ends.append(
-                (float(area.y(values[place])), float(area.x(model.history["epoch"].iloc[place])), str(model.fold))
+                (float(area.y(values[place])), float(area.x(model.history["epoch"].iloc[place])), fold_name(model.fold))
             )
     ends.sort()
     places = spread([y for y, _, _ in ends], 11.5, area.y.stop, area.y.start)
