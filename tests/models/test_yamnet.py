@@ -47,7 +47,7 @@ def step(network: Network, optimizer: torch.optim.Optimizer, pictures: Tensor, t
     loss = nn.functional.cross_entropy(network({"image": pictures}), target)
     loss.backward()
     optimizer.step()
-    return float(loss)
+    return loss.item()
 
 
 def test_fine_tuning_keeps_the_statistics_of_its_batch_norms(weights: Weights) -> None:
@@ -89,8 +89,6 @@ def patches(folder: Path, files: list[str], front_end: dict[str, np.ndarray]) ->
 @pytest.mark.slow
 def test_a_linear_model_on_its_features_knows_sounds(weights: Weights, shared_data: Callable[[str], Path]) -> None:
     from sklearn.linear_model import RidgeClassifier
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
     folder = shared_data("esc10")
     table = pd.read_csv(folder / "labels.csv")
@@ -107,8 +105,6 @@ def test_a_linear_model_on_its_features_knows_sounds(weights: Weights, shared_da
     right = []
     for fold in sorted(table["fold"].unique()):
         held_out = (table["fold"] == fold).to_numpy()
-        model = make_pipeline(StandardScaler(), RidgeClassifier(alpha=100.0)).fit(
-            features[~held_out], table["label"][~held_out]
-        )
+        model = RidgeClassifier(alpha=10.0).fit(features[~held_out], table["label"][~held_out])
         right.append(model.predict(features[held_out]) == table["label"][held_out])
-    assert np.concatenate(right).mean() >= 0.965
+    assert np.concatenate(right).mean() >= 0.97

@@ -44,9 +44,9 @@ class WaveformEncoder(nn.Module):
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         config: Any = model.config
-        self.feature_extractor = model.feature_extractor
-        self.feature_projection = model.feature_projection
-        self.encoder = model.encoder
+        self.feature_extractor = model.get_submodule("feature_extractor")
+        self.feature_projection = model.get_submodule("feature_projection")
+        self.encoder = model.get_submodule("encoder")
         self.num_features = int(config.hidden_size)
         self.windows = tuple(zip(config.conv_kernel, config.conv_stride, strict=True))
         self.norm_last = bool(config.do_stable_layer_norm)

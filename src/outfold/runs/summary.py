@@ -108,7 +108,7 @@ def stage_summary(name: str, context: Context, result: Result) -> dict[str, Any]
 
 def _unscored(name: str, stage: Stage, context: Context, result: Result) -> dict[str, Any]:
     """What there is to tell of a stage where nothing is held out."""
-    nothing = {"score": None, "scores": {}}
+    nothing: dict[str, Any] = {"score": None, "scores": {}}
     if isinstance(stage, TrainStage):
         return nothing | _train_summary(name, context, result)
     return nothing | ({"blend": blend.summary(name, stage, context)} if isinstance(stage, BlendStage) else {})
@@ -124,7 +124,7 @@ def _train_summary(name: str, context: Context, result: Result) -> dict[str, Any
     """Time of all models, and each member's scores and models."""
     models = [job.model for job in context.jobs if job.stage == name and job.step == "fit" and job.model is not None]
     records = {model: read_json(context.place(model) / "fit.json") for model in models}
-    members = {}
+    members: dict[str, dict[str, Any]] = {}
     for member, part in result.members.items():
         settings = context.recipe.members_of(name)[member]
         own = {model: record for model, record in records.items() if model.member == member}
