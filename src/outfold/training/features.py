@@ -37,10 +37,10 @@ def frozen_features(
     fabric: Fabric,
     workers: int,
 ) -> np.ndarray:
-    """Pooled features of every row's plain view, float32 (count, f).
+    """Features of every row's plain view, float32 (count, f), or (count, t, f) of a head that attends to frames.
 
-    The file they are kept in is named by a hash of the backbone's weights, the view and the media's contents, so
-    nothing stale is ever read.
+    The file they are kept in is named by a hash of the backbone's weights and options, the kind of features, the view
+    and the media's contents, so nothing stale is ever read.
 
     Args:
         network: its backbone computes the features, in eval mode.
@@ -52,9 +52,9 @@ def frozen_features(
         fabric: device and precision.
         workers: threads that read samples.
     """
-    key = _key(
-        network.backbone, content, [identity, settings.view.model_dump_json(), settings.precision, str(fabric.device)]
-    )
+    made_by = [type(network).__name__, repr(sorted(settings.backbone_options.items()))]
+    seen_as = [identity, settings.view.model_dump_json(), settings.precision, str(fabric.device)]
+    key = _key(network.backbone, content, [*seen_as, *made_by])
     path = default_cache_folder() / "features" / f"{key}.npy"
     if path.exists():
         return np.load(path, allow_pickle=False)
