@@ -85,7 +85,7 @@ def stream(path: Path) -> None:
     """Stream a recording; print windows, seconds, and the largest resident memory of this process in MB."""
     begun = time.perf_counter()
     windows = sum(len(block.starts_s) for block in stream_windows(path, WANTED, CLIP_S, batch=16))
-    seconds, peak = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    seconds, peak = time.perf_counter() - begun, largest_memory() / 1e6
     print(
         f"{windows:6,} windows in {seconds:6.1f} s, {windows * CLIP_S / seconds:6.0f} times real time, {peak:7.1f} MB"
     )
