@@ -11,6 +11,20 @@ folders of the competition, under its names where it has one for the same thing:
     State, Species        fruit, bakery, egg or mixed, and the foods on the plate
     target_name           fruit_g, bakery_g and egg_g, and weight_g, which is their exact sum
     volume_cm3            what a sensor measures, in train.csv alone, as NDVI and height are there
+
+The recipes then need other targets, and no flip that would swap the two photos, which two streams tell apart (with it, the
+hardest fold lost 0.055 of weighted R2):
+
+    outfold run csiro2025-8th --profile small --data OUT
+        --set 'task.target=[fruit_g, bakery_g, egg_g, weight_g]'
+        --set 'task.target_weights!={fruit_g: 0.1, bakery_g: 0.1, egg_g: 0.1, weight_g: 0.5}'
+        --set 'task.identities!={weight_g: [fruit_g, bakery_g, egg_g]}'
+        --set 'stage1.steps=[{zero_below: 0.1}]'
+        --set 'fit.augment=[vflip, {color_jitter: {brightness: 0.2, contrast: 0.2, saturation: 0.2, p: 0.4}}]'
+        --set 'fit.predict.tta=[identity, vflip]'
+    outfold run csiro2025-4th --profile small --data OUT
+        (the three settings of the task as above)
+        --set 'fit.table.numeric=[volume_cm3]' --set 'sensors.target=[volume_cm3]'
 """
 
 import argparse
