@@ -12,8 +12,8 @@ folders of the competition, under its names where it has one for the same thing:
     target_name           fruit_g, bakery_g and egg_g, and weight_g, which is their exact sum
     volume_cm3            what a sensor measures, in train.csv alone, as NDVI and height are there
 
-The recipes then need other targets, and no flip that would swap the two photos, which two streams tell apart (with it, the
-hardest fold lost 0.055 of weighted R2):
+The recipes then need other targets, and no flip that would swap the two photos, which two streams tell apart (with it,
+the hardest fold lost 0.055 of weighted R2):
 
     outfold run csiro2025-8th --profile small --data OUT
         --set 'task.target=[fruit_g, bakery_g, egg_g, weight_g]'
