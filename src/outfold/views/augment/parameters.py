@@ -50,6 +50,8 @@ NonNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(gt=0, le=1)]
 
 _Ordered = AfterValidator(_ordered)
+Range = Annotated[tuple[float, float], BeforeValidator(_fixed), _Ordered]
+"""A range; a scalar v means exactly v."""
 Symmetric = Annotated[tuple[float, float], BeforeValidator(_symmetric), _Ordered]
 """A range; a scalar v means [-v, v]."""
 Factor = Annotated[tuple[NonNegative, NonNegative], BeforeValidator(_around_one), _Ordered]
