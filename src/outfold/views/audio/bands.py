@@ -1,10 +1,14 @@
-"""Sums of spectra over mel filters, compiled: every bin is read once or twice, and its power is never stored apart."""
+"""Sums of spectra over mel filters, compiled.
+
+Frames lie next to one another in memory, so that all loops inside run along them and are vectorised; every bin is read
+by the one or two filters that it belongs to.
+"""
 
 import numpy as np
 from numba import njit
 
 
-@njit(nogil=True, cache=True, fastmath={"reassoc", "contract"}, error_model="numpy")
+@njit(nogil=True, cache=True, error_model="numpy")
 def sum_bands(
     spectra: np.ndarray,
     magnitude: bool,
@@ -13,30 +17,40 @@ def sum_bands(
     start: np.ndarray,
     weights: np.ndarray,
     out: np.ndarray,
+    begin: int,
 ) -> None:
-    """Write the weighted sums of power, or of magnitude, of each frame.
+    """Write the weighted sums of the power, or of the magnitude, of some frames.
 
     Args:
-        spectra: complex64 or complex128 (frames, bins).
+        spectra: complex128 (bins, n), contiguous.
         magnitude: sum the square root of the power.
         first: int64 (mels,), as the other three those of `filters.Bands`.
         stop: int64 (mels,).
         start: int64 (mels,).
         weights: float32.
-        out: float32 (mels, frames).
+        out: float32 (mels, frames), contiguous.
+        begin: where in `out` the n frames belong.
     """
-    low, high = first.min(), stop.max()
-    cells = np.empty(spectra.shape[1], np.float32)
-    for frame in range(spectra.shape[0]):
-        for i in range(low, high):
-            value = spectra[frame, i]
-            cells[i] = value.real * value.real + value.imag * value.imag
+    cells = _cells(spectra, magnitude, first.min(), stop.max())
+    total = np.empty(spectra.shape[1], np.float32)
+    for mel in range(len(first)):
+        total[:] = 0
+        for i in range(first[mel], stop[mel]):
+            weight = weights[start[mel] + i - first[mel]]
+            for frame in range(len(total)):
+                total[frame] += weight * cells[i, frame]
+        out[mel, begin : begin + len(total)] = total
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _cells(spectra: np.ndarray, magnitude: bool, low: int, high: int) -> np.ndarray:
+    """Power or magnitude, float32 (bins, n), of the bins from low to high; the others are left as memory has them."""
+    cells = np.empty(spectra.shape, np.float32)
+    for i in range(low, high):
+        for frame in range(spectra.shape[1]):
+            value = spectra[i, frame]
+            cells[i, frame] = value.real * value.real + value.imag * value.imag
         if magnitude:
-            for i in range(low, high):
-                cells[i] = np.sqrt(cells[i])
-        for mel in range(len(first)):
-            total = np.float32(0)
-            shift = start[mel] - first[mel]
-            for i in range(first[mel], stop[mel]):
-                total += cells[i] * weights[shift + i]
-            out[mel, frame] = total
+            for frame in range(spectra.shape[1]):
+                cells[i, frame] = np.sqrt(cells[i, frame])
+    return cells

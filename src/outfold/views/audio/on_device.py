@@ -11,14 +11,15 @@ from outfold.views.audio.filters import mel_filters
 from outfold.views.audio.mel import Decibels, LogMel, NaturalLog
 from outfold.views.audio.resize import resize_tensor
 
-PAD_MODES = {"zero": "constant", "reflect": "reflect"}
-"""Our names of paddings -> torch's."""
+CLIPS = 64
+"""Clips whose spectra are held at once."""
 
 
 def log_mel_tensor(waveforms: Tensor, settings: LogMel) -> Tensor:
-    """The log-mel picture of each clip of a batch, equal to `on_cpu.log_mel`.
+    """The log-mel picture of each clip of a batch, equal to `on_cpu.log_mel`, under autocast too.
 
-    Computed as float32 under autocast too. Where torch's float32 matrix products are allowed less precision
+    The Fourier transform is taken in double precision, as there; MPS devices have none, and there bands 60 dB and more
+    below the loudest are less exact. Where torch's float32 matrix products are allowed less precision
     (`torch.set_float32_matmul_precision`), CUDA devices round the sums over filters to some 0.005 dB.
 
     Args:
@@ -33,7 +34,8 @@ def log_mel_tensor(waveforms: Tensor, settings: LogMel) -> Tensor:
     """
     settings.frames(waveforms.shape[-1])  # refuses what is too short
     with torch.autocast(waveforms.device.type, enabled=False):
-        pictures = _to_level(_mel_sums(waveforms.float(), settings), settings)
+        sums = torch.cat([_mel_sums(part, settings) for part in waveforms.split(CLIPS)])
+        pictures = _to_level(sums, settings)
         return pictures if settings.size is None else resize_tensor(pictures, settings.size)
 
 
@@ -41,7 +43,7 @@ def _mel_sums(waveforms: Tensor, settings: LogMel) -> Tensor:
     """Each filter's sum of power or magnitude, float32 (b, mels, frames)."""
     window, filters = _constants(settings, waveforms.device)
     spectra = torch.stft(
-        _padded(waveforms, settings),
+        _padded(waveforms.to(window.dtype), settings),
         settings.n_fft,
         settings.hop,
         settings.window,
@@ -49,22 +51,24 @@ def _mel_sums(waveforms: Tensor, settings: LogMel) -> Tensor:
         center=False,
         return_complex=True,
     )
-    cells = spectra.real.square() + spectra.imag.square()
+    cells = (spectra.real.square() + spectra.imag.square()).float()
     return filters @ (cells.sqrt() if settings.spectrum == "magnitude" else cells)
 
 
 @lru_cache(maxsize=32)
 def _constants(settings: LogMel, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Window float32 (window,) and filters float32 (mels, bins), kept for every later batch, of training ones too."""
+    """Window (window,) and filters float32 (mels, bins), kept for all later batches, those of training too."""
+    dtype = torch.float32 if device.type == "mps" else torch.float64
     with torch.inference_mode(False):
-        window = torch.hann_window(settings.window, device=device)
+        window = torch.hann_window(settings.window, dtype=dtype, device=device)
         return window, torch.from_numpy(mel_filters(settings).astype(np.float32)).to(device)
 
 
 def _padded(waveforms: Tensor, settings: LogMel) -> Tensor:
     """The clips with what torch.stft reads around them: its windows stand in the middle of n_fft samples."""
     if settings.padding != "none":
-        return F.pad(waveforms, (settings.n_fft // 2, settings.n_fft // 2), mode=PAD_MODES[settings.padding])
+        mode = "reflect" if settings.padding == "reflect" else "constant"
+        return F.pad(waveforms, (settings.n_fft // 2, settings.n_fft // 2), mode=mode)
     left = (settings.n_fft - settings.window) // 2
     return F.pad(waveforms, (left, settings.n_fft - settings.window - left))
 

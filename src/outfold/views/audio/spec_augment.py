@@ -60,7 +60,8 @@ def draw_mask(count: int, length: int, masks: int, share: float, rng: np.random.
     widths = rng.integers(round(share * length) + 1, size=(count, masks, 1))
     starts = rng.integers(length - widths + 1)
     places = np.arange(length)
-    return ((places >= starts) & (places < starts + widths)).any(axis=1)
+    covered: np.ndarray = (places >= starts) & (places < starts + widths)
+    return np.logical_or.reduce(covered, axis=1)
 
 
 def paint(pictures: Tensor, masks: tuple[np.ndarray, np.ndarray], fill: float | Literal["mean"]) -> Tensor:

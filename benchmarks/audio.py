@@ -1,0 +1,149 @@
+"""Clips per second on one core: decoding, and log-mel pictures against librosa in the same run.
+
+    python benchmarks/audio.py [--seconds 3] [--only decode mel]
+
+Clips are five seconds of noise and tones. Decoding reads one clip of a 60 s recording at 32 kHz and, second, one at
+44.1 kHz that is resampled. Log-mel pictures are made per clip by librosa (the reference) and by `log_mel` (scipy.fft),
+and in batches of 16 by `log_mel_tensor` (torch.stft). The cut in every row is the level as librosa gives it, without
+resizing; the greatest difference from librosa is printed beside the times, because a faster number that is wrong is no
+number.
+
+Rounds are interleaved, medians printed and processor time counted, so that other work on the machine disturbs little,
+and all alike.
+"""
+
+import argparse
+import dataclasses
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import librosa
+import numpy as np
+import soundfile
+import soxr
+import torch
+
+from outfold.views.audio import Decibels, LogMel, log_mel, log_mel_tensor
+from outfold.views.audio.presets import BIRDCLEF_224, BIRDCLEF_288, BIRDCLEF_SED
+
+CLIP_S, RATE, BATCH = 5, 32_000, 16
+SETTINGS = {"224 x 224": BIRDCLEF_224, "288 x 286": BIRDCLEF_288, "128 x 384": BIRDCLEF_SED}
+
+
+def main() -> None:
+    """Print one table a section."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=3, help="how long each table is measured")
+    parser.add_argument("--only", nargs="+", choices=list(SECTIONS), default=list(SECTIONS))
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    for name in arguments.only:
+        SECTIONS[name](arguments.seconds)
+
+
+def decode(seconds: float) -> None:
+    """One clip out of a longer recording."""
+    with tempfile.TemporaryDirectory() as folder:
+        steps = {}
+        for suffix in ("ogg", "flac", "wav"):
+            for rate in (RATE, 44_100):
+                path = Path(folder) / f"{rate}.{suffix}"
+                _write(path, sound(60, rate), rate)
+                steps[f"{suffix}, {rate / 1000:g} kHz"] = (lambda path=path: _read_clip(path), 1)
+        _print_table("decode", measure(steps, seconds))
+
+
+def mel(seconds: float) -> None:
+    """Log-mel pictures of one clip, or of a batch."""
+    clips = np.stack([sound(CLIP_S, RATE, seed) for seed in range(BATCH)])
+    tensors = torch.from_numpy(clips)
+    for name, published in SETTINGS.items():
+        plain = dataclasses.replace(published, subtract=0, divide=1, size=None)
+        reference = by_librosa(clips[0], plain)
+        worst = {
+            "log_mel, per clip": np.abs(log_mel(clips[0], plain) - reference).max(),
+            "log_mel_tensor, batched": np.abs(log_mel_tensor(tensors[:1], plain)[0].numpy() - reference).max(),
+        }
+        steps = {
+            "librosa, per clip": (lambda plain=plain: by_librosa(clips[0], plain), 1),
+            "log_mel, per clip": (lambda plain=plain: log_mel(clips[0], plain), 1),
+            "log_mel_tensor, batched": (lambda plain=plain: log_mel_tensor(tensors, plain), BATCH),
+        }
+        notes = {step: f"{difference:.0e} dB from librosa" for step, difference in worst.items()}
+        _print_table(f"log-mel {name}", measure(steps, seconds), notes)
+
+
+SECTIONS: dict[str, Callable[[float], None]] = {"decode": decode, "mel": mel}
+"""Name -> a function that measures for some seconds and prints its table; the first row of a table is its reference."""
+
+
+def measure(steps: Mapping[str, tuple[Callable[[], object], int]], seconds: float) -> dict[str, float]:
+    """Clips per second of processor time for each step, a function and how many clips one call makes."""
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for step, _ in steps.values():
+        step()  # compiles, and fills caches
+    started = time.perf_counter()
+    while time.perf_counter() - started < seconds or min(map(len, times.values())) < 5:
+        for name, (step, _) in steps.items():
+            begin = time.process_time()
+            step()
+            times[name].append(time.process_time() - begin)
+    return {name: count / statistics.median(times[name]) for name, (_, count) in steps.items()}
+
+
+def sound(seconds: float, rate: int, seed: int = 0) -> np.ndarray:
+    """Noise and a chirp, float32, of standard deviation 1."""
+    instants = np.arange(round(seconds * rate)) / rate
+    waveform = np.sin(2 * np.pi * (500 + 300 * instants) * instants)
+    waveform += np.random.default_rng(seed).normal(0, 0.3, len(instants))
+    return (waveform / waveform.std()).astype(np.float32)
+
+
+def by_librosa(clip: np.ndarray, settings: LogMel) -> np.ndarray:
+    """The level in dB, float32 (mels, frames)."""
+    assert isinstance(settings.level, Decibels)
+    power = librosa.feature.melspectrogram(
+        y=clip,
+        sr=settings.sample_rate,
+        n_fft=settings.n_fft,
+        win_length=settings.window,
+        hop_length=settings.hop,
+        n_mels=settings.mels,
+        fmin=settings.f_min,
+        fmax=settings.f_max,
+        htk=settings.scale == "htk",
+        norm="slaney" if settings.norm == "slaney" else None,
+    )
+    return librosa.power_to_db(power, top_db=settings.level.top_db)
+
+
+def _write(path: Path, waveform: np.ndarray, rate: int) -> None:
+    """In parts of a second: libsndfile overflows its stack where it encodes minutes of Ogg at once."""
+    with soundfile.SoundFile(path, "w", rate, 1) as file:
+        for begin in range(0, len(waveform), rate):
+            file.write(waveform[begin : begin + rate] / 8)
+
+
+def _read_clip(path: Path) -> np.ndarray:
+    with soundfile.SoundFile(path) as file:
+        file.seek(20 * file.samplerate)
+        samples = file.read(CLIP_S * file.samplerate, dtype="float32")
+        return samples if file.samplerate == RATE else soxr.resample(samples, file.samplerate, RATE)
+
+
+def _print_table(title: str, rates: Mapping[str, float], notes: Mapping[str, str] | None = None) -> None:
+    """Clips per second, and how many times those of the first row."""
+    first = next(iter(rates.values()))
+    print(f"\n{title}")
+    for name, rate in rates.items():
+        print(f"  {name:<26}{rate:8.0f} clips/s a core{rate / first:7.2f} x   {(notes or {}).get(name, '')}".rstrip())
+
+
+if __name__ == "__main__":
+    main()
