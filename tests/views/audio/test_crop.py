@@ -84,7 +84,9 @@ def test_validation_hears_the_first_seconds_in_the_middle(duration, window):
 )
 def test_placed_sounds_fill_a_window_of_one_length(duration, slip, sample_rate, seed):
     crop = training_crop(duration, np.random.default_rng(seed))
-    sound = np.ones(max(1, round(crop.length_s * sample_rate) + slip), np.float32)
+    start, stop = crop.samples(sample_rate)
+    assert (start, stop - start) == (round(crop.start_s * sample_rate), round(crop.length_s * sample_rate))
+    sound = np.ones(max(1, stop - start + slip), np.float32)
     window = place(sound, crop, sample_rate)
     assert window.shape == (5 * sample_rate,)
     before = round(crop.pad_left_s * sample_rate)

@@ -33,6 +33,11 @@ class Crop:
         """Length of sound and silence together."""
         return self.pad_left_s + self.length_s + self.pad_right_s
 
+    def samples(self, sample_rate: int) -> tuple[int, int]:
+        """First and last sample of the sound in a recording of this rate; the last is not inside."""
+        start = round(self.start_s * sample_rate)
+        return start, start + round(self.length_s * sample_rate)
+
 
 @dataclass(frozen=True)
 class CropRule:

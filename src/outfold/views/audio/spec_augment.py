@@ -37,7 +37,8 @@ class SpecAugment:
 
     def __call__(self, pictures: Tensor, rng: np.random.Generator) -> Tensor:
         """Float (b, h, w), height being frequency -> a new tensor."""
-        return paint(pictures, self.masks(*pictures.shape, rng), self.fill)
+        count, height, width = pictures.shape
+        return paint(pictures, self.masks(count, height, width, rng), self.fill)
 
     def masks(self, count: int, height: int, width: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         """Rows and columns that are painted over in each picture: bool (count, height) and (count, width)."""
