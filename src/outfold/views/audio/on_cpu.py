@@ -10,8 +10,8 @@ from functools import lru_cache
 import numpy as np
 from scipy import fft, signal
 
-from outfold.views.audio.bands import sum_bands
 from outfold.views.audio.filters import mel_bands
+from outfold.views.audio.frames import cut_frames, sum_bands
 from outfold.views.audio.mel import Decibels, LogMel, NaturalLog
 from outfold.views.audio.resize import resize_picture
 
@@ -58,18 +58,17 @@ def _mel_sums(clip: np.ndarray, settings: LogMel, out: np.ndarray) -> None:
 
     A frame's window stands at the beginning of its transform, not in the middle: that turns phases alone.
     """
-    windows = np.lib.stride_tricks.sliding_window_view(_padded(clip, settings), settings.window)[:: settings.hop]
-    window, bands, magnitude = hann(settings.window)[:, None], mel_bands(settings), settings.spectrum == "magnitude"
-    frames = np.zeros((settings.n_fft, min(CHUNK, out.shape[1])))
+    clip, window = _padded(clip, settings), hann(settings.window)
+    bands, magnitude = mel_bands(settings), settings.spectrum == "magnitude"
     for begin in range(0, out.shape[1], CHUNK):
-        part = frames[:, : out.shape[1] - begin]
-        np.multiply(windows[begin : begin + part.shape[1]].T, window, out=part[: settings.window])
-        sum_bands(fft.rfft(part, axis=0), magnitude, *bands, out, begin)
+        frames = np.empty((settings.n_fft, min(CHUNK, out.shape[1] - begin)))
+        cut_frames(clip, window, settings.hop, begin, frames)
+        sum_bands(fft.rfft(frames, axis=0), magnitude, *bands, out, begin)
 
 
 def _padded(clip: np.ndarray, settings: LogMel) -> np.ndarray:
-    """The clip from the first frame's window to the last one's, float64."""
-    clip = clip.astype(np.float64)
+    """The clip from the first frame's window to the last one's, float32 and contiguous."""
+    clip = np.ascontiguousarray(clip, np.float32)
     if settings.padding == "none":
         return clip
     return np.pad(clip, settings.lead, mode="reflect" if settings.padding == "reflect" else "constant")

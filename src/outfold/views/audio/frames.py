@@ -1,11 +1,28 @@
-"""Sums of spectra over mel filters, compiled.
+"""Before and after the Fourier transform, compiled: cutting frames, and summing spectra over mel filters.
 
-Frames lie next to one another in memory, so that all loops inside run along them and are vectorised; every bin is read
+Frames lie next to one another in memory, so that all inner loops run along them and are vectorised; every bin is read
 by the one or two filters that it belongs to.
 """
 
 import numpy as np
 from numba import njit
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def cut_frames(clip: np.ndarray, window: np.ndarray, hop: int, begin: int, out: np.ndarray) -> None:
+    """Write some frames of a clip, each times the window, and zeros below.
+
+    Args:
+        clip: float32 (n,).
+        window: float64 (w,).
+        hop: samples from one frame to the next.
+        begin: number of the first frame.
+        out: float64 (at least w, frames), contiguous.
+    """
+    for i in range(len(window)):
+        for frame in range(out.shape[1]):
+            out[i, frame] = clip[(begin + frame) * hop + i] * window[i]
+    out[len(window) :] = 0
 
 
 @njit(nogil=True, cache=True, error_model="numpy")
