@@ -15,7 +15,7 @@ from outfold.views.audio.frames import cut_frames, sum_bands
 from outfold.views.audio.mel import Decibels, LogMel, NaturalLog
 from outfold.views.audio.resize import resize_picture
 
-CHUNK = 32
+CHUNK = 16
 """Frames that are transformed at once: few enough to stay in a core's cache."""
 
 
