@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any
 
 PARTS = {
+    "audio": "outfold.views.audio",
     "audit": "outfold.audit",
     "augment": "outfold.views.augment",
     "duplicates": "outfold.duplicates",
