@@ -96,7 +96,8 @@ def _only_wrong_branches(path: Path, records: dict[Path, list[tuple[Hint, dict[s
 
 
 def _fault(path: Path, records: list[tuple[Hint, dict[str, Any]]], document: Document) -> Fault:
-    holder, record = records[0]
+    ruled_out = [pair for pair in records if pair[1]["type"] == "value_error"]  # the branch of a union that was meant
+    holder, record = (ruled_out or records)[0]
     kind, here = record["type"], dotted(path)
     if kind == "extra_forbidden":
         return _unknown_key(path, holder)

@@ -1,10 +1,10 @@
 """The settings of an adapt stage: test-time training."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from outfold.settings.base import Name, Spec
+from outfold.settings.base import Name, Spec, whole
 from outfold.settings.learning import Keep, Optimizer, Phase
 from outfold.settings.train import Seed, TrainSettings
 
@@ -29,10 +29,10 @@ class AdaptStage(Spec):
     """Whose weights to start from for the test table: the fold with the best out-of-fold score, or this fold. Out of
     fold it is always the model that held out the same fold. Of a stage with several seeds the first goes on."""
     phases: tuple[Phase, ...] = Field(min_length=1)
-    optimizer: Optimizer | None = None
+    optimizer: Annotated[Optimizer, AfterValidator(whole)] | None = None
     """The member's own when not given."""
     batch_size: int | None = Field(None, ge=1)
-    keep: Keep = Keep(best="last")
+    keep: Annotated[Keep, AfterValidator(whole)] = Keep(best="last")
     weight: float = Field(1.0, gt=0, le=1)
     """Weight in the loss of a row labelled by predictions; a labelled one has 1."""
     out_of_fold: bool = True

@@ -1,8 +1,10 @@
 """What every model of a recipe shares: unknown keys are refused, values are frozen once validated."""
 
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic_core import InitErrorDetails
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")]
 """Name of a stage, a member or a set of folds; it becomes part of a path in the run folder."""
@@ -12,6 +14,56 @@ class Spec(BaseModel):
     """Base of all parts of a recipe."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True)
+
+
+class Part(Spec):
+    """A part that a stage may set some of and its members the rest: what its settings mean together is known last."""
+
+    def refuse_conflicts(self) -> None:
+        """Refuse settings that contradict each other, that lack another one, or that have no effect.
+
+        Raises:
+            ValueError: says which.
+        """
+
+
+AnyPart = TypeVar("AnyPart", bound=Part)
+
+
+def whole(part: AnyPart) -> AnyPart:
+    """The same part, for a stage that has no members to set the rest of it.
+
+    Raises:
+        ValueError: its settings do not go together.
+    """
+    part.refuse_conflicts()
+    return part
+
+
+def refuse_idle(part: Spec, name: str | None, readers: Mapping[str, Sequence[str]]) -> None:
+    """Refuse settings that differ from their defaults where nothing reads them.
+
+    Args:
+        part: whose settings they are.
+        name: its `name`.
+        readers: of each such setting, the names that read it.
+
+    Raises:
+        ValueError: the first of them, and what reads it.
+    """
+    for setting, names in readers.items():
+        default = type(part).model_fields[setting].default
+        if name not in names and getattr(part, setting) != default:
+            raise ValueError(
+                f"`{setting}` is for `name: {' or '.join(names)}` and has no effect with `name: {name}`; leave it out, "
+                f"or set what the stage gives back to {default}"
+            )
+
+
+def placed(error: ValueError, *place: str) -> ValidationError:
+    """A complaint about something deeper inside, for the validator of a whole: the file's line is then found."""
+    details = InitErrorDetails(type="value_error", loc=place, input=None, ctx={"error": error})
+    return ValidationError.from_exception_data(".".join(place), [details])
 
 
 def overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from outfold.settings.base import Spec
+from outfold.settings.base import Part, Spec, refuse_idle
 from outfold.settings.view import Size
 
 Balance = Literal["none", "class_weight", "sampler", "both"]
@@ -21,10 +21,11 @@ class Mix(Spec):
     """Share of batches that are mixed."""
 
 
-class Loss(Spec):
+class Loss(Part):
     """The training loss."""
 
-    name: Literal["cross_entropy", "focal", "bce", "focal_bce", "smooth_l1", "mse", "weighted_r2"]
+    name: Literal["cross_entropy", "focal", "bce", "focal_bce", "smooth_l1", "mse", "weighted_r2"] | None = None
+    """The stage or the member gives it."""
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     gamma: float = Field(2.0, ge=0)
     """Focal losses: exponent of (1 - p)."""
@@ -34,8 +35,18 @@ class Loss(Spec):
     """smooth_l1 and mse: each target counts as `task.target_weights` say; weighted_r2 (1 - R2 over the batch, as the
     metric, in the user's unit) always does so."""
 
+    def refuse_conflicts(self) -> None:
+        """Refuse a loss without a name, and settings of another loss.
 
-class Optimizer(Spec):
+        Raises:
+            ValueError: says which.
+        """
+        if self.name is None:
+            raise ValueError("`name` is missing, which says what loss it is")
+        refuse_idle(self, self.name, {"gamma": ("focal", "focal_bce"), "beta": ("smooth_l1",)})
+
+
+class Optimizer(Part):
     """The optimiser; biases and norm parameters never decay."""
 
     name: Literal["adamw", "adam", "sgd"] = "adamw"
@@ -43,6 +54,14 @@ class Optimizer(Spec):
     betas: tuple[float, float] = (0.9, 0.999)
     momentum: float = Field(0.9, ge=0, lt=1)
     """SGD only."""
+
+    def refuse_conflicts(self) -> None:
+        """Refuse settings of another optimiser.
+
+        Raises:
+            ValueError: says which.
+        """
+        refuse_idle(self, self.name, {"betas": ("adamw", "adam"), "momentum": ("sgd",)})
 
 
 class Freeze(Spec):
@@ -52,6 +71,12 @@ class Freeze(Spec):
     """First share of the backbone's parameter tensors, in module order."""
     blocks: tuple[str, ...] = ()
     """Module names of the backbone whose parameters stay, e.g. [conv_stem, blocks.0]."""
+
+    @model_validator(mode="after")
+    def _something_stays(self) -> "Freeze":
+        if not self.first and not self.blocks:
+            raise ValueError("this freezes nothing: give a share above 0 (`first`) or `blocks`, or set `train: all`")
+        return self
 
 
 class Rates(Spec):
@@ -119,7 +144,7 @@ class Phase(Spec):
         return self
 
 
-class Keep(Spec):
+class Keep(Part):
     """Which epochs' weights are kept, what is made of them, and when to stop."""
 
     best: str | tuple[str, ...] | None = None
@@ -146,12 +171,16 @@ class Keep(Spec):
             return best
         if not best or len(set(best)) < len(best):
             raise ValueError(f"`best` lists scores, each once, got {list(best)}")
+        if "last" in best and len(best) > 1:
+            raise ValueError("`best: last` watches no score and stands alone")
         return best[0] if len(best) == 1 else best
 
-    @model_validator(mode="after")
-    def _what_is_kept_can_be_chosen(self) -> "Keep":
-        if "last" in self.watched and len(self.watched) > 1:
-            raise ValueError("`best: last` watches no score and stands alone")
+    def refuse_conflicts(self) -> None:
+        """Refuse epochs that no score can choose, and a mean of one epoch.
+
+        Raises:
+            ValueError: says which.
+        """
         last = self.best == "last"
         if last and (self.patience is not None or (self.top > 1 and self.combine != "average")):
             raise ValueError("`best: last` watches no score, so `patience` and `top` mean nothing; leave them out")
@@ -161,7 +190,6 @@ class Keep(Spec):
             raise ValueError("`validate_after: training` gives no scores to choose an epoch by; set `best: last`")
         if self.combine != "best" and self.most_kept == 1:
             raise ValueError(f"`combine: {self.combine}` needs several epochs; raise `top`, or list several in `best`")
-        return self
 
     @property
     def watched(self) -> tuple[str, ...]:

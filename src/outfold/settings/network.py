@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from outfold.settings.base import Name, Spec
+from outfold.settings.base import Name, Part, Spec, refuse_idle
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 
@@ -58,7 +58,7 @@ BackboneOptions = Annotated[dict[str, Option], AfterValidator(_users_own)]
 """Further arguments of a timm model, by timm's names."""
 
 
-class Head(Spec):
+class Head(Part):
     """The layers between pooled features and logits."""
 
     name: Literal["linear", "multi_sample_dropout", "mlp", "sed"] = "linear"
@@ -74,15 +74,19 @@ class Head(Spec):
     per_output: bool = False
     """mlp: each output has hidden layers of its own, instead of sharing them with the others."""
 
-    @model_validator(mode="after")
-    def _layers_of_the_mlp(self) -> "Head":
+    def refuse_conflicts(self) -> None:
+        """Refuse hidden layers without an mlp, an mlp without them, and settings of another head.
+
+        Raises:
+            ValueError: says which.
+        """
         if (self.name == "mlp") != bool(self.widths):
             raise ValueError("`widths` are the hidden layers of `name: mlp`, which needs them")
         if self.per_output and self.name != "mlp":
             raise ValueError("`per_output` is for `name: mlp`")
         if isinstance(self.dropout, tuple) and (self.name != "mlp" or len(self.dropout) != len(self.widths)):
             raise ValueError("several `dropout` values are for `name: mlp`, one for each of `widths`")
-        return self
+        refuse_idle(self, self.name, {"copies": ("multi_sample_dropout",)})
 
     @property
     def dropouts(self) -> tuple[float, ...]:

@@ -82,7 +82,9 @@ def rounds_of(name: str, noisy: NoisyStudent, before: dict[str, Any]) -> dict[st
     try:
         TrainStage.model_validate(changed)
     except ValidationError as error:
-        raise ValueError(f"stage {name!r}: its students cannot be: {error.errors()[0]['msg']}") from error
+        fault = error.errors()[0]
+        place = f"{'.'.join(map(str, fault['loc']))}: " if fault["loc"] else ""
+        raise ValueError(f"stage {name!r}: its students cannot be: {place}{fault['msg']}") from error
     stages: dict[str, Any] = {}
     teacher = noisy.source
     for number in range(1, noisy.rounds + 1):

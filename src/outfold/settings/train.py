@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from outfold.settings.base import Name, Spec, overlay
+from outfold.settings.base import Name, Part, Spec, overlay, placed
 from outfold.settings.data import Names, Task
 from outfold.settings.learning import Balance, Freeze, Keep, Loss, Mix, Optimizer, Phase, Rates
 from outfold.settings.network import BackboneOptions, Head, InitFrom, Outputs, Weights
@@ -215,6 +215,7 @@ class TrainStage(TrainSettings):
             raise ValueError(f"seeds are given twice: {list(self.seeds)}")
         for name in self.members:
             settings = self.member_settings(name)
+            self._refuse_conflicts(name, settings)
             if settings.backbone is None and isinstance(settings.view, ImageView):
                 raise ValueError(f"member {name!r} has no backbone, and the stage gives none")
             if isinstance(settings.view, EmbeddingView):
@@ -235,6 +236,22 @@ class TrainStage(TrainSettings):
             if len(set(names)) < len(names):
                 raise ValueError(f"member {name!r} has two phases of one name: {names}")
         return self
+
+    def _refuse_conflicts(self, name: str, settings: TrainSettings) -> None:
+        """Refuse parts of a member whose settings, the stage's and its own together, do not go together.
+
+        Raises:
+            ValidationError: at the member's own part, or at the stage's where the member has none.
+        """
+        for key in TrainSettings.model_fields:
+            part = getattr(settings, key)
+            try:
+                if isinstance(part, Part):
+                    part.refuse_conflicts()
+            except ValueError as error:
+                if key in self.members[name].model_fields_set:
+                    raise placed(error, "members", name, key) from error
+                raise placed(ValueError(f"member {name!r}: {error}"), key) from error
 
 
 def refuse_sizes(predict: Predict, phases: Sequence[Phase], view: ImageView) -> None:
