@@ -113,7 +113,7 @@ def test_one_validation_at_the_end_leaves_the_same_weights(tmp_path: Path) -> No
         assert torch.equal(once.state_dict()[name], tensor)
     assert ["valid_loss" in row for row in fit.history] == [False, True]
     with pytest.raises(ValueError, match="best: last"):
-        settings(keep={"validate_after": "training"})
+        settings(keep={"validate_after": "training"}).keep.refuse_conflicts()
 
 
 def test_accumulating_four_small_batches_is_one_large_batch(tmp_path: Path) -> None:
