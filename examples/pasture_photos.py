@@ -10,7 +10,8 @@ light, blur, growth and dry matter, so folds that mix dates flatter. Some photos
     train.csv             a row for each photo and target, as the competition gives it
     test.csv              the same of whole dates that are kept back, without everything that is measured
     train/, test/         the photos
-    boxes.csv             the part of each photo on cardboard that is pasture: id, left, top, right, bottom in pixels
+    boxes.csv             the part of each photo on cardboard that is pasture, as `data.crops` reads it: id (the
+                          image_path), left, top, right, bottom in pixels
     sample_submission.csv as the competition gives it
     solution.csv          what the test rows truly weigh, which a competition keeps to itself
 
@@ -303,7 +304,7 @@ def write_photos(
         photo, box = photograph(sward, size, borders, own)
         cv2.imwrite(str(out / folder / f"{name}.jpg"), photo[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
         tables[folder] += long_rows(name, folder, sward, own)
-        boxes += [] if box is None else [(name, *box)]
+        boxes += [] if box is None else [(f"{folder}/{name}.jpg", *box)]
     pd.DataFrame(boxes, columns=["id", "left", "top", "right", "bottom"]).to_csv(out / "boxes.csv", index=False)
     return write_tables(out, tables["train"], tables["test"])
 

@@ -227,6 +227,9 @@ def test_a_check_lists_boxes_that_leave_their_photos_and_boxes_of_nobody(root: P
     ):
         assert words in wrong[0][1]
     assert "1 crop box for ids that no table has crops.csv:4 z" in wrong[1][1]
+    nobody = [one for one in findings(HEADER + "B,5,4,50,41\nC,0,0,99,9\n") if one[0] != "note"]
+    assert [level for level, _ in nobody] == ["error"]
+    assert "none of its 2 boxes is for an id of the tables: B, C (expected ids as in a, b, c" in nobody[0][1]
     broken = [one for one in findings(HEADER + "b,5,4,x,41\n") if one[0] != "note"]
     assert len(broken) == 1  # the tables themselves are still looked at
     assert "no whole number" in broken[0][1]

@@ -107,6 +107,12 @@ def test_boxes_of_nobody_are_in_the_report(recipe: dict[str, Any], root: Path) -
     assert any("1 crop box for ids that no table has" in warning for warning in finished.summary["data"]["warnings"])
 
 
+def test_boxes_of_nobody_alone_stop_the_run(recipe: dict[str, Any], root: Path) -> None:
+    (root / "crops.csv").write_text("id,left,top,right,bottom\np00.png,0,0,9,9\n")
+    with pytest.raises(outfold.errors.DataError, match=r"none of its 1 box is for an id of the tables(.|\n)*p00.png"):
+        run(recipe, root)
+
+
 def test_a_box_that_leaves_its_photo_stops_the_run(recipe: dict[str, Any], root: Path) -> None:
     boxes = pd.read_csv(root / "crops.csv")
     boxes.loc[3, "bottom"] = 33

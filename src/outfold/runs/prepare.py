@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from outfold.data.cache import ImageCache, build_cache, default_cache_folder, disk_errors, refuse_bad
-from outfold.data.crop_checks import unknown_box_findings
+from outfold.data.crop_checks import check_crops, unknown_box_findings
 from outfold.data.crops import load_crops
 from outfold.data.dataset import Dataset, Photos, Rows
 from outfold.data.findings import Finding
@@ -56,6 +56,7 @@ def load_dataset(
     TargetCodec.fit(recipe.task, samples.frame)  # a table that cannot work says so before any photo is read
     check_auxiliary_targets(recipe, samples.frame)
     check_table_inputs(recipe, root, samples.frame)
+    check_crops(recipe.data, root, samples, recipe.task.target)
     check_vectors(recipe, root, samples)
     score_masks(recipe.task, samples.frame)
     # A file of folds may be for the rows that are left once bad photos are dropped.
