@@ -111,11 +111,11 @@ def day_of(number: int, seed: int) -> Day:
         species=str(rng.choice(SPECIES)),
         soil=rng.choice(SOILS) * rng.uniform(0.75, 1.15),
         light=rng.uniform(0.72, 1.12) * rng.uniform(0.93, 1.07, 3),
-        tint=rng.uniform(0.85, 1.15, (len(KINDS), 3)),
-        blur=rng.uniform(0, 4.5),
+        tint=rng.uniform(0.9, 1.1, (len(KINDS), 3)),
+        blur=rng.uniform(0, 3),
         leaf_area=np.array([0.5, 0.25, 0.8]) * rng.lognormal(0, [0.5, 0.8, 0.4]),
-        height=USUAL_HEIGHT * rng.lognormal(0, 0.3),
-        dry_matter=rng.lognormal(0, 0.3),
+        height=USUAL_HEIGHT * rng.lognormal(0, 0.25),
+        dry_matter=rng.lognormal(0, 0.2),
     )
 
 
@@ -124,7 +124,7 @@ def sward_of(day: Day, rng: np.random.Generator) -> Sward:
     patchy = rng.lognormal(0, [0.5, 0.6, 0.5]) * rng.lognormal(0, 0.5, (2, len(KINDS)))
     leaf_area = np.minimum(day.leaf_area * patchy, 4)
     leaf_area[:, KINDS.index("clover")] *= rng.random() < 0.6
-    return Sward(day, leaf_area, float(np.clip(day.height * rng.lognormal(0, 0.35), 2, 30)))
+    return Sward(day, leaf_area, float(np.clip(day.height * rng.lognormal(0, 0.3), 2, 30)))
 
 
 def draw(sward: Sward, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
