@@ -92,9 +92,14 @@ class Sward:
     """(2, 3): of the left and the right half, by kind."""
     height: float
 
+    @property
+    def tall(self) -> float:
+        """Height as a multiple of the usual one."""
+        return self.height / USUAL_HEIGHT
+
     def masses(self) -> dict[str, int]:
         """Each target in tenths of a milligram."""
-        taller = 1 + TALLER * (self.height / USUAL_HEIGHT - 1)
+        taller = 1 + TALLER * (self.tall - 1)
         grams = (self.leaf_area * QUADRAT / 2).sum(axis=0) * GRAMS * taller * self.day.dry_matter
         dead, clover, green = (round(10_000 * float(mass)) for mass in grams)
         gdm = green + clover
@@ -109,13 +114,13 @@ def day_of(number: int, seed: int) -> Day:
         date=f"{when.year}/{when.month}/{when.day}",
         state=STATES[number % len(STATES)],
         species=str(rng.choice(SPECIES)),
-        soil=rng.choice(SOILS) * rng.uniform(0.75, 1.15),
-        light=rng.uniform(0.72, 1.12) * rng.uniform(0.93, 1.07, 3),
-        tint=rng.uniform(0.9, 1.1, (len(KINDS), 3)),
+        soil=rng.choice(SOILS) * rng.uniform(0.85, 1.15),
+        light=rng.uniform(0.88, 1.08) * rng.uniform(0.97, 1.03, 3),
+        tint=rng.uniform(0.95, 1.05, (len(KINDS), 3)),
         blur=rng.uniform(0, 3),
         leaf_area=np.array([0.5, 0.25, 0.8]) * rng.lognormal(0, [0.5, 0.8, 0.4]),
-        height=USUAL_HEIGHT * rng.lognormal(0, 0.25),
-        dry_matter=rng.lognormal(0, 0.2),
+        height=USUAL_HEIGHT * rng.lognormal(0, 0.35),
+        dry_matter=rng.lognormal(0, 0.3),
     )
 
 
@@ -124,14 +129,14 @@ def sward_of(day: Day, rng: np.random.Generator) -> Sward:
     patchy = rng.lognormal(0, [0.5, 0.6, 0.5]) * rng.lognormal(0, 0.5, (2, len(KINDS)))
     leaf_area = np.minimum(day.leaf_area * patchy, 4)
     leaf_area[:, KINDS.index("clover")] *= rng.random() < 0.6
-    return Sward(day, leaf_area, float(np.clip(day.height * rng.lognormal(0, 0.3), 2, 30)))
+    return Sward(day, leaf_area, float(np.clip(day.height * rng.lognormal(0, 0.4), 2, 40)))
 
 
 def draw(sward: Sward, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
     """A photo of the quadrat, float32 RGB (height, width, 3) of 0 to 255, without noise."""
     high, width = size
     photo = ground(sward.day.soil, size, rng)
-    shade = 0.35 + 0.25 * np.exp(-sward.height / USUAL_HEIGHT)  # the ground of a tall sward is darker
+    shade = 0.2 + 0.5 * np.exp(-sward.tall)  # the ground of a tall sward is darker
     photo = np.ascontiguousarray(photo * (1 - 0.4 * (1 - shade)), dtype=np.uint8)
     for layer, (kind, half) in layers():
         strokes, thickness = STROKES[kind](sward, high, rng)
@@ -143,8 +148,9 @@ def draw(sward: Sward, size: tuple[int, int], rng: np.random.Generator) -> np.nd
         shapes = roots[:, None] + strokes[rng.integers(0, len(strokes), count)]
         stroke(photo, shapes, thickness, tone, rng)
     sigma = sward.day.blur * high / 1000
-    lit = photo * (sward.day.light * rng.uniform(0.95, 1.05)) * falloff(size, 0.12, rng)[..., None]
-    return cv2.GaussianBlur(lit, (0, 0), sigma).astype(np.float32) if sigma > 0.1 else lit.astype(np.float32)
+    light = sward.day.light * rng.uniform(0.95, 1.05) * falloff(size, 0.12, rng)[..., None]
+    lit = photo * light.astype(np.float32)
+    return cv2.GaussianBlur(lit, (0, 0), sigma) if sigma > 0.1 else lit
 
 
 def layers() -> Iterator[tuple[int, tuple[str, int]]]:
@@ -155,46 +161,49 @@ def layers() -> Iterator[tuple[int, tuple[str, int]]]:
                 yield layer, (kind, half)
 
 
-def grass(sward: Sward, high: int, rng: np.random.Generator) -> tuple[np.ndarray, int]:
-    """Bent blades that lean up the photo, longer in a tall sward: (64, 3, 2) offsets in pixels, and a thickness."""
-    length = high * 0.1 * (sward.height / USUAL_HEIGHT) ** 0.5 * rng.uniform(0.6, 1.4, 64)
+def grass(sward: Sward, high: int, rng: np.random.Generator) -> tuple[np.ndarray, float]:
+    """Bent blades that lean up the photo, longer and broader in a tall sward: (64, 3, 2) offsets, and a thickness."""
+    length = high * 0.13 * sward.tall * rng.uniform(0.6, 1.4, 64)
     angle = rng.normal(-np.pi / 2, 0.7, 64)
     bend = angle + rng.normal(0, 0.35, 64)
     first, second = (np.stack([np.cos(turn), np.sin(turn)], axis=-1) for turn in (angle, bend))
     middle = first * length[:, None] / 2
-    return np.stack([np.zeros((64, 2)), middle, middle + second * length[:, None] / 2], axis=1), max(1, high // 200)
+    points = np.stack([np.zeros((64, 2)), middle, middle + second * length[:, None] / 2], axis=1)
+    return points, max(1, high * 0.011 * sward.tall**0.75)
 
 
-def straw(sward: Sward, high: int, rng: np.random.Generator) -> tuple[np.ndarray, int]:
+def straw(sward: Sward, high: int, rng: np.random.Generator) -> tuple[np.ndarray, float]:
     """Straight stalks that lie in any direction."""
-    length, angle = high * rng.uniform(0.06, 0.2, 64), rng.uniform(0, 2 * np.pi, 64)
+    length, angle = high * sward.tall**0.5 * rng.uniform(0.06, 0.2, 64), rng.uniform(0, 2 * np.pi, 64)
     end = np.stack([np.cos(angle), np.sin(angle)], axis=-1) * length[:, None]
-    return np.stack([np.zeros((64, 2)), end], axis=1), max(1, high // 200)
+    return np.stack([np.zeros((64, 2)), end], axis=1), max(1, high * 0.008)
 
 
-def clover(sward: Sward, high: int, rng: np.random.Generator) -> tuple[np.ndarray, int]:
+def clover(sward: Sward, high: int, rng: np.random.Generator) -> tuple[np.ndarray, float]:
     """Leaves of three: short thick strokes from one point."""
     angle = rng.uniform(0, 2 * np.pi, 64)[:, None] + np.arange(3) * 2 * np.pi / 3
-    tips = np.stack([np.cos(angle), np.sin(angle)], axis=-1) * high * 0.014
+    tips = np.stack([np.cos(angle), np.sin(angle)], axis=-1) * high * 0.014 * sward.tall**0.5
     centre = np.zeros((64, 1, 2))
-    return np.concatenate([tips[:, :1], centre, tips[:, 1:2], centre, tips[:, 2:]], axis=1), max(2, high // 50)
+    points = np.concatenate([tips[:, :1], centre, tips[:, 1:2], centre, tips[:, 2:]], axis=1)
+    return points, max(2, high * 0.02 * sward.tall**0.5)
 
 
 STROKES = {"straw": straw, "clover": clover, "grass": grass}
 
 
-def stroke_area(strokes: np.ndarray, thickness: int) -> float:
+def stroke_area(strokes: np.ndarray, thickness: float) -> float:
     """Mean leaf area of strokes in square pixels; parts that are drawn over each other count once."""
     if strokes.shape[1] == 5:
         return 3 * np.linalg.norm(strokes[:, 0], axis=-1).mean() * thickness + np.pi * thickness**2 / 2
     return float(np.linalg.norm(np.diff(strokes, axis=1), axis=-1).sum(axis=1).mean() * thickness)
 
 
-def stroke(photo: np.ndarray, shapes: np.ndarray, thickness: int, tone: np.ndarray, rng: np.random.Generator) -> None:
-    """Draw strokes (n, points, 2) in a few shades of a colour."""
+def stroke(photo: np.ndarray, shapes: np.ndarray, thickness: float, tone: np.ndarray, rng: np.random.Generator) -> None:
+    """Draw strokes (n, points, 2) in a few shades of a colour, each in whole pixels that are right in the mean."""
     for part in np.array_split(np.round(shapes * REACH).astype(np.int32), 4):
         colour = np.clip(tone * rng.uniform(0.8, 1.2), 0, 255).tolist()
-        cv2.polylines(photo, list(part), False, colour, thickness, cv2.LINE_AA, REACH.bit_length() - 1)
+        width = int(thickness + rng.random())
+        cv2.polylines(photo, list(part), False, colour, width, cv2.LINE_AA, REACH.bit_length() - 1)
 
 
 def ground(colour: np.ndarray, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
@@ -249,21 +258,21 @@ def photograph(
     photo, box = draw(sward, size, rng), None
     if rng.random() < borders:
         photo, box = on_cardboard(photo, rng)
-    noisy = photo + rng.normal(0, 2.5, photo.shape).astype(np.float32)
+    noisy = photo + 2.5 * rng.standard_normal(photo.shape, dtype=np.float32)
     return np.clip(np.round(noisy), 0, 255).astype(np.uint8), box
 
 
 def long_rows(name: str, folder: str, sward: Sward, rng: np.random.Generator) -> list[dict[str, object]]:
     """The rows of one photo in the competition's columns."""
-    green = sward.leaf_area[:, 1:].sum(axis=1).mean()
-    ndvi = np.clip(0.2 + 0.65 * (1 - np.exp(-0.9 * green)) + rng.normal(0, 0.03), 0.16, 0.91)
+    cover = 1 - np.exp(-0.9 * sward.leaf_area[:, 1:].sum(axis=1))
+    ndvi = np.clip(0.2 + 0.65 * cover.mean() + rng.normal(0, 0.07), 0.16, 0.91)
     shared = {
         "image_path": f"{folder}/{name}.jpg",
         "Sampling_Date": sward.day.date,
         "State": sward.day.state,
         "Species": sward.day.species,
         "Pre_GSHH_NDVI": round(float(ndvi), 2),
-        "Height_Ave_cm": round(sward.height * float(rng.lognormal(0, 0.05)), 4),
+        "Height_Ave_cm": round(sward.height * float(rng.lognormal(0, 0.1)), 4),
     }
     masses = sward.masses()
     return [

@@ -1,0 +1,60 @@
+"""What the mechanisms of the pasture systems do on drawn pasture: each shows its sign."""
+
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.slow
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.fixture(scope="module")
+def signs() -> Iterator[ModuleType]:
+    """The example, which imports the drawing of pasture from beside it."""
+    sys.path.insert(0, str(EXAMPLES))
+    try:
+        yield import_module("pasture_signs")
+    finally:
+        sys.path.remove(str(EXAMPLES))
+
+
+@pytest.fixture(scope="module")
+def judged(signs: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("signs")
+    signs.draw(folder / "pasture", 0, 320, (192, 384))
+    return signs.judge(folder / "pasture", folder / "runs")
+
+
+def gain(judged: Any, mechanism: str) -> float:
+    return float(judged.sign(mechanism).difference.value)
+
+
+def test_the_heads_learn_across_dates(judged: Any) -> None:
+    assert np.isfinite(judged.score("halves"))
+    assert judged.score("halves") > 0.35
+
+
+def test_boxes_help(judged: Any) -> None:
+    assert gain(judged, "crops") > 0.03
+
+
+def test_two_streams_beat_the_squeezed_photo(judged: Any) -> None:
+    assert gain(judged, "two streams") > 0.03
+
+
+def test_folds_that_tear_dates_flatter(judged: Any) -> None:
+    assert gain(judged, "torn dates") > 0.05
+
+
+def test_readings_help_and_predicted_ones_come_nearer_than_the_mean(judged: Any) -> None:
+    """A photo tells much of its readings, not all of them: what is predicted lies between the mean and the truth."""
+    assert gain(judged, "measured") > 0.05
+    assert gain(judged, "predicted, for the mean") > 0.03
+    assert gain(judged, "predicted, for measured") < 0
