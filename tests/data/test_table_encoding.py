@@ -109,6 +109,26 @@ def test_numbers_divided_and_filled_as_the_recipe_says() -> None:
     np.testing.assert_allclose(filled, [[-1], [-3], [1]])
 
 
+def test_logarithms_are_taken_first() -> None:
+    """Of sizes, with the sign; gaps are the mean of logarithms."""
+    frame = pd.DataFrame({"height": [0.0, 1.0, 70.0, None, -4.0]})
+    logs = np.array([0, np.log(2), np.log(71), np.nan, -np.log(5)])
+    inputs = encoded(TableInputs(numeric=[{"column": "height", "log": True}]), frame, [0, 1, 2])
+    mean, deviation = logs[:3].mean(), logs[:3].std()
+    expected = np.where(np.isnan(logs), 0, (logs - mean) / deviation)
+    np.testing.assert_allclose(inputs["height"], expected, rtol=1e-6, atol=1e-7)
+    divided = encoded(TableInputs(numeric=[{"column": "height", "log": True, "divide": 2}]), frame, [0, 1, 2])
+    np.testing.assert_allclose(divided["height"][:3], logs[:3] / 2, rtol=1e-6)
+
+
+def test_encoders_of_earlier_versions_are_read() -> None:
+    columns = read_columns([TableInputs(numeric=["age"])], pd.DataFrame({"age": [1.0, 2.0, 4.0]}))
+    encoder = TableEncoder.fit(TableInputs(numeric=["age"]), columns, np.arange(3))
+    record = encoder.to_dict()
+    del record["columns"][0]["log"]
+    np.testing.assert_array_equal(TableEncoder.from_dict(record).transform(columns), encoder.transform(columns))
+
+
 def test_a_constant_column_is_zero() -> None:
     frame = pd.DataFrame({"age": [0.1 + 0.2] * 7})
     np.testing.assert_allclose(encoded(TableInputs(numeric=["age"]), frame), 0, atol=1e-15)

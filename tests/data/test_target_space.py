@@ -22,12 +22,12 @@ WILD = arrays(np.float32, (9, 5), elements=st.floats(-50, 50, width=32))
 
 SIGNS, RULES = ("none", "softplus", "clip"), ("report", "derive", "construct")
 EVERY = [
-    Outputs(scale=scale, log=log, positive=sign, identities=rule)
+    Outputs(scale=scale, **{curve: True} if curve else {}, positive=sign, identities=rule)
     for scale in ("standard", "none")
-    for log in (False, True)
+    for curve in ("", "log", "sqrt")
     for sign in SIGNS
     for rule in RULES
-    if not (log and (rule == "construct" or sign == "softplus"))
+    if not (curve and (rule == "construct" or sign == "softplus"))
 ]
 
 
@@ -64,6 +64,35 @@ def test_logarithms_are_what_is_standardised(outputs: Outputs) -> None:
     assert_allclose(space_of(outputs).encode(GRAMS), expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("outputs", [one for one in EVERY if one.sqrt], ids=str)
+def test_roots_are_what_is_standardised(outputs: Outputs) -> None:
+    roots = np.sqrt(GRAMS.astype(np.float64))
+    expected = (roots - roots.mean(axis=0)) / roots.std(axis=0) if outputs.scale == "standard" else roots
+    assert_allclose(space_of(outputs).encode(GRAMS), expected, rtol=1e-5, atol=1e-6)
+
+
+@given(arrays(np.float32, (9, 5), elements=st.floats(-1e6, 1e6, width=32)))
+def test_roots_keep_the_sign_of_any_number(values: np.ndarray) -> None:
+    space = space_of(Outputs(sqrt=True, scale="none"))
+    learned = space.encode(values)
+    assert_array_equal(np.sign(learned), np.sign(values))
+    assert_allclose(space.decode(learned), values, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "named"),
+    [
+        ({"log": True, "sqrt": True}, "two scales"),
+        ({"sqrt": True, "identities": "construct"}, "`sqrt` outputs"),
+        ({"sqrt": True, "positive": "softplus"}, "`sqrt` outputs"),
+        ({"log": True, "positive": "softplus"}, "`log` outputs"),
+    ],
+)
+def test_scales_that_do_not_go_with_others_are_refused(outputs: dict[str, object], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        Outputs.model_validate(outputs)
+
+
 @pytest.mark.parametrize("outputs", EVERY, ids=str)
 @settings(max_examples=15)
 @given(WILD)
@@ -87,9 +116,10 @@ def test_the_head_makes_the_parts_alone_where_the_network_adds_up() -> None:
     assert (derive.raw_columns, derive.sums) == (TARGETS, None)
 
 
-def test_an_overflow_stays_a_number() -> None:
-    space = space_of(Outputs(log=True))
-    assert np.isfinite(space.decode(np.full((1, 5), 1e6, np.float32))).all()
+@pytest.mark.parametrize("curve", ["log", "sqrt"])
+def test_an_overflow_stays_a_number(curve: str) -> None:
+    space = space_of(Outputs.model_validate({curve: True}))
+    assert np.isfinite(space.decode(np.full((1, 5), 1e30, np.float32))).all()
 
 
 @pytest.mark.parametrize("outputs", EVERY, ids=str)

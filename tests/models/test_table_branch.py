@@ -8,6 +8,7 @@ from outfold.errors import TrainingError
 from outfold.models.freeze import set_train_mode, set_trainable
 from outfold.models.network import Network, build_network
 from outfold.models.table_branch import TableBranch
+from outfold.settings.table_inputs import TableInputs
 from outfold.settings.train import TrainSettings
 from outfold.training.optim import parameter_groups
 
@@ -55,6 +56,30 @@ def test_settings_reach_the_branch() -> None:
     branch = build_network(settings, 3, table_inputs=2)[0].table
     assert isinstance(branch, TableBranch)
     assert [type(layer) for layer in branch.layers] == [nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.Dropout]
+
+
+def test_without_layers_the_head_reads_the_inputs_as_much_as_they_weigh() -> None:
+    table = {"numeric": ["age"], "widths": [], "weight": 30}
+    settings = TrainSettings.model_validate({"backbone": "test_efficientnet", "weights": "none", "table": table})
+    made = build_network(settings, 3, table_inputs=14)[0]
+    assert isinstance(made.table, TableBranch)
+    assert made.head.linear.in_features == made.backbone.num_features + 14
+    assert not list(made.table.parameters())
+    torch.testing.assert_close(made.table(ROWS), 30 * ROWS)
+    torch.testing.assert_close(made.table.train()(ROWS[:1]), 30 * ROWS[:1])
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"weight": 10}, "undone by the batch norm"),
+        ({"widths": [], "activation": "relu"}, "`activation` is for the layers"),
+        ({"widths": [], "dropout": 0.1}, "`dropout` is for the layers"),
+    ],
+)
+def test_settings_without_effect_are_refused(changes: dict[str, object], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        TableInputs.model_validate({"numeric": ["age"], **changes}).refuse_incomplete()
 
 
 def test_one_row_alone_cannot_train() -> None:

@@ -23,7 +23,7 @@ def space_of(**outputs: object) -> TargetSpace:
     return TargetSpace.fit(GRAMS, TARGETS, Outputs.model_validate(outputs), SUMS)
 
 
-@pytest.mark.parametrize("outputs", [{}, {"log": True}, {"positive": "clip"}, {"identities": "derive"}])
+@pytest.mark.parametrize("outputs", [{}, {"log": True}, {"sqrt": True}, {"positive": "clip"}, {"identities": "derive"}])
 def test_most_outputs_need_no_layer(outputs: dict[str, object]) -> None:
     assert target_layer(space_of(**outputs)) is None
     assert target_layer(None) is None
@@ -76,11 +76,13 @@ def test_every_part_learns_from_every_sum() -> None:
     assert (raw.grad > 0).all()
 
 
-@pytest.mark.parametrize("log", [False, True])
+@pytest.mark.parametrize("curve", [{}, {"log": True}, {"sqrt": True}])
 @pytest.mark.parametrize("scale", ["standard", "none"])
-def test_the_way_back_equals_decoding(log: bool, scale: str) -> None:
-    space = space_of(log=log, scale=scale)
+def test_the_way_back_equals_decoding(curve: dict[str, bool], scale: str) -> None:
+    space = space_of(**curve, scale=scale)
     outputs = space.encode(GRAMS)
+    wild = 3 * RAW
+    np.testing.assert_allclose(units_of(space)(wild).numpy(), space.decode(wild.numpy()), rtol=1e-4, atol=1e-3)
     np.testing.assert_allclose(units_of(space)(torch.from_numpy(outputs)).numpy(), GRAMS, rtol=1e-5, atol=1e-5)
 
 

@@ -147,6 +147,22 @@ def test_vectors_as_they_are(recipe: dict[str, Any], root: Path, tmp_path: Path)
     assert set(record["std"]) == {1.0}
 
 
+def test_noise_is_for_training_alone(recipe: dict[str, Any], root: Path, tmp_path: Path) -> None:
+    """It moves the weights, not what they predict; a member that never sees it is refused."""
+    fit, weights = recipe["stages"]["fit"], []
+    recipe["folds"]["only"], fit["phases"][0]["epochs"] = [0], 2
+    for noise in (0.0, 0.5):
+        fit["view"] = {**GIVEN, "noise": noise}
+        done = run(recipe, tmp_path / f"noise{noise}", root)
+        weights.append(load_file(model_of(done.path) / "weights.safetensors")["head.linear.weight"])
+    assert not np.array_equal(*weights)
+    one, two = (done.predict(root / "later.csv", device="cpu") for _ in range(2))
+    pd.testing.assert_frame_equal(one, two, check_exact=True)
+    fit["phases"] = [{"name": "plain", "epochs": 1, "augment": False}]
+    with pytest.raises(ValueError, match=r"`view\.noise` is added in no phase"):
+        Recipe.model_validate(recipe)
+
+
 def test_changed_vectors_redo_what_depends_on_them(recipe: dict[str, Any], root: Path, tmp_path: Path) -> None:
     recipe["folds"]["only"] = [0]
     assert left(recipe, tmp_path / "run", root) == 4  # fit, oof, test, file

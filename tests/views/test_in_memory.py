@@ -51,6 +51,20 @@ def test_joined_tables_stay_in_memory() -> None:
     np.testing.assert_array_equal(joined.batch(np.array([22, 0, 20])), VECTORS[[22, 0, 20]])
 
 
+def test_noise_is_drawn_anew_for_training_alone() -> None:
+    rows = VectorInput(np.zeros((20, 500), np.float32), noise=2.0)
+    assert isinstance(rows.reader(augment=False), InMemory)
+    read = rows.reader(augment=True)
+    first, second = (read(3, np.random.default_rng(seed)) for seed in (0, 1))
+    assert first.dtype == np.float32
+    assert not np.array_equal(first, second)
+    np.testing.assert_array_equal(first, read(7, np.random.default_rng(0)))
+    drawn = np.stack([read(0, np.random.default_rng(seed)) for seed in range(40)])
+    np.testing.assert_allclose([drawn.mean(), drawn.std()], [0, 2], atol=0.05)
+    assert not rows.vectors.any()
+    assert isinstance(VectorInput(VECTORS).reader(augment=True), InMemory)
+
+
 def test_waiting_is_told() -> None:
     loader = Loader({"vectors": InMemory(VECTORS)}, training_batches(np.arange(23), 4, (0, 1)), seed=(3,))
     list(loader)

@@ -11,7 +11,8 @@ An input that never fires in training keeps the random weights it began with. So
 the inputs for gaps stay 0 everywhere: an unseen name is then all zeros, as in scikit-learn's
 `OneHotEncoder(handle_unknown="ignore")`, and a missing number the mean. `TableEncoder.unfamiliar` counts such cells.
 
-Derived columns enter as they are: batch norm follows the first layer of the network that reads them.
+Derived columns enter as they are: batch norm follows the first layer of the network that reads them, unless the head
+reads the inputs themselves.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,6 +30,8 @@ from outfold.settings.table_inputs import Categorical, Numeric, TableInputs
 class Number:
     """(value - shift) / scale, and where the recipe names no stand-in for missing values a second input at them.
 
+    With `log` the value is sign(number) log(1 + |number|), which is fine for any number.
+
     Attributes:
         key: of the column.
         name: of the input.
@@ -37,6 +40,7 @@ class Number:
         missing: what stands for a missing value, in the input's scale.
         flagged: whether there is a second input.
         gaps: whether training rows had missing values, so that the second input means something.
+        log: whether logarithms are what is shifted and scaled.
     """
 
     kind: ClassVar[str] = "number"
@@ -47,6 +51,7 @@ class Number:
     missing: float = 0.0
     flagged: bool = False
     gaps: bool = True
+    log: bool = False
 
     @classmethod
     def fit(cls, settings: Numeric, values: np.ndarray) -> "Number":
@@ -56,7 +61,7 @@ class Number:
             DataError: the rows have no number to learn from.
         """
         missing = np.isnan(values)
-        known = values[~missing]
+        known = _logs(values[~missing]) if settings.log else values[~missing]
         needed = settings.divide is None or settings.missing is None
         if needed and not len(known):
             raise _nothing_known(settings.column, len(values))
@@ -64,7 +69,8 @@ class Number:
         stand_in = settings.missing if settings.missing is not None else (float(known.mean()) - shift) / scale
         flagged = settings.missing is None
         key = number_key(settings.column)
-        return cls(key, settings.column, shift, scale, stand_in, flagged, bool(missing.any()) or not flagged)
+        gaps = bool(missing.any()) or not flagged
+        return cls(key, settings.column, shift, scale, stand_in, flagged, gaps, settings.log)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -74,7 +80,8 @@ class Number:
     def transform(self, cells: np.ndarray) -> np.ndarray:
         """float64 (n,) with NaN where missing -> float64 (n, 1) or (n, 2)."""
         missing = np.isnan(cells)
-        values = np.where(missing, self.missing, (cells - self.shift) / self.scale)
+        numbers = _logs(cells) if self.log else cells
+        values = np.where(missing, self.missing, (numbers - self.shift) / self.scale)
         return np.stack([values, missing & self.gaps], axis=1) if self.flagged else values[:, None]
 
     def unfamiliar(self, cells: np.ndarray) -> np.ndarray:
@@ -239,6 +246,11 @@ def _encoding(kind: str, **values: Any) -> Encoding:
 
 def _fit_names(settings: Categorical, cells: np.ndarray) -> Names | Codes:
     return Codes.fit(settings, cells) if settings.codes else Names.fit(settings, cells)
+
+
+def _logs(values: np.ndarray) -> np.ndarray:
+    """log(1 + size) of each number with its sign; NaN stays NaN."""
+    return np.sign(values) * np.log1p(np.abs(values))
 
 
 def _mean_and_deviation(known: np.ndarray) -> tuple[float, float]:

@@ -17,13 +17,16 @@ from outfold.settings.sums import Sums
 LARGEST_LOG = float(np.log(np.finfo(np.float32).max)) - 1e-6
 """No logarithm is taken to be larger: its value would not fit into a float32."""
 
+LARGEST_ROOT = float(np.sqrt(np.finfo(np.float32).max)) * (1 - 1e-6)
+"""No root is taken to be larger in size, for the same reason."""
+
 
 @dataclass(frozen=True)
 class TargetSpace:
     """Between the user's values (n, k) and the scale on which a network is trained, (n, k) too.
 
-    Values go forward as log(1 + value) where asked for, then standardised; predictions come back the other way and are
-    then cut at zero and added up, as `outputs` say.
+    Values go forward as log(1 + value) or as square roots where asked for, then standardised; predictions come back the
+    other way and are then cut at zero and added up, as `outputs` say.
     """
 
     columns: tuple[str, ...]
@@ -53,7 +56,7 @@ class TargetSpace:
         Raises:
             DataError: a value is negative and its logarithm is to be learned.
         """
-        learned = _logs(values, columns) if outputs.log else values
+        learned = _learned(values, columns, outputs)
         scaler = TargetScaler.identity(len(columns)) if outputs.scale == "none" else TargetScaler.fit(learned)
         return cls(tuple(columns), outputs, scaler, identities or {})
 
@@ -75,7 +78,7 @@ class TargetSpace:
         Raises:
             DataError: a value is negative and its logarithm is to be learned.
         """
-        return self.scaler.transform(_logs(values, self.columns) if self.outputs.log else values)
+        return self.scaler.transform(_learned(values, self.columns, self.outputs))
 
     def decode(self, outputs: np.ndarray) -> np.ndarray:
         """What a network gives, (n, k), as values in the user's units, float32 (n, k).
@@ -86,6 +89,9 @@ class TargetSpace:
         values = self.scaler.in_units(outputs)
         if self.outputs.log:
             values = np.expm1(np.minimum(values, LARGEST_LOG))
+        if self.outputs.sqrt:
+            values = np.clip(values, -LARGEST_ROOT, LARGEST_ROOT)
+            values = values * np.abs(values)
         if self.outputs.positive != "none":
             values = np.maximum(values, 0)
         values = values.astype(np.float32)
@@ -145,7 +151,15 @@ def refuse_negative(values: np.ndarray, columns: Sequence[str], frame: pd.DataFr
             )
 
 
-def _logs(values: np.ndarray, columns: Sequence[str]) -> np.ndarray:
-    """log(1 + value), float64 (n, k)."""
-    refuse_negative(values, columns)
-    return np.log1p(values.astype(np.float64))
+def _learned(values: np.ndarray, columns: Sequence[str], outputs: Outputs) -> np.ndarray:
+    """Values (n, k) on the scale that is learned, before they are standardised: float64 where that is another one.
+
+    Raises:
+        DataError: a value is negative and its logarithm is to be learned.
+    """
+    if outputs.log:
+        refuse_negative(values, columns)
+        return np.log1p(values.astype(np.float64))
+    if outputs.sqrt:
+        return np.sign(values) * np.sqrt(np.abs(values.astype(np.float64)))
+    return values

@@ -143,7 +143,9 @@ def build_network(
     stem, stats = _stem(settings, vector_inputs, channels, root, pretrained)
     table, branch = settings.table, None
     if table is not None:
-        branch = TableBranch(table_inputs, table.widths, table.dropout, table.activation, table.last_dropout)
+        branch = TableBranch(
+            table_inputs, table.widths, table.dropout, table.activation, table.last_dropout, table.weight
+        )
     features = stem.width + (branch.width if branch else 0)
     head = build_head(settings.head, features, outputs if space is None else len(space.raw_columns))
     kind = SedNetwork if isinstance(head, SedHead) else Network

@@ -1,4 +1,4 @@
-"""The part of a network that reads a row of a table: linear layers beside the backbone."""
+"""The part of a network that reads a row of a table: linear layers beside the backbone, or none."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -15,7 +15,7 @@ class TableBranch(nn.Module):
     """Linear, batch norm and an activation for each width, with dropout before each layer but the first.
 
     Without further settings as the metadata part of the winning solution of SIIM-ISIC 2020 (Ha, Liu, Liu 2020,
-    arXiv:2010.05351): 512 and 128 units, SiLU (Swish), dropout 0.3.
+    arXiv:2010.05351): 512 and 128 units, SiLU (Swish), dropout 0.3. Without widths the row itself is passed on.
 
     Args:
         inputs: length f of an encoded row.
@@ -23,9 +23,11 @@ class TableBranch(nn.Module):
         dropout: share of units that rest in training.
         activation: after each batch norm.
         last_dropout: share of units that rest after the last layer.
+        weight: what a row is multiplied by.
 
     Attributes:
         width: length of the result.
+        compares: whether it has batch norms, which compare the rows of a batch.
     """
 
     def __init__(
@@ -35,6 +37,7 @@ class TableBranch(nn.Module):
         dropout: float = 0.3,
         activation: Literal["silu", "relu"] = "silu",
         last_dropout: float = 0.0,
+        weight: float = 1.0,
     ) -> None:
         super().__init__()
         layers: list[nn.Module] = []
@@ -43,7 +46,9 @@ class TableBranch(nn.Module):
             layers += [nn.Linear(before, after), nn.BatchNorm1d(after), ACTIVATIONS[activation]()]
         layers += [nn.Dropout(last_dropout)] if last_dropout else []
         self.layers = nn.Sequential(*layers)
-        self.width = widths[-1]
+        self.width = widths[-1] if widths else inputs
+        self.compares = bool(widths)
+        self.weight = weight
 
     def forward(self, rows: Tensor) -> Tensor:
         """Encoded rows (b, f) -> features (b, width).
@@ -51,10 +56,10 @@ class TableBranch(nn.Module):
         Raises:
             TrainingError: one row alone in training, which batch norm cannot compare with any other.
         """
-        if self.training and len(rows) == 1:
+        if self.training and self.compares and len(rows) == 1:
             raise TrainingError(
                 "a batch of one row cannot train table inputs, for batch norm compares the rows of a batch",
                 expected="batches of at least two rows",
                 fix="raise batch_size",
             )
-        return self.layers(rows)
+        return self.layers(rows * self.weight)

@@ -66,7 +66,9 @@ def units_of(space: TargetSpace, device: torch.device | None = None) -> Callable
 
     def natural(outputs: Tensor) -> Tensor:
         values = outputs * std + mean
-        return torch.expm1(values) if space.outputs.log else values
+        if space.outputs.log:
+            return torch.expm1(values)
+        return values * values.abs() if space.outputs.sqrt else values
 
     return natural
 

@@ -126,6 +126,9 @@ class Outputs(Spec):
     log: bool = False
     """Learn log(1 + target), before standardising; targets must not be negative. Test-time views are averaged as such
     logarithms, folds as values."""
+    sqrt: bool = False
+    """Learn the square root of the target, that of its size with its sign, before standardising. Test-time views are
+    averaged as such roots, folds as values."""
     positive: Literal["none", "softplus", "clip"] = "none"
     """Keep values from being negative: by a softplus as the last layer, or cut at 0 when predicted."""
     identities: Literal["report", "derive", "construct"] = "report"
@@ -134,8 +137,13 @@ class Outputs(Spec):
 
     @model_validator(mode="after")
     def _sums_are_of_values(self) -> "Outputs":
-        if self.log and (self.identities == "construct" or self.positive == "softplus"):
-            raise ValueError("`log` outputs are neither added up nor kept positive by the network; use derive and clip")
+        if self.log and self.sqrt:
+            raise ValueError("`log` and `sqrt` are two scales to learn on; give one")
+        if (self.log or self.sqrt) and (self.identities == "construct" or self.positive == "softplus"):
+            name = "log" if self.log else "sqrt"
+            raise ValueError(
+                f"`{name}` outputs are neither added up nor kept positive by the network; use derive and clip"
+            )
         return self
 
 

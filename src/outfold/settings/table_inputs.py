@@ -19,6 +19,9 @@ class Numeric(Spec):
     """
 
     column: str
+    log: bool = False
+    """Take log(1 + number) first, that of its size with its sign: for heights, counts and others of many small values
+    and few large ones."""
     divide: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     """Divide by this instead of standardising by the training rows' mean and deviation."""
     missing: Finite | None = None
@@ -46,8 +49,12 @@ class TableInputs(Spec):
     derived: tuple[Derived, ...] = ()
     group: str | None = None
     """Column of the groups that `log_group_rows` counts."""
-    widths: tuple[Annotated[int, Field(ge=1)], ...] = Field((512, 128), min_length=1)
-    """Units of each linear layer; batch norm and the activation follow each."""
+    widths: tuple[Annotated[int, Field(ge=1)], ...] = (512, 128)
+    """Units of each linear layer; batch norm and the activation follow each. `[]`: the head reads the inputs themselves
+    beside the features."""
+    weight: float = Field(1.0, gt=0, allow_inf_nan=False)
+    """With `widths: []`: multiply the inputs by this. A few numbers beside hundreds of features are hardly used while
+    each weighs as much as one of them."""
     activation: Literal["silu", "relu"] = "silu"
     """After each batch norm."""
     dropout: float = Field(0.3, ge=0, lt=1)
@@ -101,5 +108,15 @@ class TableInputs(Spec):
             raise ValueError("a table input needs columns: give `numeric`, `categorical` or `derived`")
         if self.train_on == "mixed" and self.predicted_by is None:
             raise ValueError("`train_on: mixed` draws between given and predicted values, so it needs `predicted_by`")
+        self._refuse_settings_of_layers()
         if ("log_group_rows" in self.derived) != (self.group is not None):
             raise ValueError("`log_group_rows` counts the rows of a `group`; give both or neither")
+
+    def _refuse_settings_of_layers(self) -> None:
+        """Refuse what would have no effect: settings of layers without layers, and a weight that batch norm undoes."""
+        if self.widths and self.weight != 1:
+            raise ValueError("`weight` is undone by the batch norm after the first layer; it is for `widths: []`")
+        fields = type(self).model_fields
+        vain = [name for name in ("activation", "dropout") if getattr(self, name) != fields[name].default]
+        if not self.widths and vain:
+            raise ValueError(f"`{vain[0]}` is for the layers that `widths` are of, and `widths: []` gives none")

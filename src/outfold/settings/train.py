@@ -113,6 +113,9 @@ class TrainSettings(Spec):
         found = [*_vain_settings(self), *inside]
         if found:
             raise ValueError(f"member {member!r}: `{found[0]}` is for photos and has no effect on vectors")
+        noisy = isinstance(self.view, EmbeddingView) and self.view.noise > 0
+        if noisy and self.phases and not any(phase.augment for phase in self.phases):
+            raise ValueError(f"member {member!r}: `view.noise` is added in no phase, for all have `augment: false`")
 
 
 def _vain_settings(settings: TrainSettings) -> list[str]:

@@ -80,6 +80,9 @@ class EmbeddingView(Spec):
     """Photos that the backbone sees at once."""
     standardize: bool = True
     """Bring every number to mean 0 and deviation 1 over the training rows of a fold."""
+    noise: float = Field(0.0, ge=0, allow_inf_nan=False)
+    """Training adds Gaussian noise of this deviation to every number, after they are standardised, drawn anew each time
+    a row is seen; predictions, and phases with `augment: false`, see the vectors as they are."""
 
     @property
     def height_width(self) -> tuple[int, int]:

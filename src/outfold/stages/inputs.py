@@ -153,7 +153,9 @@ def inputs_of(
     """
     vectors = vectors_of(settings, rows)
     inputs: dict[str, Input] = (
-        {"image": image_input(settings, stats, rows)} if vectors is None else {VECTORS: vector_input(stats, vectors)}
+        {"image": image_input(settings, stats, rows)}
+        if vectors is None
+        else {VECTORS: vector_input(settings, stats, vectors)}
     )
     if encoder is not None:
         table = VectorInput(encoder.transform(rows.columns))
@@ -174,8 +176,8 @@ def image_input(settings: TrainSettings, stats: InputStats, rows: Rows) -> Image
     )
 
 
-def vector_input(stats: InputStats, vectors: Vectors) -> VectorInput:
-    """Vectors as a network wants them: (value - mean) / deviation.
+def vector_input(settings: TrainSettings, stats: InputStats, vectors: Vectors) -> VectorInput:
+    """Vectors as a network wants them: (value - mean) / deviation, and in training the noise that the view asks for.
 
     Raises:
         DataError: they are of another length than those that the network learned from.
@@ -183,4 +185,6 @@ def vector_input(stats: InputStats, vectors: Vectors) -> VectorInput:
     if vectors.width != len(stats.mean):
         problem = "the rows' vectors are of another length than those that the model learned from"
         raise DataError(problem, got=vectors.width, expected=len(stats.mean))
-    return VectorInput(((vectors.values - np.array(stats.mean)) / np.array(stats.std)).astype(np.float32))
+    noise = settings.view.noise if isinstance(settings.view, EmbeddingView) else 0.0
+    values = (vectors.values - np.array(stats.mean)) / np.array(stats.std)
+    return VectorInput(values.astype(np.float32), noise)

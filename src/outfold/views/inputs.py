@@ -96,13 +96,26 @@ class JoinedInput:
 
 @dataclass(frozen=True)
 class VectorInput:
-    """Rows of a float32 matrix (n, f), such as given vectors, or the cached features of a frozen backbone."""
+    """Rows of a float32 matrix (n, f), such as given vectors, or the cached features of a frozen backbone.
+
+    Attributes:
+        vectors: the rows.
+        noise: deviation of the Gaussian noise that training adds to each number.
+    """
 
     vectors: np.ndarray
+    noise: float = 0.0
 
     def reader(self, *, augment: bool, size: Size | None = None) -> Callable[[int, np.random.Generator], np.ndarray]:
-        """A function (row, generator) -> float32 (f,); there is nothing random about a vector."""
-        return InMemory(self.vectors)
+        """A function (row, generator) -> float32 (f,); without noise there is nothing random about a vector."""
+        if not augment or self.noise == 0:
+            return InMemory(self.vectors)
+
+        def read(row: int, generator: np.random.Generator) -> np.ndarray:
+            drawn = generator.standard_normal(self.vectors.shape[1], dtype=np.float32)
+            return self.vectors[row] + np.float32(self.noise) * drawn
+
+        return read
 
     def to_model(self, batch: Tensor) -> Tensor:
         """The batch as it is."""
