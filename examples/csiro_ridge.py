@@ -13,7 +13,8 @@ CSIRO holds the competition's train.csv, features.npy with features_ids.csv, the
 
 Ridge standardises by a fold's training rows. NDVI and height, two columns beside 768, weigh ten times as much: with the
 weight of one feature each they are hardly used. `nested` picks the penalty by the same metric, each time inside the
-training folds alone.
+training folds alone. `roots` learns square roots of masses, and with sensors reads logarithms of both, as the heads do
+of height: what is left of their lead is the network's own.
 """
 
 import argparse
@@ -31,7 +32,8 @@ from outfold import ensemble, folds, metrics
 from outfold.runs.member_files import read_member
 from outfold.settings.train import TrainStage
 
-ALPHAS = tuple(np.geomspace(10, 30000, 15))
+ALPHAS = tuple(np.geomspace(100, 10000, 9))
+PENALTIES = (("300", 300.0), ("1000", 1000.0), ("nested", None))
 SENSORS, SENSOR_WEIGHT = ["Pre_GSHH_NDVI", "Height_Ave_cm"], 10.0
 Score = Callable[[np.ndarray, np.ndarray], float]
 Split = tuple[np.ndarray, np.ndarray]
@@ -45,17 +47,21 @@ class Linear:
         inputs: float64 (n, f).
         weights: float64 (f,), what standardised inputs are multiplied by.
         target: float64 (n, k).
+        roots: whether square roots of the target are learned, and no prediction is below zero.
     """
 
     inputs: np.ndarray
     weights: np.ndarray
     target: np.ndarray
+    roots: bool = False
 
     def predicted(self, train: np.ndarray, rows: np.ndarray, alpha: float) -> np.ndarray:
         """Predictions (m, k) of some rows, learned from others."""
         scaler = StandardScaler().fit(self.inputs[train])
         learned, asked = (scaler.transform(self.inputs[some]) * self.weights for some in (train, rows))
-        return Ridge(alpha).fit(learned, self.target[train]).predict(asked)
+        if not self.roots:
+            return Ridge(alpha).fit(learned, self.target[train]).predict(asked)
+        return np.maximum(Ridge(alpha).fit(learned, np.sqrt(self.target[train])).predict(asked), 0) ** 2
 
     def oof(self, splits: list[Split], alpha: float | None, score: Score) -> np.ndarray:
         """Out-of-fold predictions (n, k); without a penalty the best of ALPHAS inside each split's training rows."""
@@ -74,13 +80,15 @@ class Linear:
         return score(self.target[train], prediction[train])
 
 
-def stages_of(run: outfold.Run, ids: np.ndarray, targets: list[str]) -> dict[str, np.ndarray]:
-    """Out-of-fold predictions (n, k) of each train stage of a run, the mean of its members, and of its last stage."""
+def predictions_of(run: outfold.Run, ids: np.ndarray, targets: list[str]) -> dict[str, np.ndarray]:
+    """Out-of-fold predictions (n, k) of each train stage (the mean of its members), each member and the last stage."""
     found = {}
     for name, stage in run.recipe.stages.items():
         if isinstance(stage, TrainStage):
-            members = [read_member(run.path, run.summary, f"{name}/{one}", "regression") for one in stage.members]
-            found[name] = np.mean([member.own(ids) for member in members], axis=0, dtype=np.float64)
+            paths = [f"{name}/{one}" for one in stage.members]
+            members = [read_member(run.path, run.summary, path, "regression").own(ids) for path in paths]
+            found[name] = np.mean(members, axis=0, dtype=np.float64)
+            found.update(zip(paths, members, strict=True))
     final = run.recipe.final_stage()
     if final not in found:
         columns = [f"pred_{name}" for name in targets]
@@ -123,13 +131,15 @@ class Judge:
 
 def ridges(features: np.ndarray, sensors: np.ndarray, judge: Judge) -> dict[str, np.ndarray]:
     """Ridge with the penalties that others used, and with its own choice, without and with the sensors."""
-    both, weights = np.hstack([features, sensors]), np.ones(features.shape[1] + sensors.shape[1])
-    weights[features.shape[1] :] = SENSOR_WEIGHT
+    weights = np.concatenate([np.ones(features.shape[1]), np.full(sensors.shape[1], SENSOR_WEIGHT)])
     found = {}
-    for word, inputs in (("", features), (", sensors", both)):
-        model = Linear(inputs, weights[: inputs.shape[1]], judge.target)
-        for name, alpha in (("300", 300.0), ("1000", 1000.0), ("nested", None)):
-            found[f"ridge {name}{word}"] = model.oof(judge.splits, alpha, judge.metric.function)
+    for word, read, logs in (("", [], []), (", sensors", [sensors], [np.log1p(sensors)])):
+        for roots, beside in ((False, read), (True, logs)):
+            inputs = np.hstack([features, *beside])
+            model = Linear(inputs, weights[: inputs.shape[1]], judge.target, roots)
+            for name, alpha in (("nested", None),) if roots else PENALTIES:
+                ending = f"{word}, roots" if roots else word
+                found[f"ridge {name}{ending}"] = model.oof(judge.splits, alpha, judge.metric.function)
     return found
 
 
@@ -151,8 +161,8 @@ def photos_of(folder: Path, id_column: str) -> pd.DataFrame:
 
 
 def uneven(fold: Sequence[int], states: Sequence[str]) -> float:
-    """How unevenly folds share out states and rows; see `outfold.folds.imbalance`."""
-    return folds.imbalance(np.asarray(fold), {"State": np.asarray(states)}).total
+    """How unevenly folds share out states; see `outfold.folds.imbalance`."""
+    return folds.imbalance(np.asarray(fold), {"State": np.asarray(states)}).column("State")
 
 
 def main() -> None:
@@ -171,18 +181,19 @@ def main() -> None:
     features = np.load(given.data / "features.npy", allow_pickle=False)[names.get_indexer(ids)]
 
     published = pd.read_csv(given.data / "train_with_published_folds.csv")
-    print(f"imbalance of the folds by State: {uneven(judge.fold, table.loc[ids, 'State']):.3f}; ", end="")
-    print(f"of the published ones {uneven(published['fold'], published['State']):.3f}")
+    print(f"imbalance of State over the folds: {uneven(judge.fold, table.loc[ids, 'State']):.3f}; ", end="")
+    print(f"over the published ones: {uneven(published['fold'], published['State']):.3f}")
     print("\nweighted R2 out of fold, with 95% intervals over sampling dates")
     references = ridges(features, table.loc[ids, SENSORS].to_numpy(np.float64), judge)
-    own = stages_of(run, ids, targets)
+    found = predictions_of(run, ids, targets)
+    own = {name: prediction for name, prediction in found.items() if "/" not in name}
     eighth = pd.read_csv(given.data / "oof.csv").set_index(id_column).loc[ids]
     theirs = eighth[[f"pred_{name}" for name in targets]].to_numpy(np.float64)
-    for name, prediction in {**references, **own, "8th place": theirs}.items():
+    for name, prediction in {**references, **found, "8th place": theirs}.items():
         print(judge.line(name, prediction))
     print("\nby how much the run's stages are better than ridge")
     for name, prediction in own.items():
-        for reference in ("ridge nested", "ridge nested, sensors"):
+        for reference in (one for one in references if "nested" in one):
             print(judge.gain(f"{name} over {reference}", references[reference], prediction))
     print("\nwhat they add to the 8th place, weights learned inside folds")
     for name, prediction in own.items():
