@@ -193,6 +193,7 @@ def test_gpus_are_given_a_process_each(monkeypatch: pytest.MonkeyPatch) -> None:
 def command(run: Path, table: Path, out: Path, work: str, modules: Path) -> subprocess.Popen[str]:
     """`outfold predict --processes 2` whose processes do other work, as the leader of a group of its own."""
     script = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job has none
         f"import sys; sys.path.insert(0, {str(modules)!r})\n"
         "import faulty; from outfold.runs import processes\n"
         f"processes.perform = faulty.{work}\n"
@@ -232,7 +233,11 @@ def test_ctrl_c_leaves_no_process_and_no_file(done: outfold.Run, shapes: Path, f
             time.sleep(0.1)
         assert len(members_of_group(process.pid)) == 3
         os.killpg(process.pid, signal.SIGINT)
-        assert process.wait(30) == 130
+        try:
+            assert process.wait(60) == 130
+        finally:
+            if process.poll() is None:  # leaving the block would wait for it for ever
+                os.killpg(process.pid, signal.SIGKILL)
         assert process.stderr is not None
         assert "Traceback" not in process.stderr.read()
     assert not members_of_group(process.pid)
