@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -60,6 +60,7 @@ def test_rows_hold_what_is_decoded(parts: list[Part], tmp_path: Path, storage: s
         assert (error <= bound[storage]).all()
 
 
+@example(np.array([2**-126, 2**-127], np.float32), "int16")
 @given(
     arrays(np.float32, st.integers(0, 50), elements=st.floats(-4, 4, width=32)), st.sampled_from(["int16", "float16"])
 )

@@ -193,7 +193,8 @@ def store(waveform: np.ndarray, storage: Storage) -> _Stored:
     peak = float(np.abs(waveform).max(initial=0.0))
     if not peak:
         return _Stored(np.zeros(len(waveform), np.int16), 1.0)
-    return _Stored(np.rint(waveform * (32767 / peak)).astype(np.int16), peak / 32767)
+    # In float64, as 32767 / peak of a barely audible recording is more than float32 holds.
+    return _Stored(np.rint(waveform.astype(np.float64) * (32767 / peak)).astype(np.int16), peak / 32767)
 
 
 @dataclass
