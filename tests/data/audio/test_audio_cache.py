@@ -68,7 +68,7 @@ def test_errors_are_as_documented(waveform: np.ndarray, storage: str) -> None:
     stored = store(waveform, storage)  # type: ignore[arg-type]
     assert stored.samples.dtype == storage
     back = stored.samples.astype(np.float64) * stored.scale
-    peak = np.abs(waveform).max(initial=0)
+    peak = float(np.abs(waveform).max(initial=0))
     bound = peak / 65534 * 1.001 if storage == "int16" else np.maximum(np.abs(waveform) / 2048, 3.1e-8)
     assert (np.abs(back - waveform) <= bound).all()
 
