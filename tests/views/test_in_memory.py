@@ -74,6 +74,6 @@ def test_waiting_is_told() -> None:
 def test_vectors_and_targets_are_mixed_alike() -> None:
     target = torch.arange(8.0)[:, None]
     vectors = target * torch.ones(8, 5)
-    mixed, labels = batch_mixer(Mix(alpha=1.0))({"vectors": vectors}, target, np.random.default_rng(0))
+    mixed, labels, _ = batch_mixer(Mix(alpha=1.0))({"vectors": vectors}, target, None, np.random.default_rng(0))
     assert not torch.equal(labels, target)
     torch.testing.assert_close(mixed["vectors"], labels.expand(8, 5))

@@ -104,7 +104,7 @@ def test_table_rows_are_mixed_with_the_weight_and_the_partners_of_their_photos(k
     mixer = batch_mixer(Mix(one_of=(kind,), alpha=1.0))
     for seed in range(10):
         generator = np.random.default_rng(seed)
-        inputs, target = mixer({"image": IMAGES, "table": TARGET.clone()}, TARGET, generator)
+        inputs, target, _ = mixer({"image": IMAGES, "table": TARGET.clone()}, TARGET, None, generator)
         torch.testing.assert_close(inputs["table"], target, rtol=0, atol=0)
         alone, expected = mix_batch(IMAGES, TARGET, Mix(one_of=(kind,), alpha=1.0), np.random.default_rng(seed))
         assert torch.equal(inputs["image"], alone)

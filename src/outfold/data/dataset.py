@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from outfold.data.audio.sounds import Sounds
 from outfold.data.cache import ImageCache
 from outfold.data.crops import photo_key
 from outfold.data.folds import FoldTable
@@ -47,6 +48,7 @@ class Rows:
         content: the media's content keys by row, empty without media.
         columns: what members read of the table, by key; see `outfold.data.table_columns`.
         vectors: what members read instead of photos, by key.
+        sounds: by preparation key, the recordings of these rows.
     """
 
     samples: Samples
@@ -54,10 +56,13 @@ class Rows:
     content: tuple[str, ...] = ()
     columns: Columns = field(default_factory=dict)
     vectors: Mapping[str, Vectors] = field(default_factory=dict)
+    sounds: Mapping[str, Sounds] = field(default_factory=dict)
 
     @cached_property
-    def photo_keys(self) -> tuple[str, ...]:
-        """What tells the pixels of these rows from all others: `content`, and the boxes that photos are cut to."""
+    def media_keys(self) -> tuple[str, ...]:
+        """What tells what is used of these rows' media from all others: the box of a photo, a recording's seconds."""
+        if self.sounds:
+            return next(iter(self.sounds.values())).keys
         photos = self.samples.photos
         if photos is None or not self.content:
             return self.content
@@ -72,7 +77,8 @@ class Rows:
         columns = {key: column[rows] for key, column in self.columns.items()}
         vectors = {key: part.take(rows) for key, part in self.vectors.items()}
         content = tuple(self.content[row] for row in rows if self.content)
-        return Rows(self.samples.take(rows), photos, content, columns, vectors)
+        sounds = {key: part.take(rows) for key, part in self.sounds.items()}
+        return Rows(self.samples.take(rows), photos, content, columns, vectors, sounds)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pandas as pd
 
+from outfold.data.audio.rows import RowClips, clips_of_rows, rows_of_recordings
 from outfold.data.columns import plain_column, require_columns, stack_columns
 from outfold.data.crops import Box, Cropped, Photo, crops_of
 from outfold.data.ids import unique_ids
@@ -19,6 +20,7 @@ from outfold.data.rows import SOURCE, SOURCE_ROW, name_rows
 from outfold.data.where import matching_rows
 from outfold.errors import DataError
 from outfold.settings.data import Data, Media, Source
+from outfold.settings.recordings import Audio
 
 __all__ = ["Part", "Samples", "load_samples", "media_paths", "read_table", "refuse_known_ids", "samples_from_frame"]
 
@@ -52,6 +54,8 @@ class Samples:
     """The rows of the tables, where they are long and these are their samples."""
     crops: tuple[Box | None, ...] = ()
     """The part of each row's photo that is used, None where it is all; empty where no row has a box."""
+    clips: RowClips | None = None
+    """Which seconds of its recording each row is; None where the media are no recordings."""
 
     @property
     def photos(self) -> tuple[Photo, ...] | None:
@@ -71,7 +75,8 @@ class Samples:
         frame = self.frame.iloc[positions].reset_index(drop=True)
         long = None if self.long is None else self.long.take(positions, len(self))
         crops = tuple(self.crops[position] for position in positions) if self.crops else ()
-        return Samples(frame, self.ids[positions], media, self.id_column, self.mapped, long, crops)
+        clips = None if self.clips is None else self.clips.take(positions)
+        return Samples(frame, self.ids[positions], media, self.id_column, self.mapped, long, crops, clips)
 
 
 class _Read(NamedTuple):
@@ -103,7 +108,7 @@ def load_samples(data: Data, root: Path, part: Part = "train", *, targets: Seque
         word = {"train": "training", "test": "test", "unlabelled": "unlabelled"}[part]
         raise DataError(f"the recipe has no {word} table", fix=f"set data.{part}")
     parts = [_read_samples(source, data, root, part, targets) for source in sources]
-    media = [_media_of(one.frame, source.image or data.image, root) for one, source in zip(parts, sources, strict=True)]
+    media = [_media_of(one.frame, _place_of(data, source), root) for one, source in zip(parts, sources, strict=True)]
     frame = _stack([one.frame for one in parts])
     if data.weight is not None and part == "train":
         _check_weights(frame, data.weight)
@@ -116,6 +121,12 @@ def load_samples(data: Data, root: Path, part: Part = "train", *, targets: Seque
         tuple(mapped for one in parts for mapped in one.mapped),
         LongRows.stacked([(one.long, len(one.frame)) for one in parts if one.long is not None]),
         crops_of(data.crops, root, ids),
+        _join_clips(
+            [
+                _clips_of(one.frame, _place_of(data, source), paths, root)
+                for one, source, paths in zip(parts, sources, media, strict=True)
+            ]
+        ),
     )
 
 
@@ -164,14 +175,21 @@ def samples_from_frame(
     if data.long is not None and data.long.row in frame.columns:
         frame, rows = pivot(frame, data.long, data.id, targets, table=table, labelled=False)
     require_columns(frame, [data.id], role="the id", table=table)
-    ids, media = unique_ids(frame, data.id), _media_of(frame, later_media(data), root)
-    return Samples(frame, ids, media, data.id, long=rows, crops=crops_of(data.crops, root, ids, optional=True))
+    place, ids = later_media(data), unique_ids(frame, data.id)
+    media = _media_of(frame, place, root)
+    crops = crops_of(data.crops, root, ids, optional=True)
+    return Samples(frame, ids, media, data.id, long=rows, crops=crops, clips=_clips_of(frame, place, media, root))
 
 
-def later_media(data: Data) -> Media | None:
+def later_media(data: Data) -> Media | Audio | None:
     """Where the media of rows are that come later: where the test table's are, or all."""
-    own = data.test.image if data.test is not None else None
-    return own or data.image
+    own = None if data.test is None else data.test.image or data.test.own_audio
+    return own or data.image or data.audio
+
+
+def _place_of(data: Data, source: Source) -> Media | Audio | None:
+    """Where the media of a source's rows are."""
+    return source.image or source.own_audio or data.image or data.audio
 
 
 def exact_columns(data: Data) -> set[str]:
@@ -181,7 +199,7 @@ def exact_columns(data: Data) -> set[str]:
     return exact | {old for old, new in renamed.items() if new in exact}
 
 
-def _exact(data: Data, media: Media | None) -> set[str]:
+def _exact(data: Data, media: Media | Audio | None) -> set[str]:
     """The recipe's names of columns that identify rows and samples, or are parts of paths."""
     rows = set() if data.long is None else {data.long.row}
     return {data.id, *rows, *(template_columns(media.path) if media else ())}
@@ -214,12 +232,7 @@ def _in_recipe_words(frame: pd.DataFrame, source: Source) -> pd.DataFrame:
 
 def _read_source(source: Source, data: Data, root: Path) -> pd.DataFrame:
     """One table with its own filters and names applied: `where` and `rename` use its own column names and values."""
-    path = Confinement(root).resolve(source.table)
-    if path is None:
-        raise DataError(f"table {source.table!r} lies outside the data root", expected=f"a path inside {root}")
-    own_names = {new: old for old, new in source.rename.items()}
-    exact = {own_names.get(name, name) for name in _exact(data, source.image or data.image)}
-    frame, rows = read_rows(Path(path), exact=exact)
+    frame, rows = _rows_of(source, data, root)
     require_columns(frame, source.rename, role="a column to rename", table=source.table)
     keep = matching_rows(frame, source.where, role="a filter (`where`)", table=source.table)
     frame = frame.assign(**{SOURCE_ROW: rows}).loc[keep].rename(columns=source.rename).reset_index(drop=True)
@@ -227,6 +240,19 @@ def _read_source(source: Source, data: Data, root: Path) -> pd.DataFrame:
     if data.long is None:  # whose samples may be named by its rows
         require_columns(frame, [data.id], role="the id", table=source.table)
     return _with_source(frame, source)
+
+
+def _rows_of(source: Source, data: Data, root: Path) -> tuple[pd.DataFrame, np.ndarray]:
+    """A source's table as it is, and the line of each row in it."""
+    if source.recordings is not None:
+        frame = rows_of_recordings(source.recordings, root, data.id)
+        return frame, np.arange(1, len(frame) + 1)
+    path = Confinement(root).resolve(source.table)
+    if path is None:
+        raise DataError(f"table {source.table!r} lies outside the data root", expected=f"a path inside {root}")
+    own_names = {new: old for old, new in source.rename.items()}
+    exact = {own_names.get(name, name) for name in _exact(data, _place_of(data, source))}
+    return read_rows(Path(path), exact=exact)
 
 
 def _with_source(frame: pd.DataFrame, source: Source) -> pd.DataFrame:
@@ -259,7 +285,7 @@ def _stack(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(stacked)
 
 
-def _media_of(frame: pd.DataFrame, media: Media | None, root: Path) -> tuple[Path, ...] | None:
+def _media_of(frame: pd.DataFrame, media: Media | Audio | None, root: Path) -> tuple[Path, ...] | None:
     return None if media is None else media_paths(frame, media.path, root)
 
 
@@ -270,6 +296,18 @@ def _join_media(media: Sequence[tuple[Path, ...] | None], sources: Sequence[Sour
     if without:
         raise DataError(f"{without[0]}: no media path, while other tables have one", fix="set `image` for it")
     return tuple(path for paths in media if paths is not None for path in paths)
+
+
+def _clips_of(
+    frame: pd.DataFrame, place: Media | Audio | None, media: Sequence[Path] | None, root: Path
+) -> RowClips | None:
+    return clips_of_rows(frame, place, media, root) if isinstance(place, Audio) and media is not None else None
+
+
+def _join_clips(clips: Sequence[RowClips | None]) -> RowClips | None:
+    """Those of all tables; `_join_media` has seen to it that all have some, or none."""
+    found = [part for part in clips if part is not None]
+    return RowClips.stacked(found) if found else None
 
 
 def _check_weights(frame: pd.DataFrame, column: str) -> None:

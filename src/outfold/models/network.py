@@ -14,15 +14,20 @@ from outfold.models.sed import SedHead, SedLogits, frames_of
 from outfold.models.table_branch import TableBranch
 from outfold.models.target_layer import target_layer
 from outfold.models.tiles import Grid, cut, side_by_side
+from outfold.models.waveform import create_waveform_encoder
+from outfold.settings.audio_view import AudioView, WaveformView
 from outfold.settings.network import Weights
 from outfold.settings.train import TrainSettings
-from outfold.settings.view import EmbeddingView
+from outfold.settings.view import EmbeddingView, ImageView
 
 TABLE = "table"
 """Name of the input that a table branch reads."""
 
 VECTORS = "vectors"
 """Name of the input that a head on given vectors reads."""
+
+WAVEFORM = "waveform"
+"""Name of the input that an encoder of waveforms reads."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,15 @@ class SedNetwork(Network):
         return self.head.clip_and_frames(self.features(inputs))
 
 
+class PatchNetwork(Network):
+    """A network whose backbone sees several patches of a sample, (b, p, c, h, w); features are the mean over them."""
+
+    def features(self, inputs: dict[str, Tensor]) -> Tensor:
+        """Named inputs -> features (b, f) of the backbone."""
+        patches = inputs[self.input_name]
+        return self.backbone(patches.flatten(0, 1)).unflatten(0, patches.shape[:2]).mean(dim=1)
+
+
 def build_network(
     settings: TrainSettings,
     outputs: int,
@@ -118,7 +132,7 @@ def build_network(
     table_inputs: int = 0,
     vector_inputs: int = 0,
     root: Path | None = None,
-    channels: int = 3,
+    channels: int | None = None,
     pretrained: bool = True,
 ) -> tuple[Network, InputStats]:
     """The network of a member and what its input is normalised with.
@@ -131,7 +145,7 @@ def build_network(
         vector_inputs: length of a vector, for a member whose view is vectors: its backbone passes them on, and they are
             normalised by what their training rows show, which is not known here.
         root: folder that a relative weights path starts from.
-        channels: of the pictures that the backbone reads; photos have three.
+        channels: of the pictures that the backbone reads; as many as the view gives when None.
         pretrained: False leaves the weights random and needs no file and no internet, for a network whose trained
             weights are loaded next.
 
@@ -148,8 +162,16 @@ def build_network(
         )
     features = stem.width + (branch.width if branch else 0)
     head = build_head(settings.head, features, outputs if space is None else len(space.raw_columns))
-    kind = SedNetwork if isinstance(head, SedHead) else Network
-    return kind(stem.module, head, stem.input_name, branch, grid=stem.grid, last=target_layer(space)), stats
+    return _kind(settings, head)(
+        stem.module, head, stem.input_name, branch, grid=stem.grid, last=target_layer(space)
+    ), stats
+
+
+def _kind(settings: TrainSettings, head: nn.Module) -> type[Network]:
+    if isinstance(head, SedHead):
+        return SedNetwork
+    in_patches = isinstance(settings.view, AudioView) and settings.view.patches is not None
+    return PatchNetwork if in_patches else Network
 
 
 @dataclass(frozen=True)
@@ -163,23 +185,26 @@ class _Stem:
 
 
 def _stem(
-    settings: TrainSettings, vector_inputs: int, channels: int, root: Path | None, pretrained: bool
+    settings: TrainSettings, vector_inputs: int, channels: int | None, root: Path | None, pretrained: bool
 ) -> tuple[_Stem, InputStats]:
-    """The part of a member's network that reads photos, or passes vectors on."""
-    view = settings.view
+    """The part of a member's network that reads photos or sound, or passes vectors on."""
+    view, weights = settings.view, settings.weights if pretrained else Weights(source="none")
     if isinstance(view, EmbeddingView):
         return _Stem(nn.Identity(), vector_inputs, VECTORS), InputStats((), ())
+    if isinstance(view, WaveformView):
+        encoder = create_waveform_encoder(view.encoder, weights, root=root)
+        return _Stem(encoder.module, encoder.feature_count, WAVEFORM), InputStats((), ())
     if settings.backbone is None:
         raise RecipeError("a member has no backbone", expected="the name of a timm model")
     backbone = create_backbone(
         settings.backbone,
-        settings.weights if pretrained else Weights(source="none"),
+        weights,
         root=root,
         drop_path_rate=settings.drop_path_rate,
-        in_chans=channels,
+        in_chans=channels or (view.channel_count if isinstance(view, AudioView) else 3),
         image_size=view.tile_height_width,
         options=settings.backbone_options,
     )
     of_one = backbone.map_channels if settings.head.name == "sed" else backbone.feature_count
-    width = of_one * view.tiles[0] * view.tiles[1]
-    return _Stem(backbone.module, width, grid=view.tiles), InputStats(backbone.mean, backbone.std)
+    grid = view.tiles if isinstance(view, ImageView) else (1, 1)
+    return _Stem(backbone.module, of_one * grid[0] * grid[1], grid=grid), InputStats(backbone.mean, backbone.std)

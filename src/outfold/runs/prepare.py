@@ -25,6 +25,7 @@ from outfold.errors import RecipeError
 from outfold.runs.duplicates import sift_copies
 from outfold.runs.prepared import prepared_photos
 from outfold.runs.scores import score_masks
+from outfold.runs.sounds import with_sounds
 from outfold.runs.table_inputs import check_table_inputs, read_table_inputs
 from outfold.runs.try_folds import quick, refuse_other_rows, try_folds
 from outfold.runs.vectors import check_vectors, vectors_of_rows
@@ -32,7 +33,7 @@ from outfold.settings.data import Folds
 from outfold.settings.recipe import Recipe
 from outfold.settings.train import TrainSettings
 from outfold.stages.base import Compute
-from outfold.stages.inputs import image_view, photo_key, photo_members, photo_side
+from outfold.stages.inputs import image_view, photo_key, photo_members, photo_side, sound_members
 from outfold.stages.scope import check_auxiliary_targets
 from outfold.views.image import prepare
 
@@ -142,9 +143,9 @@ def data_warnings(recipe: Recipe, dataset: Dataset) -> list[str]:
     if train.content:
         labels = [str(row) for row in train.samples.frame[list(recipe.task.target)].itertuples(index=False, name=None)]
         grouped = recipe.folds.duplicates == "group"
-        findings += duplicate_findings(train.samples, train.content, labels, root, grouped=grouped)
+        findings += duplicate_findings(train.samples, train.media_keys, labels, root, grouped=grouped)
         if test is not None:
-            findings += overlap_findings(train.samples, train.content, test.samples, test.content, root)
+            findings += overlap_findings(train.samples, train.media_keys, test.samples, test.media_keys, root)
     return [finding.what for finding in findings if finding.level == "warning"]
 
 
@@ -179,14 +180,15 @@ def load_rows(
         recipe: the effective recipe.
         samples: rows of one table.
         table: what errors and progress call it; `new` for rows that were not part of the run.
-        compute: device and threads; is told of photos, vectors and dropped rows.
+        compute: device and threads; is told of photos, recordings, vectors and dropped rows.
         root: folder that files of vectors lie in.
         run: the run folder whose frozen backbones see new rows.
 
     Raises:
         DataError, MediaError: a cell, a photo or a vector is missing or not usable.
     """
-    rows, bad = _with_photos(recipe, samples, table, compute)
+    hears = next(sound_members(recipe), None) is not None
+    rows, bad = (with_sounds if hears else _with_photos)(recipe, samples, table, compute)
     dropped = [(str(samples.ids[row]), reason) for row, reason in sorted(bad.items())]
     if dropped:
         why = "their media cannot be used"
@@ -198,9 +200,9 @@ def load_rows(
 def _with_photos(recipe: Recipe, samples: Samples, table: str, compute: Compute) -> tuple[Rows, dict[int, str]]:
     """The rows whose photos can be used, with those that members read, and why the others, by place, cannot."""
     members = {photo_key(settings): settings for _, _, settings in photo_members(recipe)}
+    if members and (samples.media is None or samples.clips is not None):
+        raise _no_photos(table)
     if samples.media is None:
-        if members:
-            raise _no_photos(table)
         return Rows(samples), {}
     if members and recipe.data.crops is not None:
         boxes = sum(box is not None for box in samples.crops)

@@ -18,6 +18,7 @@ from outfold.models.start import require_start
 from outfold.models.weights import weights_identity
 from outfold.runs.labels import check_labels
 from outfold.runs.scores import validate_scores
+from outfold.settings.audio_view import AudioView, WaveformView
 from outfold.settings.blend import BlendStage
 from outfold.settings.chains import start_of
 from outfold.settings.learning import Phase
@@ -29,6 +30,7 @@ from outfold.stages.blend_sources import source_names
 from outfold.stages.inputs import photo_settings, sizes_of
 from outfold.stages.postprocess import check_fits
 from outfold.training.losses import build_loss
+from outfold.views.audio.chain import parse_sound_chain
 from outfold.views.augment import build_chain
 
 
@@ -90,6 +92,8 @@ def _validate_member(recipe: Recipe, settings: TrainSettings, root: Path) -> Non
     build_loss(settings.loss, recipe.task.kind, target_weight=None if counts is None else torch.tensor(counts))
     for size in sizes_of(settings) if isinstance(settings.view, ImageView) else ():
         build_chain(settings.augment, size=size)
+    if isinstance(settings.view, AudioView | WaveformView):
+        parse_sound_chain(settings.augment, pictures=isinstance(settings.view, AudioView))
     weights_identity(settings.pretrained, root)
     _refuse_batches_of_one(settings, len(recipe.task.target))
     with torch.device("meta"):  # names and shapes without numbers, which large models have many of

@@ -40,7 +40,7 @@ def vectors_of_rows(
         else:
             embedder = _embedder(photos, recipe, root, run, compute)
             source = rows.photos[photo_key(photos)]
-            found[key] = Vectors(kept_vectors(embedder, source, rows.photo_keys, _telling(compute.emit, table)))
+            found[key] = Vectors(kept_vectors(embedder, source, rows.media_keys, _telling(compute.emit, table)))
     return found
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from outfold.settings.base import Name, Spec
+from outfold.settings.recordings import Audio, Recordings
 from outfold.settings.sums import in_order
 
 TaskKind = Literal["multiclass", "binary", "multilabel", "regression"]
@@ -26,7 +27,9 @@ class Source(Spec):
     """One table of training rows, when there are several."""
 
     table: str
-    """CSV or parquet file, relative to the data root."""
+    """CSV or parquet file, relative to the data root; where it is made of `recordings`, their pattern."""
+    recordings: Recordings | None = None
+    """Instead of a file: one row for each window of these recordings."""
     name: str | None = None
     """Value of the `source` column for its rows; the table's file name when not given."""
     where: Where = {}
@@ -39,6 +42,34 @@ class Source(Spec):
     values."""
     image: Media | None = None
     """Media of this source, when it differs from `data.image`."""
+    audio: Audio | None = None
+    """Recordings of this source, when they differ from `data.audio`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_by_its_recordings(cls, values: object) -> object:
+        if not isinstance(values, dict) or values.get("recordings") is None:
+            return values
+        given = values["recordings"]
+        given = {"path": given} if isinstance(given, str) else given
+        if isinstance(given, dict) and values.get("table") in (None, given.get("path")):
+            return {**values, "recordings": given, "table": given.get("path")}
+        return values
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "Source":
+        if self.recordings is None:
+            return self
+        if self.table != self.recordings.path:
+            raise ValueError("rows come from a `table` or from `recordings`, not from both")
+        if self.audio is not None or self.image is not None:
+            raise ValueError("`recordings` say themselves where the sound is; leave out `audio` and `image`")
+        return self
+
+    @property
+    def own_audio(self) -> Audio | None:
+        """Where the sound of its rows is, where that differs from `data.audio`."""
+        return self.audio if self.recordings is None else self.recordings.audio
 
 
 class Prepare(Spec):
@@ -84,6 +115,8 @@ class Data(Spec):
     """Column that identifies a sample; unique."""
     image: Media | None = None
     """The sample's photo."""
+    audio: Audio | None = None
+    """The sample's recording, or the seconds of one."""
     long: Long | None = None
     """The tables have one row a sample and target; their other columns are the same in all rows of a sample."""
     crops: str | None = None
@@ -124,11 +157,31 @@ class Data(Spec):
             raise ValueError(f"column {taken[0]!r} of data.long is about a row; a sample needs a column of its own")
         return self
 
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """All tables."""
+        return (*self.train, *([self.test] if self.test else []), *self.unlabelled)
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether samples are recordings."""
+        return self.audio is not None or any(source.own_audio for source in self.sources)
+
+    @property
+    def has_photos(self) -> bool:
+        """Whether samples are photos."""
+        return self.image is not None or any(source.image for source in self.sources)
+
     @model_validator(mode="after")
-    def _boxes_are_of_photos(self) -> "Data":
-        sources = [*self.train, *([self.test] if self.test else []), *self.unlabelled]
-        if self.crops is not None and self.image is None and not any(source.image for source in sources):
+    def _media_are_of_one_kind(self) -> "Data":
+        if self.has_audio and self.has_photos:
+            raise ValueError("samples are photos (`image`) or recordings (`audio`), not both")
+        if self.crops is not None and not self.has_photos:
             raise ValueError("`crops` has no effect without photos; set `image` too")
+        if self.prepare is not None and self.has_audio:
+            raise ValueError("`prepare` stores photos, and these samples are recordings")
+        if self.long is not None and any(source.recordings for source in self.sources):
+            raise ValueError("tables made of `recordings` have one row a sample, and `long` tables have several")
         return self
 
 

@@ -1,5 +1,6 @@
 """The settings of learning: mixing, loss, optimiser, phases, and which weights are kept."""
 
+import math
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -19,6 +20,29 @@ class Mix(Spec):
     """Both parameters of the Beta distribution that the mixing weight is drawn from."""
     probability: float = Field(1.0, ge=0, le=1)
     """Share of batches that are mixed."""
+    waveforms: bool = False
+    """Views of sound: blend the waveforms rather than the pictures that are made of them; MixUp alone."""
+
+    @model_validator(mode="after")
+    def _waveforms_have_no_boxes(self) -> "Mix":
+        if self.waveforms and "cutmix" in self.one_of:
+            raise ValueError("cutmix pastes boxes of pictures; with `waveforms: true` use mixup alone")
+        return self
+
+
+class AddClips(Spec):
+    """Sounds added up: another clip of the batch is added to a clip, which then has the labels of both."""
+
+    gain: tuple[float, float] = (0.2, 1.0)
+    """Range of the factor of the clip that is added, drawn uniformly."""
+    p: float = Field(0.5, gt=0, le=1)
+    """Chance of a clip to have another one added."""
+
+    @model_validator(mode="after")
+    def _gains_in_order(self) -> "AddClips":
+        if not 0 < self.gain[0] <= self.gain[1] < math.inf:
+            raise ValueError(f"gain goes from low to high, above 0; got {list(self.gain)}")
+        return self
 
 
 class Loss(Part):

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from outfold.settings.adapt import AdaptStage
+from outfold.settings.audio_view import AudioView, WaveformView
 from outfold.settings.base import Name, Spec
 from outfold.settings.blend import BlendStage
 from outfold.settings.chains import predicted_columns, refuse_broken_chains
@@ -111,6 +112,8 @@ class Recipe(Spec):
             place = f"stage {name!r}, member {member!r}"
             if self.task_of(name).kind == "regression" and settings.balance != "none":
                 raise ValueError(f"{place}: a regression has no classes to balance; remove `balance`")
+            if settings.add_clips is not None and self.task_of(name).kind not in ("binary", "multilabel"):
+                raise ValueError(f"{place}: `add_clips` joins labels, and a clip of this task has one; use `mix`")
             if self.data.weight is not None and settings.mix is not None:
                 raise ValueError(f"{place}: mixed samples have no weight of their own; use `mix` or `data.weight`")
         return self
@@ -233,9 +236,21 @@ class Recipe(Spec):
         return self
 
     @model_validator(mode="after")
+    def _who_hears_has_recordings(self) -> "Recipe":
+        for name, member, settings in self.members():
+            if isinstance(settings.view, AudioView | WaveformView) and not self.data.has_audio:
+                raise ValueError(
+                    f"stage {name!r}, member {member!r} hears recordings, but the recipe does not say where they are: "
+                    "set data.audio"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _crops_have_an_effect(self) -> "Recipe":
         views = [settings.view for _, _, settings in self.members()]
-        if self.data.crops is not None and not any(view.kind == "image" or view.backbone for view in views):
+        if self.data.crops is not None and not any(
+            view.kind == "image" or (view.kind == "embedding" and view.backbone) for view in views
+        ):
             raise ValueError("`data.crops` has no effect: no member looks at photos")
         return self
 

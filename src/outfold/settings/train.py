@@ -5,11 +5,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from outfold.settings.audio_view import AudioView
 from outfold.settings.base import Name, Part, Spec, overlay, placed
 from outfold.settings.data import Names, Task
-from outfold.settings.learning import Balance, Freeze, Keep, Loss, Mix, Optimizer, Phase, Rates
+from outfold.settings.learning import AddClips, Balance, Freeze, Keep, Loss, Mix, Optimizer, Phase, Rates
 from outfold.settings.network import BackboneOptions, Head, InitFrom, Outputs, Weights
 from outfold.settings.predicting import SWAPPING, Predict
+from outfold.settings.sound_conflicts import refuse_sound_conflicts
 from outfold.settings.table_inputs import TableInputs
 from outfold.settings.view import EmbeddingView, ImageView, View
 
@@ -42,6 +44,8 @@ class TrainSettings(Spec):
     augment: tuple[str | dict[str, Any], ...] = ()
     """Named transforms in order: `hflip`, `{rotate: 15}`, `{color_jitter: {brightness: 0.2}}` ..; training only."""
     mix: Mix | None = None
+    add_clips: AddClips | None = None
+    """Views of sound, in tasks whose classes can be heard together: add another clip of the batch to a clip."""
     balance: Balance = "none"
     """`class_weight`: weighted loss; `sampler`: rare classes drawn more often; `both` corrects the prior twice."""
     loss: Loss | None = None
@@ -95,8 +99,9 @@ class TrainSettings(Spec):
 
     def trains_on_features(self, phase: Phase) -> bool:
         """Whether a phase trains the head alone on views that never change: the backbone's features are then enough."""
-        on_photos = isinstance(self.view, ImageView)
-        return on_photos and phase.train == "head" and not phase.augment and not (phase.mix and self.mix)
+        on_media = not isinstance(self.view, EmbeddingView)
+        mixed = phase.mix and (self.mix is not None or self.add_clips is not None)
+        return on_media and phase.train == "head" and not phase.augment and not mixed
 
     @property
     def pretrained(self) -> Weights:
@@ -219,7 +224,8 @@ class TrainStage(TrainSettings):
         for name in self.members:
             settings = self.member_settings(name)
             self._refuse_conflicts(name, settings)
-            if settings.backbone is None and isinstance(settings.view, ImageView):
+            refuse_sound_conflicts(settings, name)
+            if settings.backbone is None and isinstance(settings.view, ImageView | AudioView):
                 raise ValueError(f"member {name!r} has no backbone, and the stage gives none")
             if isinstance(settings.view, EmbeddingView):
                 settings.refuse_settings_of_photos(name)
@@ -231,7 +237,7 @@ class TrainStage(TrainSettings):
             settings.refuse_frames_beside()
             if isinstance(settings.view, ImageView):
                 refuse_sizes(settings.predict, settings.phases, settings.view)
-            else:
+            if isinstance(settings.view, EmbeddingView):
                 settings.view.image.refuse_uneven(settings.view.image.size)
             if settings.init_from is not None and "weights" in settings.model_fields_set:
                 raise ValueError(f"member {name!r} starts either from `weights` or from another stage (`init_from`)")

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from outfold.settings.audio_view import AudioView, WaveformView
 from outfold.settings.base import Spec
 from outfold.settings.network import BackboneOptions, Weights
 
@@ -118,4 +119,10 @@ def _kind(value: Any) -> str:
     return str(kind)
 
 
-View = Annotated[Annotated[ImageView, Tag("image")] | Annotated[EmbeddingView, Tag("embedding")], Discriminator(_kind)]
+View = Annotated[
+    Annotated[ImageView, Tag("image")]
+    | Annotated[EmbeddingView, Tag("embedding")]
+    | Annotated[AudioView, Tag("audio")]
+    | Annotated[WaveformView, Tag("waveform")],
+    Discriminator(_kind),
+]

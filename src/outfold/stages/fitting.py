@@ -22,9 +22,9 @@ from outfold.models.weights import weights_path
 from outfold.settings.train import TrainSettings
 from outfold.stages.base import Context, Job, Model
 from outfold.stages.inputs import (
-    image_view,
     inputs_of,
-    pixels_name,
+    main_input_name,
+    media_keys,
     table_encoder,
     vector_stats,
     vector_width,
@@ -199,11 +199,10 @@ def _frozen_features(
     context: Context,
 ) -> np.ndarray:
     """The backbone's features of all rows of these tables, one table below the other, float32 (n, f)."""
-    pixels, view = pixels_name(settings, context.recipe.data.prepare), image_view(settings)
-    identity = f"{pixels} mean {view.mean or stats.mean} std {view.std or stats.std}"
+    identity = main_input_name(settings, context.recipe.data.prepare, stats)
     parts = [
         frozen_features(
-            network, inputs, len(rows), rows.photo_keys, identity, settings, fabric, context.compute.workers
+            network, inputs, len(rows), media_keys(settings, rows), identity, settings, fabric, context.compute.workers
         )
         for rows, inputs in tables
     ]

@@ -10,11 +10,14 @@ from outfold.data.table_columns import keys_of
 from outfold.data.table_encoding import TableEncoder
 from outfold.data.vectors import Vectors, mean_and_deviation
 from outfold.errors import DataError
-from outfold.models.network import TABLE, VECTORS, InputStats
+from outfold.models.network import TABLE, VECTORS, WAVEFORM, InputStats
+from outfold.settings.audio_view import AudioView, WaveformView
 from outfold.settings.data import Prepare
 from outfold.settings.recipe import Recipe
 from outfold.settings.train import TrainSettings
 from outfold.settings.view import EmbeddingView, ImageView
+from outfold.views.audio.chain import parse_sound_chain
+from outfold.views.audio.input import AudioInput, WaveformInput
 from outfold.views.image import prepare_key, stored_frame, stored_side
 from outfold.views.inputs import DrawnInput, ImageInput, Input, Size, VectorInput
 
@@ -22,12 +25,12 @@ from outfold.views.inputs import DrawnInput, ImageInput, Input, Size, VectorInpu
 def photo_settings(settings: TrainSettings) -> TrainSettings | None:
     """The settings by which a member's photos are prepared and seen.
 
-    Its own, or those of the frozen backbone that makes its vectors; None where the vectors are given: no photo is read.
+    Its own, or those of the frozen backbone that makes its vectors; None where no photo is read.
     """
     view = settings.view
     if isinstance(view, ImageView):
         return settings
-    if view.backbone is None:
+    if not isinstance(view, EmbeddingView) or view.backbone is None:
         return None
     return TrainSettings(
         backbone=view.backbone,
@@ -75,6 +78,16 @@ def pixels_name(settings: TrainSettings, prepare: Prepare | None) -> str:
     if prepare is None:
         return photo_key(settings)
     return f"{photo_key(settings)} of {store_name(prepare, stored_size(prepare.sizes, frame_side(settings)))}"
+
+
+def main_input_name(settings: TrainSettings, prepare: Prepare | None, stats: InputStats) -> str:
+    """Everything but the files that decides what a frozen backbone reads of a member's media."""
+    view = settings.view
+    if isinstance(view, AudioView | WaveformView):
+        return sound_key(view)  # the rest is in the view's own settings
+    of_photos = image_view(settings)
+    pixels = pixels_name(settings, prepare)
+    return f"{pixels} mean {of_photos.mean or stats.mean} std {of_photos.std or stats.std}"
 
 
 def photo_key(settings: TrainSettings) -> str:
@@ -151,17 +164,51 @@ def inputs_of(
         rows: as the member reads them.
         given: the same rows as their table has them, where training draws between the two readings.
     """
-    vectors = vectors_of(settings, rows)
-    inputs: dict[str, Input] = (
-        {"image": image_input(settings, stats, rows)}
-        if vectors is None
-        else {VECTORS: vector_input(settings, stats, vectors)}
-    )
+    inputs = {name_of_main_input(settings): main_input(settings, stats, rows)}
     if encoder is not None:
         table = VectorInput(encoder.transform(rows.columns))
         drawn = None if given is None else DrawnInput(table, VectorInput(encoder.transform(given.columns)))
         inputs[TABLE] = drawn or table
     return inputs
+
+
+def name_of_main_input(settings: TrainSettings) -> str:
+    """What a member's network calls the input that its backbone reads."""
+    names = {EmbeddingView: VECTORS, WaveformView: WAVEFORM}
+    return names.get(type(settings.view), "image")
+
+
+def main_input(settings: TrainSettings, stats: InputStats, rows: Rows) -> Input:
+    """What a member's backbone reads of these rows."""
+    view, vectors = settings.view, vectors_of(settings, rows)
+    if isinstance(view, AudioView | WaveformView):
+        return sound_input(settings, view, rows)
+    return image_input(settings, stats, rows) if vectors is None else vector_input(settings, stats, vectors)
+
+
+def sound_input(settings: TrainSettings, view: AudioView | WaveformView, rows: Rows) -> Input:
+    """The recordings of these rows as a member's network wants them."""
+    pictures = isinstance(view, AudioView)
+    kind = AudioInput if isinstance(view, AudioView) else WaveformInput
+    return kind(rows.sounds[sound_key(view)], view, parse_sound_chain(settings.augment, pictures=pictures))
+
+
+def sound_members(recipe: Recipe) -> Iterator[tuple[str, str, AudioView | WaveformView]]:
+    """Every member that hears recordings: the stage's name, the member's name, its view."""
+    for stage, member, settings in recipe.members():
+        if isinstance(settings.view, AudioView | WaveformView):
+            yield stage, member, settings.view
+
+
+def sound_key(view: AudioView | WaveformView) -> str:
+    """Name of the preparation that a member's recordings need; members of equal names share them."""
+    return f"{view.sample_rate} Hz, {view.span_s:g} s from either end"
+
+
+def media_keys(settings: TrainSettings, rows: Rows) -> tuple[str, ...]:
+    """What tells a member's media of these rows, as they are cached, from all others; empty without media."""
+    view = settings.view
+    return rows.sounds[sound_key(view)].keys if isinstance(view, AudioView | WaveformView) else rows.media_keys
 
 
 def image_input(settings: TrainSettings, stats: InputStats, rows: Rows) -> ImageInput:

@@ -14,7 +14,7 @@ from outfold.settings.train import TrainSettings, TrainStage
 from outfold.settings.view import ImageView
 from outfold.stages.base import FORMAT, Context, Inference, Job, Model, Result, answered, digest
 from outfold.stages.fitting import fit_model
-from outfold.stages.inputs import pixels_name, sizes_of, table_encoder, vectors_of
+from outfold.stages.inputs import media_keys, pixels_name, sizes_of, table_encoder, vectors_of
 from outfold.stages.outputs import member_codec, member_target
 from outfold.stages.predicting import predict_model, read_predictions
 from outfold.stages.pseudo_rows import labels_job, most_pseudo_rows, rows_of_labels
@@ -248,7 +248,7 @@ def content_of(
 ) -> list[list[object]]:
     """What a member sees of the selected rows: ids and media (or vectors), and cells in the columns of these keys."""
     selected, vectors = np.concatenate(selections), vectors_of(settings, rows)
-    content = vectors.content if vectors is not None else rows.photo_keys or [""] * len(rows)
+    content = vectors.content if vectors is not None else media_keys(settings, rows) or [""] * len(rows)
     columns = [rows.columns[key] for key in cells]
     return [[str(rows.samples.ids[row]), content[row], *(column[row] for column in columns)] for row in selected]
 

@@ -9,13 +9,14 @@ from torch.optim import Optimizer
 
 from outfold.inference.predict import Forward
 from outfold.models.network import Network
-from outfold.settings.learning import Phase
+from outfold.settings.learning import AddClips, Mix, Phase
 from outfold.settings.train import TrainSettings
 from outfold.training.device import set_up_optimizer
 from outfold.training.ema import Ema
 from outfold.training.losses import LossFunction
 from outfold.training.optim import build_optimizer, parameter_groups
 from outfold.training.schedules import Schedule
+from outfold.views.audio.mix import AdditiveMix, clip_adder
 from outfold.views.inputs import Input
 from outfold.views.mix import BatchMixer, batch_mixer
 
@@ -35,6 +36,8 @@ class Learner:
         schedule: rates over the phase's steps.
         fabric: device and precision.
         mixer: mixes samples within a batch, or None.
+        waveform_mixers: mix what the readers gave, before pictures are made of it.
+        augment: whether inputs draw at random on the device too, as training does.
         accumulate: batches to a step.
         clip_grad_norm: largest norm of the gradient, or None.
         ema: moving average of the weights, or None.
@@ -50,6 +53,8 @@ class Learner:
     schedule: Schedule
     fabric: Fabric
     mixer: BatchMixer | None = None
+    waveform_mixers: tuple[BatchMixer, ...] = ()
+    augment: bool = False
     accumulate: int = 1
     clip_grad_norm: float | None = None
     ema: Ema | None = None
@@ -93,6 +98,7 @@ def build_learner(
     for group in groups:
         group["initial_lr"] = group["lr"]
     # the scaler of fp16 has to undo its scale before a norm is measured, which a fused step leaves to the step
+    mix = settings.mix if phase.mix else None
     fused = False if settings.precision == "fp16" and settings.clip_grad_norm else None
     return Learner(
         model=model,
@@ -104,8 +110,16 @@ def build_learner(
         optimizer=set_up_optimizer(fabric, build_optimizer(settings.optimizer, groups, fused=fused)),
         schedule=Schedule(phase, optimizer_steps(batches, settings.accumulate)),
         fabric=fabric,
-        mixer=batch_mixer(settings.mix) if phase.mix and settings.mix is not None else None,
+        mixer=batch_mixer(mix) if mix is not None and not mix.waveforms else None,
+        waveform_mixers=_waveform_mixers(mix, settings.add_clips if phase.mix else None),
+        augment=phase.augment,
         accumulate=settings.accumulate,
         clip_grad_norm=settings.clip_grad_norm,
         ema=ema,
     )
+
+
+def _waveform_mixers(mix: Mix | None, add: AddClips | None) -> tuple[BatchMixer, ...]:
+    """What mixes sound before pictures are made of it: clips are added up first, then blended."""
+    adding = () if add is None else (clip_adder(AdditiveMix(gain=add.gain, p=add.p)),)
+    return (*adding, batch_mixer(mix)) if mix is not None and mix.waveforms else adding

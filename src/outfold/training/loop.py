@@ -1,4 +1,4 @@
-"""One epoch of training, written out: batch, view, mix, forward, loss, backward, step."""
+"""One epoch of training, written out: batch, view, mix, forward, loss, backward, step. Sound mixes before its view."""
 
 import time
 from collections.abc import Callable
@@ -43,14 +43,15 @@ def train_epoch(
     learner.optimizer.zero_grad(set_to_none=True)
     for number, batch in enumerate(loader, start=1):
         rows = torch.from_numpy(batch.rows).to(learner.target.device)
-        inputs = {
-            name: learner.inputs[name].to_model(array.to(learner.target.device, non_blocking=True))
-            for name, array in batch.inputs.items()
-        }
+        arrays = {name: array.to(learner.target.device, non_blocking=True) for name, array in batch.inputs.items()}
         target = learner.target[rows]
         weight = None if learner.weight is None else learner.weight[rows]
+        for mix in learner.waveform_mixers:
+            arrays, target, weight = mix(arrays, target, weight, generator)
+        drawn = generator if learner.augment else None
+        inputs = {name: learner.inputs[name].to_model(array, drawn) for name, array in arrays.items()}
         if learner.mixer is not None:
-            inputs, target = learner.mixer(inputs, target, generator)
+            inputs, target, weight = learner.mixer(inputs, target, weight, generator)
         loss = learner.objective(learner.model(inputs), target, weight)
         in_group = min(learner.accumulate, len(loader) - (number - 1) // learner.accumulate * learner.accumulate)
         learner.fabric.backward(loss / in_group)

@@ -25,8 +25,11 @@ class Input(Protocol):
         """How one row is read: at random for training, or the same way every time."""
         ...
 
-    def to_model(self, batch: Tensor) -> Tensor:
-        """A batch of what the reader gave, already on the device, as float32 model input."""
+    def to_model(self, batch: Tensor, rng: np.random.Generator | None = None) -> Tensor:
+        """A batch of what the reader gave, already on the device, as float32 model input.
+
+        In training `rng` decides what is drawn at random here, where a view has such a thing; None draws nothing.
+        """
         ...
 
 
@@ -63,7 +66,7 @@ class ImageInput:
         chain = build_chain(self.augment, size=height_width, crop_pct=crop_pct)
         return lambda row, generator: chain(self.photos[row], generator)
 
-    def to_model(self, batch: Tensor) -> Tensor:
+    def to_model(self, batch: Tensor, rng: np.random.Generator | None = None) -> Tensor:
         """uint8 (b, h, w, 3) -> float32 (b, 3, h, w), channels last in memory, normalised."""
         return normalise(batch.permute(0, 3, 1, 2), self.mean, self.std)
 
@@ -89,9 +92,9 @@ class JoinedInput:
             return InMemory(np.concatenate([first.rows, second.rows]))
         return lambda row, generator: first(row, generator) if row < self.count else second(row - self.count, generator)
 
-    def to_model(self, batch: Tensor) -> Tensor:
+    def to_model(self, batch: Tensor, rng: np.random.Generator | None = None) -> Tensor:
         """The batch as the first table's input makes it."""
-        return self.first.to_model(batch)
+        return self.first.to_model(batch, rng)
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ class VectorInput:
 
         return read
 
-    def to_model(self, batch: Tensor) -> Tensor:
+    def to_model(self, batch: Tensor, rng: np.random.Generator | None = None) -> Tensor:
         """The batch as it is."""
         return batch
 
@@ -151,6 +154,6 @@ class DrawnInput:
 
         return read
 
-    def to_model(self, batch: Tensor) -> Tensor:
+    def to_model(self, batch: Tensor, rng: np.random.Generator | None = None) -> Tensor:
         """The batch as the first reading makes it."""
-        return self.first.to_model(batch)
+        return self.first.to_model(batch, rng)

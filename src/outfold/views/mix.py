@@ -15,8 +15,11 @@ from torch import Tensor
 
 from outfold.settings.learning import Mix
 
-BatchMixer = Callable[[dict[str, Tensor], Tensor, np.random.Generator], tuple[dict[str, Tensor], Tensor]]
-"""(named inputs, target (b, k), generator) -> both, mixed."""
+Mixed = tuple[dict[str, Tensor], Tensor, Tensor | None]
+"""Named inputs, target (b, k), weight (b, 1) or (b, k) or None."""
+
+BatchMixer = Callable[[dict[str, Tensor], Tensor, Tensor | None, np.random.Generator], Mixed]
+"""(named inputs, target (b, k), weight, generator) -> the first three, mixed."""
 
 Box = tuple[int, int, int, int]
 """Top, bottom, left, right in pixels; bottom and right are not inside."""
@@ -79,7 +82,7 @@ def mix_batch(images: Tensor, target: Tensor, mix: Mix, rng: np.random.Generator
     Returns:
         Images and targets, mixed with the same weight.
     """
-    inputs, mixed = batch_mixer(mix)({"image": images}, target, rng)
+    inputs, mixed, _ = batch_mixer(mix)({"image": images}, target, None, rng)
     return inputs["image"], mixed
 
 
@@ -87,16 +90,18 @@ def batch_mixer(mix: Mix) -> BatchMixer:
     """Mixing of a batch: photos by MixUp or CutMix, all other inputs and the targets by each sample's share.
 
     CutMix has no box for a table row, which is mixed as the target is: by the area that the photo was left with.
-    Without photos there is MixUp alone.
+    Without photos there is MixUp alone. Where cells have weights, targets are mixed by them: see `mix_cells`.
     """
 
-    def mixer(inputs: dict[str, Tensor], target: Tensor, rng: np.random.Generator) -> tuple[dict[str, Tensor], Tensor]:
+    def mixer(inputs: dict[str, Tensor], target: Tensor, weight: Tensor | None, rng: np.random.Generator) -> Mixed:
         mixing = draw_mixing(mix, inputs.get("image", target), rng)
         if mixing is None:
-            return inputs, target
+            return inputs, target, weight
         ways = {"image": mixing.photos}
         mixed = {name: ways.get(name, mixing.vectors)(tensor) for name, tensor in inputs.items()}
-        return mixed, mixing.vectors(target)
+        if weight is None:
+            return mixed, mixing.vectors(target), None
+        return mixed, *mix_cells(target, weight, mixing.share, mixing.order)
 
     return mixer
 
@@ -125,6 +130,26 @@ def mix_rows(rows: Tensor, lam: float, order: Tensor) -> Tensor:
     if rows.is_floating_point():
         return torch.lerp(rows, partners, 1 - lam)
     return torch.lerp(rows.float(), partners.float(), 1 - lam).round_().to(rows.dtype)
+
+
+def mix_cells(target: Tensor, weight: Tensor, share: float, order: Tensor) -> tuple[Tensor, Tensor]:
+    """Targets and weights of clips blended by MixUp, such that a loss linear in the target, as BCE is, is blended too.
+
+    The loss of a mixed cell is then share * w L(t) + (1 - share) * v L(u), with weight w and target t of the clip and
+    v and u of its partner: a target that a mask hides stays hidden.
+
+    Args:
+        target: float (b, k).
+        weight: float (b, k).
+        share: how much of a clip stays its own, 0 to 1.
+        order: int64 (b,), each clip's partner.
+
+    Returns:
+        Targets and weights, (b, k) each; where no weight is left, the target is 0.
+    """
+    mixed = mix_rows(weight, share, order)
+    weighted = mix_rows(weight * target, share, order)
+    return torch.where(mixed > 0, weighted / mixed.clamp(min=torch.finfo(mixed.dtype).tiny), 0.0), mixed
 
 
 def kept_share(box: Box, height: int, width: int) -> float:

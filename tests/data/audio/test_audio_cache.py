@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from outfold.data.audio import cache as cache_module
-from outfold.data.audio.cache import AudioCache, Part, build_audio_cache, store
+from outfold.data.audio import parts as parts_module
+from outfold.data.audio.cache import AudioCache, build_audio_cache, store
 from outfold.data.audio.decode import decode_audio
+from outfold.data.audio.parts import Part
 from outfold.data.media import content_key
 from outfold.errors import MediaError, RunError
 
@@ -87,7 +89,7 @@ def test_parts_of_rows_are_slices(parts: list[Part], tmp_path: Path) -> None:
 
 def test_a_cache_is_opened_without_decoding(parts: list[Part], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, seen = build(parts, tmp_path / "cache"), []
-    monkeypatch.setattr(cache_module, "decode_audio", None)
+    monkeypatch.setattr(parts_module, "decode_audio", None)
     again = build(parts, tmp_path / "cache", progress=lambda *counts: seen.append(counts))
     assert seen == [(6, 6)]
     assert np.array_equal(again[3], first[3])
@@ -148,7 +150,7 @@ def _logged(path: Path, *args: object, **options: object) -> np.ndarray:
 
 
 def _build_in_process(parts: list[Part], folder: Path) -> float:
-    cache_module.decode_audio = _logged  # type: ignore[assignment]
+    parts_module.decode_audio = _logged  # type: ignore[assignment]
     cache = build(parts, folder)
     return float(sum(np.abs(cache[row]).sum() for row in range(len(cache))))
 

@@ -6,8 +6,8 @@ import torch
 from torch.nn import functional as F
 
 from outfold.training.losses import bce
-from outfold.views.audio.mix import Addition, AdditiveMix, mix_cells
-from outfold.views.mix import mix_rows
+from outfold.views.audio.mix import Addition, AdditiveMix
+from outfold.views.mix import mix_cells, mix_rows
 
 CLIPS = torch.from_numpy(np.random.default_rng(0).normal(size=(4, 500)).astype(np.float32))
 ADDITION = Addition(torch.tensor([1, 0, 3, 2]), torch.tensor([0.5, 0.0, 1.0, 0.2]))

@@ -11,11 +11,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from outfold.errors import DataError, RecipeError
+from outfold.settings.mel import Decibels, LogMel, NaturalLog, by_settings
+from outfold.settings.mel_presets import BIRDCLEF_224, BIRDCLEF_288, BIRDCLEF_SED, YAMNET
 from outfold.views.audio.filters import empty_filters, mel_bands, mel_filters
-from outfold.views.audio.mel import Decibels, LogMel, NaturalLog, by_settings
 from outfold.views.audio.on_cpu import hann, log_mel
 from outfold.views.audio.on_device import log_mel_tensor
-from outfold.views.audio.presets import BIRDCLEF_224, BIRDCLEF_288, BIRDCLEF_SED, YAMNET
 
 PUBLISHED = {"224": BIRDCLEF_224, "288": BIRDCLEF_288, "sed": BIRDCLEF_SED}
 

@@ -13,17 +13,18 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Literal, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
 
-from outfold.data.audio.decode import QUALITY, Missing, decode_audio
+from outfold.data.audio.decode import QUALITY, Missing
+from outfold.data.audio.parts import Part, decode_parts, part_key, stretches
 from outfold.data.cache import ARENA, INDEX, Progress, appearing, cache_key, disk_errors, first_of_each, refuse_bad
 from outfold.data.keys import content_keys
 from outfold.data.locks import exclusive
-from outfold.data.media import content_key_of
 from outfold.data.threads import in_order
 from outfold.errors import MediaError, RunError
 
@@ -36,32 +37,6 @@ Storage = Literal["int16", "float16", "float32"]
 in quiet recordings. `float16`: no scale; the error is at most 1/2048 of each sample, or 3e-8 of full scale where that
 is more. `float32`: exact, and twice the disk.
 """
-
-
-@dataclass(frozen=True)
-class Part:
-    """Seconds of a recording; all of it when only the path is given."""
-
-    path: Path
-    start_s: float = 0.0
-    end_s: float | None = None
-    """None: to the end."""
-
-
-def part_key(content: str, part: Part) -> str:
-    """What tells a part's sound from all others, 40 hexadecimal digits.
-
-    Args:
-        content: content key of its file; "" where that cannot be read.
-        part: the part.
-
-    Returns:
-        The content key itself for a whole recording, else the BLAKE2b of it and the seconds.
-    """
-    if not content or (part.start_s == 0 and part.end_s is None):
-        return content
-    end = "end" if part.end_s is None else f"{float(part.end_s)!r}"
-    return content_key_of(f"{content} {float(part.start_s)!r} {end}".encode())
 
 
 class AudioCache:
@@ -100,10 +75,14 @@ class AudioCache:
     def __getitem__(self, row: int) -> np.ndarray:
         return self.read(row)
 
+    def length(self, row: int) -> int:
+        """Samples of a row; 0 for a bad one."""
+        return 0 if row in self.bad else self._lengths[self._places[row]]
+
     @property
     def lengths(self) -> np.ndarray:
         """int64 (rows,): samples of each row; 0 for bad ones."""
-        return np.array([0 if row in self.bad else self._lengths[place] for row, place in enumerate(self._places)])
+        return np.array([self.length(row) for row in range(len(self))], dtype=np.int64)
 
     def read(self, row: int, start: int = 0, stop: int | None = None) -> np.ndarray:
         """Samples start..stop of a row, clipped to what it has as a slice is: float32 (n,), writeable.
@@ -140,8 +119,9 @@ def build_audio_cache(
 ) -> AudioCache:
     """Open the cache of these parts, decoding them first where it is not there yet.
 
-    Of several processes that want the same cache one builds it and the others wait. Each of the threads holds a few
-    parts in memory, so an hour-long recording is better cut into the parts that are needed.
+    Of several processes that want the same cache one builds it and the others wait. Parts of one recording that follow
+    each other are decoded together, some minutes at a time, so memory does not grow with a recording that is cut into
+    windows; a part that is a whole recording is held whole, several by each thread.
 
     Args:
         parts: one for each row.
@@ -169,7 +149,7 @@ def build_audio_cache(
         place = folder / cache_key(_LAYOUT, f"{sample_rate} Hz {QUALITY} {storage} {missing}", distinct)
         with exclusive(folder / f"{place.name}.lock"):
             if not (place / INDEX).is_file():
-                prepare = partial(_stored_or_reason, sample_rate=sample_rate, storage=storage, missing=missing)
+                prepare = partial(_prepared, sample_rate=sample_rate, storage=storage, missing=missing)
                 _write_cache(place, distinct, prepare, _Index(sample_rate, storage), workers, progress)
             else:
                 progress(len(distinct), len(distinct))
@@ -221,28 +201,25 @@ class _Index:
         self.scales.append(scale)
 
 
-def _stored_or_reason(part: Part, *, sample_rate: int, storage: Storage, missing: Missing) -> _Stored | str:
-    try:
-        return store(decode_audio(part.path, sample_rate, part.start_s, part.end_s, missing=missing), storage)
-    except MediaError as error:
-        if getattr(error.__cause__, "errno", None) is not None:
-            raise  # the file could be read a moment ago, so this may pass: nothing to remember in a cache
-        return str(error)
+def _prepared(parts: Sequence[Part], *, sample_rate: int, storage: Storage, missing: Missing) -> list[_Stored | str]:
+    """Each part of one recording as the arena keeps it, or why there is none."""
+    found = decode_parts(parts, sample_rate, missing=missing)
+    return [one if isinstance(one, str) else store(one, storage) for one in found]
 
 
 def _write_cache(
     place: Path,
     parts: dict[str, Part],
-    prepare: Callable[[Part], _Stored | str],
+    prepare: Callable[[Sequence[Part]], list[_Stored | str]],
     index: _Index,
     workers: int,
     progress: Progress,
 ) -> None:
     """Decode the parts in threads, write them in order, and rename the result into place."""
     with appearing(place) as unfinished:
-        results = in_order(prepare, parts.values(), workers)
+        results = in_order(prepare, stretches(list(parts.values())), workers)
         with (unfinished / ARENA).open("wb") as arena, closing(results):
-            _write_arena(arena, list(parts), results, index, progress)
+            _write_arena(arena, list(parts), chain.from_iterable(results), index, progress)
         _write_index(unfinished, index)
 
 

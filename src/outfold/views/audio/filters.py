@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from outfold.views.audio.mel import LogMel, Scale
+from outfold.settings.mel import LogMel, Scale
 
 HTK_FACTOR, HTK_CORNER = 2595.0, 700.0
 """mel = 2595 log10(1 + Hz / 700)."""

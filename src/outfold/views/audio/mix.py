@@ -1,8 +1,8 @@
-"""Mixing the clips of a batch: sounds added, as they add up outdoors, or blended as MixUp does.
+"""Mixing the clips of a batch: sounds added, as they add up outdoors.
 
 Targets are soft, (b, k) in 0..1. A mask (b, k) says which cells the loss counts: 0 where a class is only a secondary
-label, so that it is not known whether it is heard, and 1 elsewhere. `outfold.views.mix.mix_rows` blends waveforms and
-spectrograms alike.
+label, so that it is not known whether it is heard, and 1 elsewhere. `outfold.views.mix` blends waveforms and
+pictures alike.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from outfold.views.audio.loudness import normalise_tensor
 from outfold.views.augment.parameters import STRICT, PositiveRange, Probability
-from outfold.views.mix import mix_rows
+from outfold.views.mix import BatchMixer, Mixed
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -72,21 +72,19 @@ class Addition:
         return torch.where(self.mixed, joint, mask)
 
 
-def mix_cells(target: Tensor, weight: Tensor, share: float, order: Tensor) -> tuple[Tensor, Tensor]:
-    """Targets and weights of clips blended by MixUp, such that a loss linear in the target, as BCE is, is blended too.
+def clip_adder(mix: AdditiveMix) -> BatchMixer:
+    """Addition of clips in a batch whose inputs are all waveforms (b, n).
 
-    The loss of a mixed cell is then share * w L(t) + (1 - share) * v L(u), with weight w and target t of the clip and
-    v and u of its partner: a target that a mask hides stays hidden.
-
-    Args:
-        target: float (b, k).
-        weight: float (b, k).
-        share: how much of a clip stays its own, 0 to 1.
-        order: int64 (b,), each clip's partner.
-
-    Returns:
-        Targets and weights, (b, k) each; where no weight is left, the target is 0.
+    The weight of a clip stays its own, that is of its best cell; what its mask says is joined with the other's.
     """
-    mixed = mix_rows(weight, share, order)
-    weighted = mix_rows(weight * target, share, order)
-    return torch.where(mixed > 0, weighted / mixed.clamp(min=torch.finfo(mixed.dtype).tiny), 0.0), mixed
+
+    def adder(inputs: dict[str, Tensor], target: Tensor, weight: Tensor | None, rng: np.random.Generator) -> Mixed:
+        addition = mix.draw(len(target), rng, target.device)
+        sums = {name: addition.waveforms(clips) for name, clips in inputs.items()}
+        if weight is not None and weight.shape[1] > 1:
+            own = weight.amax(dim=1, keepdim=True)
+            mask = weight / own.clamp(min=torch.finfo(weight.dtype).tiny)
+            weight = own * addition.mask(mask, target)
+        return sums, addition.target(target), weight
+
+    return adder

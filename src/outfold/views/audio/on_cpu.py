@@ -10,9 +10,9 @@ from functools import lru_cache
 import numpy as np
 from scipy import fft, signal
 
+from outfold.settings.mel import Decibels, LogMel, NaturalLog
 from outfold.views.audio.filters import mel_bands
 from outfold.views.audio.frames import cut_frames, sum_bands
-from outfold.views.audio.mel import Decibels, LogMel, NaturalLog
 from outfold.views.audio.resize import resize_picture
 
 CHUNK = 16

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from outfold.settings.mel import Decibels, LogMel, NaturalLog
 from outfold.views.audio.filters import mel_filters
-from outfold.views.audio.mel import Decibels, LogMel, NaturalLog
 from outfold.views.audio.resize import resize_tensor
 
 CLIPS = 64

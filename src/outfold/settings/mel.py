@@ -1,12 +1,14 @@
 """What a log-mel picture is made of: settings that can be compared, hashed and shared.
 
-A picture is float32 (mels, frames), its first row the lowest frequency. `on_cpu.log_mel` makes it from arrays and
-`on_device.log_mel_tensor` from tensors; both agree with librosa's `melspectrogram` and `power_to_db`.
+A picture is float32 (mels, frames), its first row the lowest frequency. `outfold.audio.log_mel` makes it from arrays
+and `outfold.audio.log_mel_tensor` from tensors; both agree with librosa's `melspectrogram` and `power_to_db`.
 """
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeVar, get_args
+from typing import ClassVar, Literal, TypeVar, get_args
+
+from pydantic import ConfigDict
 
 from outfold.errors import DataError, RecipeError
 
@@ -48,6 +50,8 @@ class Decibels:
         RecipeError: a number that is not positive.
     """
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
     reference: float | Literal["max"] = 1.0
     floor: float = 1e-10
     top_db: float | None = None
@@ -69,6 +73,8 @@ class NaturalLog:
     Raises:
         RecipeError: an offset that is not positive.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     offset: float = 1e-3
 
@@ -103,6 +109,8 @@ class LogMel:
     Raises:
         RecipeError: a value out of range.
     """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     sample_rate: int = 32_000
     n_fft: int = 2048

@@ -1,6 +1,6 @@
 """Log-mel settings of published systems, ready to be used or changed by `dataclasses.replace`."""
 
-from outfold.views.audio.mel import Decibels, LogMel, NaturalLog
+from outfold.settings.mel import Decibels, LogMel, NaturalLog
 
 BIRDCLEF_224 = LogMel(
     sample_rate=32_000,
@@ -59,3 +59,11 @@ YAMNET = LogMel(
     level=NaturalLog(1e-3),
 )
 """AudioSet's YAMNet: 0.975 seconds, 15,600 samples, are 64 x 96; the network reads the transpose, 96 x 64."""
+
+PRESETS: dict[str, LogMel] = {
+    "birdclef_224": BIRDCLEF_224,
+    "birdclef_288": BIRDCLEF_288,
+    "birdclef_sed": BIRDCLEF_SED,
+    "yamnet": YAMNET,
+}
+"""By the names that recipes use."""

@@ -1,0 +1,49 @@
+"""The settings of recordings: which seconds of a file a row is, and tables made of the windows of files."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from outfold.settings.base import Spec
+
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Audio(Spec):
+    """Where a sample's recording is, as a template over the table's columns, and which seconds of it the sample is."""
+
+    path: str
+    """Path relative to the data root; `{column}` is replaced by that column, e.g. `train_audio/{filename}`."""
+    start_s: str | None = None
+    """Column of the second at which the sample begins; the recording's beginning when not given."""
+    end_s: str | None = None
+    """Column of the second at which it ends; the recording's end when not given."""
+
+
+class Recordings(Spec):
+    """A table made of recordings: one row a window.
+
+    Its columns: the recipe's id, `<file's name without its ending>_<end second>`; `file`, relative to the data root;
+    `recording`, its name without the ending; `start_s` and `end_s`.
+    """
+
+    path: str
+    """Files below the data root, e.g. `test_soundscapes/*.ogg`; `**` stands for any folders."""
+    window_s: Seconds = 5.0
+    """Length of a window in seconds."""
+    hop_s: Seconds | None = None
+    """From one window's beginning to the next one's; windows follow each other when not given."""
+    last: Literal["drop", "pad"] = "drop"
+    """A last window that the recording does not fill is left out, or filled with silence."""
+
+    @model_validator(mode="after")
+    def _below_the_root(self) -> "Recordings":
+        parts = self.path.split("/")
+        if not self.path or ".." in parts or parts[0] == "":
+            raise ValueError(f"recordings are named by a pattern below the data root, got {self.path!r}")
+        return self
+
+    @property
+    def audio(self) -> Audio:
+        """Where the rows' sound is, by the columns of this table."""
+        return Audio(path="{file}", start_s="start_s", end_s="end_s")
