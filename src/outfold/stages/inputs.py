@@ -188,9 +188,8 @@ def main_input(settings: TrainSettings, stats: InputStats, rows: Rows) -> Input:
 
 def sound_input(settings: TrainSettings, view: AudioView | WaveformView, rows: Rows) -> Input:
     """The recordings of these rows as a member's network wants them."""
-    pictures = isinstance(view, AudioView)
-    kind = AudioInput if isinstance(view, AudioView) else WaveformInput
-    return kind(rows.sounds[sound_key(view)], view, parse_sound_chain(settings.augment, pictures=pictures))
+    sounds, chain = rows.sounds[sound_key(view)], parse_sound_chain(settings.augment, pictures=view.kind == "audio")
+    return AudioInput(sounds, view, chain) if isinstance(view, AudioView) else WaveformInput(sounds, view, chain)
 
 
 def sound_members(recipe: Recipe) -> Iterator[tuple[str, str, AudioView | WaveformView]]:

@@ -144,10 +144,10 @@ def _ends(media: Sequence[Path], clips: RowClips, span_s: float, workers: int) -
     """
     ends = clips.end_s.astype(np.float64)
     asked = np.flatnonzero(np.isinf(ends)) if np.isfinite(span_s) else np.zeros(0, np.int64)
-    known = dict.fromkeys(media[row] for row in asked)
+    paths = [media[int(row)] for row in asked]
+    known = dict.fromkeys(paths)
     found = dict(zip(known, in_order(_duration, known, workers), strict=True))
-    for row in asked:
-        ends[row] = found[media[row]]
+    ends[asked] = [found[path] for path in paths]
     return ends
 
 

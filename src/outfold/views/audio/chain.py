@@ -1,7 +1,7 @@
 """From the items of a recipe's `augment` to what is done to sound: changes of waveforms, then of their pictures."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -63,7 +63,7 @@ def _parsed(item: str | dict[str, Any]) -> WaveformTransform | SpecAugment:
     if name not in TRANSFORMS:
         raise RecipeError(f"augment has no transform of sound {name!r}", fix=suggestion(name, TRANSFORMS))
     kind = TRANSFORMS[name]
-    known = [field.name for field in fields(kind)]
+    known = list(kind.__dataclass_fields__)
     settings = dict(given) if isinstance(given, dict) else {known[0]: given} if given is not None else {}
     for key in settings:
         if key not in known:

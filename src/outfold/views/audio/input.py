@@ -92,8 +92,9 @@ class AudioInput(WaveformInput):
             rng: paints over pictures as training does; None leaves them.
         """
         pictures = pictures_of(batch, self.view.mel)
-        for paint in self.chain.pictures if rng is not None else ():
-            pictures = paint(pictures, rng)
+        if rng is not None:
+            for paint in self.chain.pictures:
+                pictures = paint(pictures, rng)
         return arranged(pictures, self.view)
 
 
