@@ -10,6 +10,7 @@ from outfold.errors import DataError
 from outfold.inference.in_time import (
     KERNEL,
     Windows,
+    beginning_every,
     boost_by_recording,
     overlap,
     overlap_mean,
@@ -205,3 +206,20 @@ def test_what_cannot_be_seen_in_time() -> None:
         overlap_mean(logits, Windows(names, times, 5.0), Windows(np.array(["b"]), np.array([5.0]), 5.0))
     with pytest.raises(DataError, match="length"):
         overlap_mean(logits, Windows(names, times, 0.0), Windows(names, times, 5.0))
+
+
+def test_windows_that_begin_every_so_many_seconds() -> None:
+    names = np.repeat(["a", "b"], 6).astype(object)
+    start = np.r_[np.arange(6) * 2.5, np.arange(6) * 0.1 * 25 + 5]
+    assert start[beginning_every(names, start, 5.0)].tolist() == [0, 5, 10, 5, 10, 15]
+    assert beginning_every(names, start, 2.5).all()
+    with pytest.raises(DataError, match=r"no window of a recording begins at a multiple of 40 s[\s\S]*'b'"):
+        beginning_every(names, start, 40.0)
+
+
+def test_averaging_windows_that_overlap_is_smoothing_with_a_triangle() -> None:
+    rng = np.random.default_rng(0)
+    names, start = np.repeat(["a", "b"], [9, 5]), np.r_[np.arange(9.0), np.arange(5.0)]
+    windows, values = Windows(names, start, 3.0), rng.normal(size=(14, 2))
+    smooth = smooth_in_time(values, names, start, kernel=(1, 2, 3, 2, 1), hop_s=1.0)
+    assert_allclose(smooth, overlap_mean(values, windows, windows), **EXACT)

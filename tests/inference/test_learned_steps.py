@@ -8,7 +8,10 @@ from hypothesis.extra.numpy import arrays
 from numpy.testing import assert_allclose
 from scipy.optimize import minimize_scalar
 
-from outfold.errors import RecipeError
+from outfold.data.audio.rows import RowClips
+from outfold.data.predictions import logits_of
+from outfold.errors import DataError, RecipeError
+from outfold.inference import learned_in_time
 from outfold.inference.learned_steps import ERRORS, check_metric, column_weights, factor, learn, threshold
 from outfold.inference.postprocess import apply, multiply, zero_below
 from outfold.metrics import METRICS, Metric, get_metric
@@ -135,3 +138,58 @@ def test_without_rows_nothing_is_learned() -> None:
     assert learned[0].multiply == {"dead": 1.0, "green": 0.5}
     values = masses(0)[0]
     assert_allclose(apply(values, learned, task_of("rmse"))[:, 1:], values[:, 1:])
+
+
+CALLS = Task(kind="multilabel", target=("a", "b", "c"), metric="macro_roc_auc")
+IN_TIME = [Step.model_validate(step) for step in ({"boost": {"weight": "fit"}}, {"smooth": {"kernel": "fit"}})]
+
+
+def heard(seed: int = 0) -> tuple[np.ndarray, np.ndarray, RowClips]:
+    """Probabilities and truth of three classes in eight soundscapes; a class calls for six windows or never."""
+    rng = np.random.default_rng(seed)
+    truth = np.zeros((8, 20, 3))
+    for one in truth:
+        for column in np.flatnonzero(rng.random(3) < 0.5):
+            start = rng.integers(0, 14)
+            one[start : start + 6, column] = 1
+    truth = truth.reshape(-1, 3)
+    probability = 1 / (1 + np.exp(3 - 3 * truth - rng.normal(0, 2, truth.shape)))
+    start = np.tile(5.0 * np.arange(20), 8)
+    return probability, truth, RowClips(np.repeat([f"s{i}.ogg" for i in range(8)], 20).astype(object), start, start + 5)
+
+
+def test_steps_in_time_are_learned_one_after_the_other() -> None:
+    probability, truth, clips = heard()
+    metric = get_metric("macro_roc_auc", "multilabel")
+    boost, smooth = learn(probability, truth, IN_TIME, CALLS, metric, clips)
+    logits = logits_of(probability, "multilabel")
+    together = learned_in_time.learn(logits, truth, clips.recording, clips.start_s, metric)
+    assert boost.boost is not None
+    assert smooth.smooth is not None
+    assert (boost.boost.weight, smooth.smooth.kernel) == (together.boost, together.kernel)
+    assert smooth.smooth.hop_s == 5
+    boosted = apply(probability, [boost], CALLS, clips)
+    alone = learn(boosted, truth, IN_TIME[1:], CALLS, metric, clips)
+    assert alone == [smooth]
+    turned = learn(probability, truth, IN_TIME[::-1], CALLS, metric, clips)
+    assert turned[0] == learn(probability, truth, IN_TIME[1:], CALLS, metric, clips)[0]
+
+
+def test_a_loss_of_probabilities_teaches_steps_in_time_too() -> None:
+    probability, truth, clips = heard()
+    metric = get_metric("log_loss", "multilabel")
+    learned = learn(probability, truth, IN_TIME, CALLS, metric, clips)
+    changed = apply(probability, learned, CALLS, clips)
+    assert metric.function(truth, changed) < metric.function(truth, probability)
+
+
+def test_steps_in_time_without_rows_or_without_a_score() -> None:
+    probability, truth, clips = heard()
+    metric, none = get_metric("macro_roc_auc", "multilabel"), np.zeros(0, dtype=np.int64)
+    boost, smooth = learn(probability[none], truth[none], IN_TIME, CALLS, metric, clips.take(none))
+    assert boost.boost is not None
+    assert smooth.smooth is not None
+    assert (boost.boost.weight, smooth.smooth.kernel) == (0, (1,))
+    assert_allclose(apply(probability, [boost, smooth], CALLS, clips), probability, rtol=1e-6)
+    with pytest.raises(DataError, match="not defined"):
+        learn(probability, np.zeros_like(truth), IN_TIME, CALLS, metric, clips)

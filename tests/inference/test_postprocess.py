@@ -1,4 +1,4 @@
-"""Steps after prediction: what each does, what leaves values alone, and that rows do not see each other."""
+"""Steps after prediction: what each does, what leaves values alone, and which rows see each other."""
 
 from typing import Any
 
@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 from pydantic import ValidationError
 
-from outfold.errors import RecipeError
+from outfold.data.audio.rows import RowClips
+from outfold.errors import DataError, RecipeError
 from outfold.inference.postprocess import add_up, apply, clip, multiply, zero_below
 from outfold.settings.data import Task
 from outfold.settings.postprocess import PostprocessStage, Step
@@ -99,14 +100,24 @@ def test_a_step_that_is_not_learned_yet_is_refused() -> None:
 @pytest.mark.parametrize(
     ("step", "told"),
     [
-        ({}, "one of multiply, clip, zero_below and sum"),
-        ({"clip": {"min": 0}, "zero_below": 0.1}, "one of multiply, clip, zero_below and sum"),
+        ({}, "one of multiply, clip, zero_below, sum, boost, smooth"),
+        ({"clip": {"min": 0}, "zero_below": 0.1}, "one of multiply, clip, zero_below, sum, boost, smooth"),
         ({"clip": {}}, "says nothing of what it does"),
         ({"multiply": {}}, "says nothing of what it does"),
         ({"zero_below": None}, "says nothing of what it does"),
         ({"clip": {"min": 2, "max": 1}}, "min 2 is above max 1"),
         ({"multiply": {"green": "guess"}}, "fit"),
         ({"zero_below": float("inf")}, "finite"),
+        ({"boost": {"weight": 0}}, "step `boost` says nothing of what it does"),
+        ({"boost": {}}, "Field required"),
+        ({"boost": {"weight": -0.1}}, "greater than or equal to 0"),
+        ({"smooth": {"kernel": [0, 1, 0]}}, "step `smooth` says nothing of what it does"),
+        ({"smooth": {"kernel": [1]}}, "step `smooth` says nothing of what it does"),
+        ({"smooth": {"kernel": [1, 1]}}, "an odd number of weights"),
+        ({"smooth": {"kernel": []}}, "an odd number of weights"),
+        ({"smooth": {"kernel": [1, 0, 1]}}, "the middle one above 0"),
+        ({"smooth": {"kernel": [1, 2, -1]}}, "greater than or equal to 0"),
+        ({"smooth": {"kernel": "fit", "hop_s": 0}}, "greater than 0"),
     ],
 )
 def test_steps_without_a_meaning(step: dict[str, Any], told: str) -> None:
@@ -134,5 +145,107 @@ def test_identities_that_are_not_declared_cannot_be_added_up() -> None:
     stage = PostprocessStage.model_validate({"kind": "postprocess", "from": "fit", "steps": [{"sum": "identities"}]})
     with pytest.raises(ValueError, match=r"needs task\.identities"):
         stage.refuse_wrong_steps(TASK.model_copy(update={"identities": {}}))
-    with pytest.raises(ValueError, match="binary task"):
-        stage.refuse_wrong_steps(Task(kind="binary", target=("a",), metric="roc_auc"))
+    with pytest.raises(ValueError, match="step `sum` changes values of a regression, this is a binary task"):
+        stage.refuse_wrong_steps(Task(kind="binary", target=("a",), metric="roc_auc"), recordings=True)
+
+
+@pytest.mark.parametrize("step", [{"boost": {"weight": 0.8}}, {"smooth": {"kernel": "fit"}}])
+def test_steps_in_time_need_recordings_and_probabilities(step: dict[str, Any]) -> None:
+    stage = PostprocessStage.model_validate({"kind": "postprocess", "from": "fit", "steps": [step]})
+    name = next(iter(step))
+    with pytest.raises(ValueError, match=f"step `{name}` changes probabilities, this is a regression"):
+        stage.refuse_wrong_steps(TASK, recordings=True)
+    with pytest.raises(ValueError, match=rf"step `{name}` looks at the rows of a recording together; set data\.audio"):
+        stage.refuse_wrong_steps(CALLS)
+    stage.refuse_wrong_steps(CALLS, recordings=True)
+    with pytest.raises(DataError, match="needs rows of recordings"):
+        apply(np.full((1, 4), 0.5), steps_of({"boost": {"weight": 1}}), CALLS)
+
+
+CALLS = Task(kind="multilabel", target=("a", "b", "c", "d"), metric="macro_roc_auc")
+
+
+def heard(seed: int = 0) -> tuple[np.ndarray, RowClips]:
+    """Probabilities of four classes in two recordings of six windows, in no order."""
+    rng = np.random.default_rng(seed)
+    recording, start = np.repeat(["a.ogg", "b.ogg"], 6).astype(object), np.tile(5.0 * np.arange(6), 2)
+    order = rng.permutation(12)
+    return rng.uniform(0.01, 0.99, (12, 4)), RowClips(recording[order], start[order], start[order] + 5)
+
+
+def test_a_boost_is_the_published_formula_on_logits() -> None:
+    probability, clips = heard()
+    changed = apply(probability, steps_of({"boost": {"weight": 0.8}}), CALLS, clips)
+    for name in ("a.ogg", "b.ogg"):
+        rows = clips.recording == name
+        logits = np.log(probability[rows] / (1 - probability[rows]))
+        maxima = logits.max(axis=0)
+        raised = logits + 0.8 * (maxima + logits.mean() - maxima.mean())
+        assert_allclose(changed[rows], 1 / (1 + np.exp(-raised)), rtol=1e-12)
+
+
+def test_a_boost_of_one_of_several_classes() -> None:
+    probability, clips = heard()
+    probability /= probability.sum(axis=1, keepdims=True)
+    task = Task(kind="multiclass", target=("a",), metric="accuracy", classes=("w", "x", "y", "z"))
+    changed = apply(probability, steps_of({"boost": {"weight": 0.5}}), task, clips)
+    rows = clips.recording == "a.ogg"
+    # What the formula moves all classes of a row by is lost in the softmax: p times (maximum in time) ^ weight.
+    expected = probability[rows] * probability[rows].max(axis=0) ** 0.5
+    assert_allclose(changed[rows], expected / expected.sum(axis=1, keepdims=True), rtol=1e-12)
+
+
+def test_a_boost_of_a_single_output_follows_the_mean_of_the_recording() -> None:
+    probability, clips = heard()
+    tasks = [
+        Task(kind="binary", target=("a",), metric="roc_auc"),
+        Task(kind="multiclass", target=("a",), metric="roc_auc", classes=("w", "x"), score_class="x"),
+    ]
+    for task in tasks:
+        changed = apply(probability[:, :1], steps_of({"boost": {"weight": 0.5}}), task, clips)
+        logits = np.log(probability[:, 0] / (1 - probability[:, 0]))
+        first = clips.recording == "a.ogg"
+        mean = np.where(first, logits[first].mean(), logits[~first].mean())
+        assert_allclose(changed[:, 0], 1 / (1 + np.exp(-(logits + 0.5 * mean))), rtol=1e-12)
+
+
+def test_smoothing_averages_probabilities_of_neighbours() -> None:
+    probability, clips = heard()
+    changed = apply(probability, steps_of({"smooth": {"kernel": [0.1, 0.2, 0.4, 0.2, 0.1]}}), CALLS, clips)
+    order = np.flatnonzero(clips.recording == "b.ogg")
+    order = order[np.argsort(clips.start_s[order])]
+    p = probability[order]
+    assert_allclose(changed[order[2]], 0.1 * p[0] + 0.2 * p[1] + 0.4 * p[2] + 0.2 * p[3] + 0.1 * p[4], rtol=1e-12)
+    assert_allclose(changed[order[0]], (0.4 * p[0] + 0.2 * p[1] + 0.1 * p[2]) / 0.7, rtol=1e-12)
+
+
+def test_steps_in_time_act_in_their_order() -> None:
+    probability, clips = heard()
+    boost, smooth = {"boost": {"weight": 0.8}}, {"smooth": {"kernel": [1, 2, 1]}}
+    first = apply(apply(probability, steps_of(boost), CALLS, clips), steps_of(smooth), CALLS, clips)
+    assert_array_equal(apply(probability, steps_of(boost, smooth), CALLS, clips), first)
+    assert np.abs(apply(probability, steps_of(smooth, boost), CALLS, clips) - first).max() > 0.01
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.permutations(range(12)), st.integers(0, 9))
+def test_recordings_do_not_see_each_other(order: list[int], seed: int) -> None:
+    probability, clips = heard(seed)
+    steps = steps_of({"boost": {"weight": 0.8}}, {"smooth": {"kernel": [1, 2, 1]}}, {"boost": {"weight": 0.1}})
+    changed = apply(probability.astype(np.float32), steps, CALLS, clips)
+    assert changed.dtype == np.float32
+    rows = np.array(order)
+    shuffled = apply(probability.astype(np.float32)[rows], steps, CALLS, clips.take(rows))
+    assert_allclose(shuffled, changed[rows], rtol=1e-6)
+    alone = np.flatnonzero(clips.recording == "b.ogg")
+    assert_allclose(
+        apply(probability.astype(np.float32)[alone], steps, CALLS, clips.take(alone)), changed[alone], rtol=1e-6
+    )
+
+
+def test_probabilities_of_0_and_1_stay_finite() -> None:
+    _, clips = heard()
+    probability = np.tile(np.float32([[0, 1, 1e-30, 1 - 6e-8]]), (12, 1))
+    changed = apply(probability, steps_of({"boost": {"weight": 2}}), CALLS, clips)
+    assert np.isfinite(changed).all()
+    assert ((changed >= 0) & (changed <= 1)).all()

@@ -52,3 +52,21 @@ def test_without_a_score() -> None:
     page = html_of({"post": {"steps": [{"zero_below": 0.1}]}})
     assert page is not None
     assert "what the steps gain is not known" in page
+
+
+def test_steps_in_time() -> None:
+    def steps(weight: float, kernel: list[float]) -> list[dict[str, Any]]:
+        return [{"boost": {"weight": weight}}, {"smooth": {"kernel": kernel}}]
+
+    folds = [{"fold": 0, "steps": steps(0, [1]), "learned_on": 9}, {"fold": 1, "steps": steps(1.1, [0.25, 0.5, 0.25])}]
+    notes = ["step `smooth`: each row is alone in its recording"]
+    page = html_of({"post": {"steps": steps(0.7, [0, 1, 0]), "folds": folds, "scores": SCORES, "notes": notes}})
+    assert page is not None
+    for text in (
+        "all classes",
+        "0.7000",
+        "\u2013, 1.1000",
+        "\u2013, 0.25 0.5 0.25",
+        "Out of fold: step `smooth`: each",
+    ):
+        assert text in page, text

@@ -100,8 +100,7 @@ class Predictions:
         """
         if self.space != "logit":
             return self
-        squash = softmax if kind == "multiclass" else sigmoid
-        return Predictions(self.ids, squash(self.values), self.outputs, "probability")
+        return Predictions(self.ids, probabilities_of(self.values, kind), self.outputs, "probability")
 
     def to_logit(self, kind: TaskKind) -> "Predictions":
         """Probabilities as logits, log(p) for multiclass and log(p / (1 - p)) otherwise.
@@ -110,10 +109,7 @@ class Predictions:
         """
         if self.space != "probability":
             return self
-        edge = np.finfo(np.float32).eps
-        inside = np.clip(self.values.astype(np.float64), edge, 1 - edge)
-        logits = np.log(inside) if kind == "multiclass" else np.log(inside) - np.log1p(-inside)
-        return Predictions(self.ids, logits, self.outputs, "logit")
+        return Predictions(self.ids, logits_of(self.values, kind), self.outputs, "logit")
 
     def to_frame(self, prefix: str = "", *, id_column: str = "id") -> pd.DataFrame:
         """A table of the id and one float32 column per output, named `prefix` + output."""
@@ -209,6 +205,21 @@ def space_of(table: pd.DataFrame, codec: TargetCodec) -> Space:
     if codec.kind == "regression":
         return "value"
     return "rank" if all(f"{PREFIXES['rank']}{output}" in table.columns for output in codec.outputs) else "probability"
+
+
+def probabilities_of(logits: np.ndarray, kind: TaskKind) -> np.ndarray:
+    """Logits (n, k) as probabilities, of their float type: softmax over k for multiclass, sigmoid otherwise."""
+    return softmax(logits) if kind == "multiclass" else sigmoid(logits)
+
+
+def logits_of(probability: np.ndarray, kind: TaskKind) -> np.ndarray:
+    """Probabilities (n, k) as float64 logits: log(p) for multiclass, log(p / (1 - p)) otherwise.
+
+    Probabilities of exactly 0 or 1 are moved in by float32's resolution first.
+    """
+    edge = np.finfo(np.float32).eps
+    inside = np.clip(probability.astype(np.float64), edge, 1 - edge)
+    return np.log(inside) if kind == "multiclass" else np.log(inside) - np.log1p(-inside)
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:

@@ -167,6 +167,26 @@ def overlap(windows: Windows, rows: Windows) -> csr_array:
     return csr_array((shared / total[row], (row, window)), shape=(m, n))
 
 
+def beginning_every(recording: np.ndarray, start_s: np.ndarray, every_s: float) -> np.ndarray:
+    """Bool (n,): the windows that begin at a multiple of so many seconds.
+
+    Args:
+        recording: (n,), whatever names the recording of each window.
+        start_s: (n,), where it begins, in seconds.
+        every_s: seconds from one chosen window to the next.
+
+    Raises:
+        DataError: a recording has no such window.
+    """
+    places = np.asarray(start_s, dtype=np.float64) / every_s
+    chosen = np.abs(places - np.rint(places)) <= OFF_GRID
+    without = np.setdiff1d(recording, recording[chosen])
+    if len(without):
+        problem = f"no window of a recording begins at a multiple of {every_s:g} s"
+        raise DataError(problem, got=f"{len(without)} recordings, the first is {str(without[0])!r}")
+    return chosen
+
+
 def _centred_maxima(logits: np.ndarray, recording: np.ndarray) -> np.ndarray:
     """M + mean(P) - mean(M) of each row's recording, float64 (n, k)."""
     _check(logits, recording)

@@ -19,6 +19,9 @@ BOOSTS = tuple(round(0.1 * tenth, 1) for tenth in range(16))
 SHARES = tuple(round(0.1 * tenth, 1) for tenth in range(11))
 """What a neighbour may count, relative to the window itself, that are tried."""
 
+HALF = 2
+"""How many neighbours on either side may count in a learned kernel."""
+
 GAIN = 1e-12
 """Scores must be better by more than this: what is less comes from rounding."""
 
@@ -69,14 +72,12 @@ def learn(
     time_s: np.ndarray,
     metric: Metric,
     *,
-    half: int = 2,
+    half: int = HALF,
     hop_s: float = 5.0,
 ) -> InTime:
     """The boost and the kernel that make the metric best, each learned on what comes before it.
 
-    The boost is the best of `BOOSTS`. The kernel is symmetric; what the neighbours count is searched among `SHARES`,
-    one distance after the other and then once more, from a kernel that smooths nothing. Of equally good numbers the
-    smallest is taken. Without rows nothing can be learned, and nothing is changed.
+    See `best_boost` and `best_kernel`. Without rows nothing can be learned, and nothing is changed.
 
     Args:
         logits: float (n, k), out of fold.
@@ -92,6 +93,26 @@ def learn(
     """
     if not len(logits):
         return InTime(0.0, (1.0,))
+    score = scored_by(metric, target)
+
+    def boosted(weight: float) -> np.ndarray:
+        return InTime(weight, (1.0,))(logits, recording, time_s, hop_s=hop_s)
+
+    boost = best_boost(lambda weight: score(boosted(weight)))
+    probability = boosted(boost)
+
+    def smoothed(kernel: tuple[float, ...]) -> np.ndarray:
+        return smooth_in_time(probability, recording, time_s, kernel=kernel, hop_s=hop_s)
+
+    return InTime(boost, best_kernel(lambda kernel: score(smoothed(kernel)), half))
+
+
+def scored_by(metric: Metric, target: np.ndarray) -> Callable[[np.ndarray], float]:
+    """How good probabilities (n, k) are for this target (n, k), the more the better.
+
+    Raises:
+        DataError: (when asked) the metric is not defined on these rows.
+    """
 
     def score(probability: np.ndarray) -> float:
         value = metric.function(target, probability)
@@ -99,19 +120,28 @@ def learn(
             raise DataError(f"{metric.name} is not defined on the {len(target)} rows that steps in time are learned on")
         return value if metric.greater_is_better else -value
 
-    def boosted(weight: float) -> np.ndarray:
-        return InTime(weight, (1.0,))(logits, recording, time_s, hop_s=hop_s)
+    return score
 
-    boost = _best(BOOSTS, lambda weight: score(boosted(weight)))
-    probability, shares = boosted(boost), [0.0] * half
+
+def best_boost(score: Callable[[float], float]) -> float:
+    """The weight of `BOOSTS` with the highest score, the smallest of equals."""
+    return _best(BOOSTS, score)
+
+
+def best_kernel(score: Callable[[tuple[float, ...]], float], half: int = HALF) -> tuple[float, ...]:
+    """A symmetric kernel of 2 * half + 1 weights with a high score, from one that smooths nothing.
+
+    What the neighbours count is searched among `SHARES`, one distance after the other and then once more; of equals the
+    smallest is taken.
+    """
+    shares = [0.0] * half
     for place in [*range(half), *range(half)] if half > 1 else range(half):
 
-        def smoothed(share: float, place: int = place) -> float:
-            kernel = _kernel([*shares[:place], share, *shares[place + 1 :]])
-            return score(smooth_in_time(probability, recording, time_s, kernel=kernel, hop_s=hop_s))
+        def scored(share: float, place: int = place) -> float:
+            return score(_kernel([*shares[:place], share, *shares[place + 1 :]]))
 
-        shares[place] = _best(SHARES, smoothed)
-    return InTime(boost, _kernel(shares))
+        shares[place] = _best(SHARES, scored)
+    return _kernel(shares)
 
 
 def learn_in_folds(
@@ -122,7 +152,7 @@ def learn_in_folds(
     splits: Sequence[Split],
     metric: Metric,
     *,
-    half: int = 2,
+    half: int = HALF,
     hop_s: float = 5.0,
     n_resamples: int = 1000,
     seed: int = 0,

@@ -1,12 +1,17 @@
-"""Numbers of post-processing steps, learned by a metric: factors in closed form, thresholds among all that differ."""
+"""Numbers of post-processing steps, learned by a metric.
+
+Factors are found in closed form, thresholds among all that differ, numbers of steps in time by search.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from outfold.data.audio.rows import RowClips
 from outfold.errors import RecipeError
-from outfold.inference.postprocess import apply_one
+from outfold.inference.learned_in_time import best_boost, best_kernel, scored_by
+from outfold.inference.postprocess import apply_one, working
 from outfold.metrics import Metric
 from outfold.settings.data import Task
 from outfold.settings.postprocess import Step
@@ -25,9 +30,12 @@ class Errors(NamedTuple):
 ERRORS = {"mae": Errors(1, 1.0), "rmse": Errors(2, 0.5), "r2": Errors(2, 1.0), "weighted_r2": Errors(2, 1.0)}
 """By metric of a regression; each target's number can then be learned by itself."""
 
+NO_BOOST, NO_KERNEL = 0.0, (1.0,)
+"""Numbers of steps in time that change nothing."""
+
 
 def check_metric(metric: Metric) -> None:
-    """Refuse a metric whose best numbers nobody knows how to find.
+    """Refuse a metric whose best factors and thresholds nobody knows how to find.
 
     Raises:
         RecipeError: names the metrics that can be learned by.
@@ -37,22 +45,33 @@ def check_metric(metric: Metric) -> None:
         raise RecipeError(problem, expected=f"one of {list(ERRORS)}", fix="give the numbers instead of `fit`")
 
 
-def learn(values: np.ndarray, target: np.ndarray, steps: Sequence[Step], task: Task, metric: Metric) -> list[Step]:
+def learn(
+    values: np.ndarray,
+    target: np.ndarray,
+    steps: Sequence[Step],
+    task: Task,
+    metric: Metric,
+    clips: RowClips | None = None,
+) -> list[Step]:
     """The steps with numbers instead of `fit`, each learned on what the steps before it give.
 
-    Without any row nothing can be learned: factors are 1 and nothing is cut.
+    Without any row nothing can be learned: factors are 1, nothing is cut, raised or smoothed.
 
     Args:
         values: (n, k) predictions, out of fold.
         target: (n, k).
         steps: as the recipe has them.
         task: names the columns.
-        metric: what is to become best; one of `ERRORS`.
+        metric: what is to become best; one of `ERRORS`, or any for steps in time.
+        clips: which seconds of which recording each row is; for steps in time.
+
+    Raises:
+        DataError: the metric is not defined on rows that a step in time is learned on, or a step cannot be done.
     """
-    learned = []
+    learned, values = [], working(values, steps)
     for step in steps:
-        learned.append(_learn_one(values, target, step, task.target, metric) if step.fitted else step)
-        values = apply_one(values, learned[-1], task)
+        learned.append(_learn_one(values, target, step, task, metric, clips) if step.fitted else step)
+        values = apply_one(values, learned[-1], task, clips)
     return learned
 
 
@@ -116,7 +135,15 @@ def column_weights(target: np.ndarray, metric: Metric) -> np.ndarray:
     return np.array(lost) / (len(y) * size**errors.power) ** errors.root
 
 
-def _learn_one(values: np.ndarray, target: np.ndarray, step: Step, names: Sequence[str], metric: Metric) -> Step:
+def _learn_one(
+    values: np.ndarray, target: np.ndarray, step: Step, task: Task, metric: Metric, clips: RowClips | None
+) -> Step:
+    if step.in_time:
+        return _learn_in_time(values, target, step, task, metric, clips)
+    return _learn_on_columns(values, target, step, task.target, metric)
+
+
+def _learn_on_columns(values: np.ndarray, target: np.ndarray, step: Step, names: Sequence[str], metric: Metric) -> Step:
     errors = ERRORS[metric.name]
     if step.name == "multiply":
         factors = {
@@ -132,6 +159,27 @@ def _learn_one(values: np.ndarray, target: np.ndarray, step: Step, names: Sequen
         for name, given in step.zero_below.items()
     }
     return step.model_copy(update={"zero_below": {name: limit for name, limit in limits.items() if limit is not None}})
+
+
+def _learn_in_time(
+    values: np.ndarray, target: np.ndarray, step: Step, task: Task, metric: Metric, clips: RowClips | None
+) -> Step:
+    score = scored_by(metric, target)
+
+    def worth(number: float | tuple[float, ...]) -> float:
+        return score(apply_one(values, _with_number(step, number), task, clips))
+
+    if step.boost is not None:
+        return _with_number(step, best_boost(worth) if len(target) else NO_BOOST)
+    return _with_number(step, best_kernel(worth) if len(target) else NO_KERNEL)
+
+
+def _with_number(step: Step, number: float | tuple[float, ...]) -> Step:
+    """A step in time with this weight, or this kernel."""
+    if step.boost is not None:
+        return step.model_copy(update={"boost": step.boost.model_copy(update={"weight": number})})
+    assert step.smooth is not None  # there are two steps in time
+    return step.model_copy(update={"smooth": step.smooth.model_copy(update={"kernel": number})})
 
 
 def _columns(

@@ -1,17 +1,23 @@
-"""Steps on named columns of a regression's predictions: multiply, clip, cut small values to zero, add up.
+"""Steps that change predictions after the models.
 
-Every step looks at one row at a time, so that rows which come later are changed as the rows of a run were. Arrays are
-(n, k) of any float type, which is kept; `names` are those of the k columns.
+Those of a regression (multiply, clip, cut small values to zero, add up) look at named columns, one row at a time. Those
+in time (boost, smooth) look at the rows of a recording together, and at no others. Either way rows that come later are
+changed as the rows of a run were.
+
+Arrays are (n, k) of any float type, which is kept; `names` are those of the k columns.
 """
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from outfold.data.audio.rows import RowClips
 from outfold.data.identities import add_up
-from outfold.errors import RecipeError
-from outfold.settings.data import Task
-from outfold.settings.postprocess import Step
+from outfold.data.predictions import logits_of, probabilities_of
+from outfold.errors import DataError, RecipeError
+from outfold.inference.in_time import boost_by_recording, smooth_in_time
+from outfold.settings.data import Task, TaskKind
+from outfold.settings.postprocess import Smooth, Step
 
 
 def multiply(values: np.ndarray, names: Sequence[str], factors: Mapping[str, float]) -> np.ndarray:
@@ -38,24 +44,67 @@ def zero_below(values: np.ndarray, names: Sequence[str], thresholds: Mapping[str
     return np.where(values < limits, 0, values).astype(values.dtype)
 
 
-def apply(values: np.ndarray, steps: Sequence[Step], task: Task) -> np.ndarray:
+def boost(probability: np.ndarray, recording: np.ndarray, kind: TaskKind, weight: float) -> np.ndarray:
+    """`boost_by_recording` on the logits of probabilities; see `outfold.settings.postprocess.Boost`.
+
+    Args:
+        probability: (n, k).
+        recording: (n,), whatever names the recording of each row.
+        kind: the task, which says what logits are.
+        weight: 0 changes nothing.
+    """
+    logits = boost_by_recording(logits_of(probability, kind), recording, weight=weight)
+    return probabilities_of(logits, kind).astype(probability.dtype)
+
+
+def smooth(probability: np.ndarray, clips: RowClips, step: Smooth) -> np.ndarray:
+    """`smooth_in_time` by the rows' beginnings."""
+    assert step.kernel != "fit"  # refused before
+    return smooth_in_time(probability, clips.recording, clips.start_s, kernel=step.kernel, hop_s=step.hop_s)
+
+
+def apply(values: np.ndarray, steps: Sequence[Step], task: Task, clips: RowClips | None = None) -> np.ndarray:
     """Values after all steps, in their order.
 
     Args:
-        values: (n, k), a column for each of `task.target`.
+        values: (n, k), a column for each of `task.target`, or the probabilities of what is judged.
         steps: without a number that is still to be learned.
         task: names the columns, and the sums of `sum: identities`.
+        clips: which seconds of which recording each row is; for steps in time.
+
+    Raises:
+        RecipeError: a number is still to be learned.
+        DataError: a step in time has no clips, or see `outfold.inference.in_time`.
     """
+    changed = working(values, steps)
     for step in steps:
-        values = apply_one(values, step, task)
-    return values
+        changed = apply_one(changed, step, task, clips)
+    return changed.astype(values.dtype)
 
 
-def apply_one(values: np.ndarray, step: Step, task: Task) -> np.ndarray:
+def working(values: np.ndarray, steps: Sequence[Step]) -> np.ndarray:
+    """Values as steps take them from each other: those in time in float64, which tells more of what is nearly 1."""
+    return values.astype(np.float64) if any(step.in_time for step in steps) else values
+
+
+def apply_one(values: np.ndarray, step: Step, task: Task, clips: RowClips | None = None) -> np.ndarray:
     """Values after one step."""
-    names = task.target
     if step.fitted:
         raise RecipeError(f"step `{step.name}` has numbers that are still to be learned", got=step.model_dump())
+    return _in_time(values, step, task, clips) if step.in_time else _on_columns(values, step, task)
+
+
+def _in_time(values: np.ndarray, step: Step, task: Task, clips: RowClips | None) -> np.ndarray:
+    if clips is None:
+        raise DataError(f"step `{step.name}` needs rows of recordings", fix="set data.audio")
+    if step.boost is not None:
+        return boost(values, clips.recording, task.answer.kind, float(step.boost.weight))
+    assert step.smooth is not None  # there are two steps in time
+    return smooth(values, clips, step.smooth)
+
+
+def _on_columns(values: np.ndarray, step: Step, task: Task) -> np.ndarray:
+    names = task.target
     if step.name == "multiply":
         return multiply(values, names, {name: float(factor) for name, factor in step.multiply.items()})
     if step.clip is not None:

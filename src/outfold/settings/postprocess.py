@@ -1,4 +1,4 @@
-"""The settings of a postprocess stage: steps on named columns of a regression's predictions."""
+"""The settings of a postprocess stage: steps on named columns of a regression, or in time on rows of recordings."""
 
 from typing import Annotated, Literal
 
@@ -11,6 +11,7 @@ from outfold.settings.sums import in_order
 Number = Annotated[float, Field(allow_inf_nan=False)]
 NumberOrFit = Number | Literal["fit"]
 """A number, or `fit`: learned by the task's metric on out-of-fold predictions, inside folds."""
+Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Clip(Spec):
@@ -28,8 +29,51 @@ class Clip(Spec):
         return self
 
 
+class Boost(Spec):
+    """What is heard anywhere in a recording rises in all of its rows.
+
+    The logits P (rows, classes) of one recording become P + weight * (M + mean(P) - mean(M)), where M are the maxima by
+    class, and both means are single numbers. Predictions go to logits and back: log(p) and softmax for a multiclass
+    task, log(p / (1 - p)) and sigmoid otherwise, where 0 and 1 are first moved in by 1.2e-7. A single output has
+    M = mean(M), so that only the recording's mean logit is left of the boost.
+    """
+
+    weight: Share | Literal["fit"]
+    """From 0, which changes nothing, on."""
+
+
+class Smooth(Spec):
+    """Each row's probabilities become a weighted mean of its own and those of its neighbours in time.
+
+    Probabilities are averaged, not logits. At the ends of a recording, and beside a missing row, the rest of the kernel
+    is scaled to a sum of one. Windows that overlap are averaged by their shared seconds with a triangle: of 5 s windows
+    every second with `kernel: [1, 2, 3, 4, 5, 4, 3, 2, 1]` and `hop_s: 1`.
+    """
+
+    kernel: tuple[Share, ...] | Literal["fit"]
+    """An odd number of weights in the order of time, the row's own in the middle. `fit`: a symmetric one of two
+    neighbours on either side."""
+    hop_s: float = Field(5.0, gt=0, allow_inf_nan=False)
+    """Seconds from the beginning of one row to that of the next; rows off this grid are an error."""
+
+    @model_validator(mode="after")
+    def _kernel_has_a_middle(self) -> "Smooth":
+        if self.kernel != "fit" and (len(self.kernel) % 2 == 0 or not self.kernel[len(self.kernel) // 2]):
+            raise ValueError(f"kernel: expected an odd number of weights, the middle one above 0, got {self.kernel}")
+        return self
+
+    @property
+    def smooths_nothing(self) -> bool:
+        """Whether no neighbour counts."""
+        return self.kernel != "fit" and sum(weight > 0 for weight in self.kernel) == 1
+
+
 class Step(Spec):
-    """One step: exactly one of its keys."""
+    """One step: exactly one of its keys.
+
+    `multiply`, `clip`, `zero_below` and `sum` are for regressions, `boost` and `smooth` for rows of recordings
+    (`data.audio`) in all other tasks.
+    """
 
     multiply: dict[str, NumberOrFit] = {}
     """By target, a factor."""
@@ -38,12 +82,14 @@ class Step(Spec):
     """Values below this become 0: one number for all targets, or by target."""
     sum: Literal["identities"] | dict[str, tuple[str, ...]] | None = None
     """Targets as the sum of others: as `task.identities` say, or by target."""
+    boost: Boost | None = None
+    smooth: Smooth | None = None
 
     @model_validator(mode="after")
     def _one_of_them(self) -> "Step":
         given = sorted(self.model_fields_set)
         if len(given) != 1:
-            raise ValueError(f"a step is one of multiply, clip, zero_below and sum, got {given}")
+            raise ValueError(f"a step is one of {', '.join(type(self).model_fields)}; got {given or 'none'}")
         return self
 
     @property
@@ -56,7 +102,13 @@ class Step(Spec):
         """Whether any of its numbers is learned."""
         numbers: list[object] = [*self.multiply.values()]
         numbers += self.zero_below.values() if isinstance(self.zero_below, dict) else [self.zero_below]
+        numbers += [self.boost and self.boost.weight, self.smooth and self.smooth.kernel]
         return "fit" in numbers
+
+    @property
+    def in_time(self) -> bool:
+        """Whether it looks at the rows of a recording together."""
+        return self.boost is not None or self.smooth is not None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -77,8 +129,10 @@ class Step(Spec):
     def does_nothing(self) -> bool:
         """Whether it leaves every value as it is."""
         without_bounds = self.clip is not None and self.clip.min is None and self.clip.max is None
+        without_weight = self.boost is not None and self.boost.weight == 0
+        without_neighbours = self.smooth is not None and self.smooth.smooths_nothing
         given = getattr(self, self.name)
-        return without_bounds or given is None or given == {}
+        return without_bounds or without_weight or without_neighbours or given is None or given == {}
 
 
 class PostprocessStage(Spec):
@@ -96,20 +150,22 @@ class PostprocessStage(Spec):
             raise ValueError(f"a step `{idle[0]}` says nothing of what it does")
         return self
 
-    def refuse_wrong_steps(self, task: Task) -> None:
-        """Refuse steps that do not fit the task.
+    def refuse_wrong_steps(self, task: Task, *, recordings: bool = False) -> None:
+        """Refuse steps that do not fit the task or its rows.
+
+        Args:
+            task: the recipe's.
+            recordings: whether rows are of recordings.
 
         Raises:
-            ValueError: the task is no regression, a step names no target, or adds up what is no sum of targets.
+            ValueError: a step is of another kind of task or needs recordings, names no target, or adds up what is no
+                sum of targets.
         """
-        if task.kind != "regression":
-            raise ValueError(f"steps change values of a regression, this is a {task.kind} task")
         for step in self.steps:
-            unknown = [column for column in step.columns if column not in task.target]
-            if unknown:
-                raise ValueError(f"{unknown[0]!r} of step `{step.name}` is none of the targets {list(task.target)}")
-            if step.name == "sum" and not step.sums(task):
-                raise ValueError("`sum: identities` needs task.identities")
+            if step.in_time:
+                _refuse_without_time(step, task, recordings=recordings)
+            else:
+                _refuse_wrong_columns(step, task)
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -120,3 +176,25 @@ class PostprocessStage(Spec):
     def fitted(self) -> bool:
         """Whether any number is learned."""
         return any(step.fitted for step in self.steps)
+
+    @property
+    def in_time(self) -> bool:
+        """Whether any step looks at the rows of a recording together."""
+        return any(step.in_time for step in self.steps)
+
+
+def _refuse_without_time(step: Step, task: Task, *, recordings: bool) -> None:
+    if task.kind == "regression":
+        raise ValueError(f"step `{step.name}` changes probabilities, this is a regression task")
+    if not recordings:
+        raise ValueError(f"step `{step.name}` looks at the rows of a recording together; set data.audio")
+
+
+def _refuse_wrong_columns(step: Step, task: Task) -> None:
+    if task.kind != "regression":
+        raise ValueError(f"step `{step.name}` changes values of a regression, this is a {task.kind} task")
+    unknown = [column for column in step.columns if column not in task.target]
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} of step `{step.name}` is none of the targets {list(task.target)}")
+    if step.name == "sum" and not step.sums(task):
+        raise ValueError("`sum: identities` needs task.identities")

@@ -35,6 +35,9 @@ class SubmitStage(Spec):
     """`auto`: labels where the metric judges labels, probabilities where it judges probabilities."""
     columns: dict[str, str] = {}
     """Columns to rename: outfold's name -> the submission's name."""
+    every_s: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Of rows that are windows of recordings, only those that begin at a multiple of so many seconds: an answer every
+    5 s of windows that were predicted every second. All when not given."""
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -121,6 +124,8 @@ class Recipe(Spec):
     @model_validator(mode="after")
     def _stages_read_what_is_there(self) -> "Recipe":
         for name, stage in self.stages.items():
+            if isinstance(stage, SubmitStage) and stage.every_s is not None and not self.data.has_audio:
+                raise ValueError(f"stage {name!r}: `every_s` chooses windows of recordings; set data.audio")
             if isinstance(stage, SubmitStage) and stage.format == "label" and self.answers_with_ranks(name):
                 raise ValueError(f"stage {name!r}: {stage.source!r} gives ranks, and no rank says a label")
             if isinstance(stage, LabelStage) and not isinstance(self.stages[stage.source], TrainStage):
@@ -162,8 +167,10 @@ class Recipe(Spec):
             raise ValueError(f"stage {name!r}: {place!r} has no member {member!r}, only {list(known)}")
         if stage.fitted and not self.predicts_out_of_fold(place):
             raise ValueError(f"stage {name!r}: {place!r} predicts nothing out of fold to learn from; give numbers")
+        if stage.in_time and self.answers_with_ranks(place):
+            raise ValueError(f"stage {name!r}: {place!r} gives ranks, and steps in time change probabilities")
         try:
-            stage.refuse_wrong_steps(self.task)
+            stage.refuse_wrong_steps(self.task, recordings=self.data.has_audio)
         except ValueError as error:
             raise ValueError(f"stage {name!r}: {error}") from error
 

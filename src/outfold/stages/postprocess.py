@@ -1,4 +1,4 @@
-"""The postprocess stage: steps on named columns, with numbers that no row they change was used to learn."""
+"""The postprocess stage: steps after the models, with numbers that no row they change was used to learn."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,18 +7,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from outfold.data.audio.rows import RowClips
 from outfold.data.dataset import Dataset
 from outfold.data.predictions import Predictions
+from outfold.data.table import Samples
 from outfold.files import known, read_json, write_atomically, write_json
 from outfold.inference.learned_steps import check_metric, learn
 from outfold.inference.postprocess import apply
 from outfold.metrics import Metric, compare, metric_of
 from outfold.settings.data import Task
 from outfold.settings.postprocess import PostprocessStage, Step
-from outfold.stages.base import FORMAT, Context, Inference, Job, Result, digest
+from outfold.stages.base import FORMAT, Context, Emit, Inference, Job, Result, digest
 from outfold.stages.blend_record import gain_of
 from outfold.stages.blend_sources import members_of
 from outfold.stages.cross_fit import Learned, groups_of, learned_by_fold, splits_of
+from outfold.stages.rows_in_time import idle_steps, refuse_rows, scored_clips, units_of_gain
 
 VALUES = "values.json"
 """In the stage's folder: the steps with their numbers, for later rows and by fold, and what they gained."""
@@ -28,18 +31,24 @@ def plan(name: str, stage: PostprocessStage, context: Context) -> list[Job]:
     """One job that finds the numbers and scores the steps, and one for the test table where there is one.
 
     Raises:
-        RecipeError: a number is to be learned by a metric that nobody knows how to learn by.
+        RecipeError: a number is to be learned by a metric that nobody knows how to learn by, or on rows that tell
+            nothing of it.
+        DataError: folds tear recordings whose rows are to be looked at together.
     """
     task, dataset = context.recipe.task, context.dataset
     check_fits(stage, task)
+    if stage.in_time:
+        refuse_rows(name, stage, context.recipe, dataset, metric_of(task.answer))
     upstream = [job for job in context.jobs if _feeds(job, stage)]
     known_before = [job.key for job in upstream if job.step != "test"]
-    settings = [stage.model_dump(mode="json"), task.identities, task.target, task.metric, task.target_weights]
-    key = digest(FORMAT, settings, dataset.folds.fold, groups_of(dataset), known_before)
+    settings = [_key_of(stage), task.identities, task.target, task.metric, task.target_weights]
+    places = _places(stage, dataset.train.samples)
+    key = digest(FORMAT, settings, dataset.folds.fold, groups_of(dataset), known_before, *places)
     jobs = [Job(name, "values", key, Path("stages", name, VALUES))]
     if dataset.test is not None:
         new = [job.key for job in upstream if job.step == "test"]
-        jobs.append(Job(name, "test", digest(key, new), Path("stages", name, "test.parquet")))
+        test_key = digest(key, new, *_places(stage, dataset.test.samples))
+        jobs.append(Job(name, "test", test_key, Path("stages", name, "test.parquet")))
     return jobs
 
 
@@ -49,8 +58,10 @@ def perform(job: Job, stage: PostprocessStage, context: Context) -> None:
     if job.step == "values":
         _find_values(job, stage, context)
         return
-    folder = context.place(job)
-    test = _later(folder, _source(stage, context.results), context.recipe.task)
+    folder, rows = context.place(job), context.dataset.test
+    assert rows is not None  # planned only with a test table
+    _say_idle(job.stage, stage.steps, rows.samples.clips, context.compute.emit)
+    test = _later(folder, _source(stage, context.results), rows.samples, context.recipe.task)
     write_atomically(folder / "test.parquet", lambda part: test.to_frame("").to_parquet(part, index=False))
     write_json(folder / "test.json", {"key": job.key, "space": test.space})
 
@@ -72,8 +83,9 @@ def collect(name: str, stage: PostprocessStage, context: Context) -> Result:
 
 def predict(name: str, stage: PostprocessStage, inference: Inference) -> Result:
     """Change rows that were not part of the run, with the numbers that were learned on all of its rows."""
-    before = _source(stage, inference.results)
-    later = _later(inference.folder / "stages" / name, before, inference.recipe.task)
+    before, samples = _source(stage, inference.results), inference.rows.samples
+    _say_idle(name, stage.steps, samples.clips, inference.compute.emit)
+    later = _later(inference.folder / "stages" / name, before, samples, inference.recipe.task)
     return Result(None, later, {stage.source: before})
 
 
@@ -85,13 +97,26 @@ def summary(name: str, context: Context) -> dict[str, Any]:
 
 def check_fits(stage: PostprocessStage, task: Task) -> None:
     """Raise RecipeError where a number is to be learned by a metric that nobody knows how to learn by."""
-    if stage.fitted:
+    if stage.fitted and not stage.in_time:
         check_metric(metric_of(task))
 
 
 def learned_values(name: str, stage: PostprocessStage, dataset: Dataset) -> list[Learned]:
     """Which rows each fold's numbers are learned on and which rows they change; none where nothing is learned."""
     return learned_by_fold(f"{name}/values", dataset) if stage.fitted else []
+
+
+def _key_of(stage: PostprocessStage) -> dict[str, Any]:
+    """The settings as keys have known them since before there were steps in time."""
+    absent = {"steps": {"__all__": {"boost", "smooth"}}}
+    return stage.model_dump(mode="json", exclude=None if stage.in_time else absent)
+
+
+def _places(stage: PostprocessStage, samples: Samples) -> list[np.ndarray]:
+    """Where in recordings rows are, where that decides what the steps do."""
+    if not stage.in_time or samples.clips is None:
+        return []
+    return [samples.clips.recording, samples.clips.start_s]
 
 
 def _feeds(job: Job, stage: PostprocessStage) -> bool:
@@ -111,17 +136,19 @@ def _of_scored_rows(oof: Predictions, dataset: Dataset) -> Predictions:
 def _find_values(job: Job, stage: PostprocessStage, context: Context) -> None:
     """Learn or take the numbers, judge what they do, and keep what later rows need."""
     dataset, task = context.dataset, context.recipe.task
-    before, metric = _source(stage, context.results).oof, metric_of(task)
+    before, metric = _source(stage, context.results).oof, metric_of(task.answer)
     record: dict[str, Any] = {"key": job.key, "steps": _written(stage.steps)}
     if before is not None:
-        values, target = _of_scored_rows(before, dataset).values, dataset.target[dataset.scored_rows]
+        values, target = _of_scored_rows(before, dataset).values, dataset.answer_target[dataset.scored_rows]
         if stage.fitted:
             record |= _learned(values, target, stage.steps, task, metric, dataset)
             _say_unlearned(job.stage, record["folds"], context)
-        changed = _by_rows(values, record, task, dataset)
-        record["scores"] = _scores(values, changed, target, metric, groups_of(dataset))
+        changed, clips = _by_rows(values, record, task, dataset), scored_clips(dataset)
+        record["scores"] = _scores(values, changed, target, metric, units_of_gain(stage, dataset))
+        if stage.in_time:
+            record["notes"] = _say_idle(job.stage, stage.steps, clips, context.compute.emit)
         if stage.fitted:
-            in_sample = metric.function(target, _changed(values, record["steps"], task))
+            in_sample = metric.function(target, _changed(values, record["steps"], task, clips))
             record["scores"] |= {"in_sample": known(in_sample), "optimism": _optimism(in_sample, record["scores"])}
     write_json(context.place(job) / VALUES, record)
 
@@ -130,15 +157,16 @@ def _learned(
     values: np.ndarray, target: np.ndarray, steps: Sequence[Step], task: Task, metric: Metric, dataset: Dataset
 ) -> dict[str, Any]:
     """The steps with numbers learned on all scored rows, and for each fold on those of the other folds."""
+    clips = scored_clips(dataset)
+
+    def on(rows: np.ndarray) -> list[dict[str, Any]]:
+        seconds = None if clips is None else clips.take(rows)
+        return _written(learn(values[rows], target[rows], steps, task, metric, seconds))
+
     folds = [
-        {
-            "fold": fold,
-            "steps": _written(learn(values[train], target[train], steps, task, metric)),
-            "learned_on": len(train),
-        }
-        for fold, (train, _) in splits_of(dataset).items()
+        {"fold": fold, "steps": on(train), "learned_on": len(train)} for fold, (train, _) in splits_of(dataset).items()
     ]
-    return {"steps": _written(learn(values, target, steps, task, metric)), "folds": folds}
+    return {"steps": on(np.arange(len(values))), "folds": folds}
 
 
 def _scores(
@@ -157,26 +185,30 @@ def _optimism(in_sample: float, scores: Mapping[str, Any]) -> float | None:
 
 def _by_rows(values: np.ndarray, record: Mapping[str, Any], task: Task, dataset: Dataset) -> np.ndarray:
     """Scored rows (m, k) after the steps, float32, each with the numbers that were learned without its fold."""
+    clips = scored_clips(dataset)
     if "folds" not in record:
-        return _changed(values, record["steps"], task)
+        return _changed(values, record["steps"], task, clips)
     changed, splits = np.empty_like(values), splits_of(dataset)
     for fold in record["folds"]:
         rows = splits[fold["fold"]][1]
-        changed[rows] = _changed(values[rows], fold["steps"], task)
+        seconds = None if clips is None else clips.take(rows)
+        changed[rows] = _changed(values[rows], fold["steps"], task, seconds)
     return changed
 
 
-def _later(folder: Path, before: Result, task: Task) -> Predictions:
+def _later(folder: Path, before: Result, samples: Samples, task: Task) -> Predictions:
     """Rows without a fold, the test table's or later ones, after the steps."""
-    predictions = before.test
-    assert predictions is not None  # every stage that can be read predicts
-    values = _changed(predictions.values, read_json(folder / VALUES)["steps"], task)
+    assert before.test is not None  # every stage that can be read predicts
+    predictions = before.test.aligned_to(samples.ids)
+    values = _changed(predictions.values, read_json(folder / VALUES)["steps"], task, samples.clips)
     return Predictions(predictions.ids, values, predictions.outputs, predictions.space)
 
 
-def _changed(values: np.ndarray, written: Sequence[Mapping[str, Any]], task: Task) -> np.ndarray:
+def _changed(
+    values: np.ndarray, written: Sequence[Mapping[str, Any]], task: Task, clips: RowClips | None
+) -> np.ndarray:
     """Values (n, k) after steps as they are written down."""
-    return apply(values, [Step.model_validate(step) for step in written], task)
+    return apply(values, [Step.model_validate(step) for step in written], task, clips)
 
 
 def _written(steps: Sequence[Step]) -> list[dict[str, Any]]:
@@ -188,3 +220,11 @@ def _say_unlearned(name: str, folds: Sequence[Mapping[str, Any]], context: Conte
         if not fold["learned_on"]:
             text = f"{name}: fold {fold['fold']} has no other scored rows to learn numbers on; `fit` changes none of it"
             context.compute.emit({"event": "warning", "text": text})
+
+
+def _say_idle(name: str, steps: Sequence[Step], clips: RowClips | None, emit: Emit) -> list[str]:
+    """Tell of steps in time that cannot do on these rows what they are for."""
+    idle = idle_steps(steps, clips)
+    for why in idle:
+        emit({"event": "warning", "text": f"{name}: {why}"})
+    return idle

@@ -1,7 +1,9 @@
 """The submit stage: the test table's answers in the user's own labels, in the test table's order."""
 
+from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from outfold.data.predictions import Predictions
@@ -9,9 +11,10 @@ from outfold.data.table import Samples
 from outfold.data.targets import TargetCodec
 from outfold.errors import RecipeError
 from outfold.files import write_atomically, write_json
+from outfold.inference.in_time import beginning_every
 from outfold.metrics import metric_of
 from outfold.settings.data import Data, Task
-from outfold.settings.recipe import SubmitStage
+from outfold.settings.recipe import Recipe, SubmitStage
 from outfold.stages.base import FORMAT, Context, Inference, Job, Result, digest
 
 
@@ -19,12 +22,15 @@ def plan(name: str, stage: SubmitStage, context: Context) -> list[Job]:
     """One job that writes the file, or none without a test table.
 
     Raises:
-        RecipeError: a column to rename is not in the file.
+        RecipeError: a column to rename is not in the file, or two columns would have one name.
+        DataError: the test table is of recordings without a window to answer; see `SubmitStage.every_s`.
     """
     dataset, recipe = context.dataset, context.recipe
     if dataset.test is None:
         return []
     _refuse_other_columns(name, stage, dataset.answer, recipe.data)
+    _refuse_equal_columns(name, stage, dataset.answer, recipe)
+    answered_rows(dataset.test.samples, stage)
     upstream = [job.key for job in context.jobs if job.stage == stage.source]
     written = [stage.model_dump(mode="json"), answers_with_labels(stage, recipe.task.answer), recipe.data.id]
     long = dataset.test.samples.long
@@ -41,7 +47,11 @@ def perform(job: Job, stage: SubmitStage, context: Context) -> None:
     frame = submission(test, rows.samples, context.dataset.answer, recipe.task.answer, stage, recipe.data)
     (context.place(job) / "file.json").unlink(missing_ok=True)
     write_atomically(context.folder / stage.file, lambda part: frame.to_csv(part, index=False))
-    write_json(context.place(job) / "file.json", {"key": job.key, "rows": len(frame)})
+    left_out = 0 if stage.every_s is None else len(rows) - len(frame)
+    if left_out:
+        text = f"{job.stage}: {left_out} of {len(rows)} windows begin between the multiples of {stage.every_s:g} s"
+        context.compute.emit({"event": "warning", "text": f"{text} and are not in {stage.file}"})
+    write_json(context.place(job) / "file.json", {"key": job.key, "rows": len(frame), "left_out": left_out})
 
 
 def collect(name: str, stage: SubmitStage, context: Context) -> Result:
@@ -76,7 +86,19 @@ def submission(
         answer = pd.DataFrame({data.long.row: samples.long.ids, data.long.value: samples.long.cells(answer)})
     else:
         answer.insert(0, data.id, samples.ids)
+        answer = answer[answered_rows(samples, stage)].reset_index(drop=True)
     return answer.rename(columns=stage.columns)
+
+
+def answered_rows(samples: Samples, stage: SubmitStage) -> np.ndarray:
+    """Bool (n,): the samples that the file answers; all, but for windows between the multiples of `every_s`.
+
+    Raises:
+        DataError: a recording has no window to answer.
+    """
+    if stage.every_s is None or samples.clips is None:
+        return np.ones(len(samples), dtype=bool)
+    return beginning_every(samples.clips.recording, samples.clips.start_s, stage.every_s)
 
 
 def _columns(predictions: Predictions, codec: TargetCodec, task: Task, stage: SubmitStage) -> pd.DataFrame:
@@ -99,6 +121,21 @@ def _refuse_other_columns(name: str, stage: SubmitStage, codec: TargetCodec, dat
     if unknown:
         problem = f"stage {name!r} renames column {unknown[0]!r}, which its file does not have"
         raise RecipeError(problem, got=stage.columns, expected=f"some of {known}")
+
+
+def _refuse_equal_columns(name: str, stage: SubmitStage, codec: TargetCodec, recipe: Recipe) -> None:
+    """Refuse a class or target with the name of the id, and columns that are renamed to each other's names."""
+    data = recipe.data
+    if data.long is not None:
+        written = [data.long.row, data.long.value]
+    else:
+        labels = answers_with_labels(stage, recipe.task.answer)
+        written = [data.id, *(codec.columns if labels else _names(codec))]
+    renamed = Counter(stage.columns.get(column, column) for column in written)
+    twice = [column for column, count in renamed.items() if count > 1]
+    if twice:
+        problem = f"stage {name!r}: two columns of its file would be called {twice[0]!r}"
+        raise RecipeError(problem, got=dict(stage.columns), fix="rename one of them in `columns`")
 
 
 def answers_with_labels(stage: SubmitStage, task: Task) -> bool:

@@ -8,7 +8,7 @@ from outfold.report.layout import Section, table
 from outfold.report.loading import Artefacts
 from outfold.report.numbers import MISSING, metric_title, number
 
-ALL = "all targets"
+ALL, CLASSES = "all targets", "all classes"
 Entry = Mapping[str, Any]
 
 
@@ -21,7 +21,7 @@ def postprocess(run: Artefacts) -> Section | None:
     body = [part for name, entry in entries.items() for part in _stage(name, entry, several=len(entries) > 1)]
     intro = (
         "Steps in the order in which they change predictions. What is learned is learned on other folds; a dash is a "
-        "threshold that gained nothing."
+        "number that gained nothing."
     )
     return Section("postprocess", "Post-processing", intro, body)
 
@@ -32,7 +32,8 @@ def _stage(name: str, entry: Entry, *, several: bool) -> list[Child]:
     columns = ("step", "target", "value", "by fold")
     shown = [row if folds else row[:3] for row in rows]
     drawn = table(columns if folds else columns[:3], shown, text=("step", "target"), caption=name if several else None)
-    return [drawn, _worth(entry)]
+    notes: Sequence[str] = entry.get("notes", [])
+    return [drawn, _worth(entry), *(tag("p", f"Out of fold: {note}.") for note in notes)]
 
 
 def _rows(place: int, steps: Sequence[Entry], folds: Sequence[Entry]) -> Iterator[tuple[str, str, str, str]]:
@@ -57,7 +58,18 @@ def _numbers(step: Entry) -> dict[tuple[str, str], str]:
     found |= {("zero below", name): number(limit) for name, limit in limits.items()}
     sums = step.get("sum", {})
     told = {ALL: "as task.identities say"} if isinstance(sums, str) else {n: " + ".join(p) for n, p in sums.items()}
-    return found | {("sum", name): text for name, text in told.items()}
+    return found | {("sum", name): text for name, text in told.items()} | _numbers_in_time(step)
+
+
+def _numbers_in_time(step: Entry) -> dict[tuple[str, str], str]:
+    """The same of steps in time; a weight of 0 and a kernel without neighbours gained nothing."""
+    if "boost" in step:
+        return {("boost", CLASSES): number(step["boost"]["weight"] or None)}
+    if "smooth" in step:
+        kernel = step["smooth"]["kernel"]
+        written = " ".join(f"{weight:.3g}" for weight in kernel)
+        return {("smooth", CLASSES): written if sum(weight > 0 for weight in kernel) > 1 else MISSING}
+    return {}
 
 
 def _worth(entry: Entry) -> Child:
