@@ -12,6 +12,8 @@ import pandas as pd
 from pandas.errors import EmptyDataError, ParserError
 from pyarrow import ArrowException
 
+from outfold.data.audio.clip_columns import clips_in
+from outfold.data.audio.rows import RowClips
 from outfold.data.predictions import PREFIXES, space_of
 from outfold.data.targets import TargetCodec
 from outfold.errors import DataError, RunError
@@ -44,6 +46,7 @@ class Evaluation:
         prediction: float32 (n, k), probabilities or, for a regression, values.
         codec: what the k outputs mean.
         ranks: whether predictions are ranks, 0 to 1, of which only the order means something.
+        clips: which seconds of which recording the rows are; None where they are no recordings.
     """
 
     ids: np.ndarray
@@ -52,6 +55,7 @@ class Evaluation:
     prediction: np.ndarray
     codec: TargetCodec
     ranks: bool = False
+    clips: RowClips | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -179,7 +183,8 @@ def load_evaluation(folder: Path) -> Evaluation:
     except DataError as error:
         raise RunError(f"{path} and {TARGET} do not fit together: {error.problem}", fix=AGAIN) from error
     ids, fold = table["id"].astype(str).to_numpy(object), table["fold"].to_numpy(np.int64)
-    return Evaluation(ids, fold, target, table[columns].to_numpy(np.float32), codec, ranks=space == "rank")
+    prediction = table[columns].to_numpy(np.float32)
+    return Evaluation(ids, fold, target, prediction, codec, ranks=space == "rank", clips=clips_in(table))
 
 
 def read_events(path: Path, most: int = 12, tail_bytes: int = 65_536) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ from outfold.report.sections.regression import regression
 from outfold.report.sections.samples import samples
 from outfold.report.sections.scores import scores
 from outfold.report.sections.time import time
+from outfold.report.sections.timeline import timeline
 from outfold.report.sections.training import training
 from outfold.run_folder import REPORT
 
@@ -65,6 +66,7 @@ def sections(run: Artefacts, root: Path) -> list[Section]:
         labels(run),
         probabilities(run),
         regression(run),
+        timeline(run),
         samples(run, root),
         data(run),
         time(run),

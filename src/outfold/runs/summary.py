@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from outfold.data.audio.clip_columns import clip_columns
 from outfold.data.dataset import Dataset
 from outfold.data.predictions import PREFIXES, Predictions
 from outfold.data.targets import TargetCodec
@@ -69,7 +70,9 @@ def write_tables(context: Context, result: Result) -> None:
         oof = prediction_columns(result.oof)
         variant = context.recipe.fold_variant_of(context.recipe.final_stage())
         oof.insert(1, "fold", dataset.folds_of(variant).fold[rows])
-        table = pd.concat([oof[["id", "fold"]], truth, oof.drop(columns=["id", "fold"])], axis=1)
+        clips = dataset.train.samples.clips
+        places = [] if clips is None else [clip_columns(clips.take(rows))]
+        table = pd.concat([oof[["id", "fold"]], *places, truth, oof.drop(columns=["id", "fold"])], axis=1)
         write_atomically(context.folder / OOF, lambda part: table.to_parquet(part, index=False))
     if result.test is not None:
         test = prediction_columns(result.test)
