@@ -62,11 +62,13 @@ def test_steps_in_time() -> None:
     notes = ["step `smooth`: each row is alone in its recording"]
     page = html_of({"post": {"steps": steps(0.7, [0, 1, 0]), "folds": folds, "scores": SCORES, "notes": notes}})
     assert page is not None
-    for text in (
-        "all classes",
-        "0.7000",
-        "\u2013, 1.1000",
-        "\u2013, 0.25 0.5 0.25",
-        "Out of fold: step `smooth`: each",
-    ):
+    dashes = ("\u2013, 1.1000", "1.0000, 0.5000", "\u2013, 0.2500")
+    for text in ("all classes", "0.7000", *dashes, "1 before or after", "Out of fold: step `smooth`: each"):
+        assert text in page, text
+
+
+def test_a_kernel_that_looks_back_more_than_ahead() -> None:
+    page = html_of({"post": {"steps": [{"smooth": {"kernel": [0.1, 0.6, 0.3]}}], "scores": SCORES}})
+    assert page is not None
+    for text in ("the row itself", "0.6000", "1 before", "0.1000", "1 after", "0.3000"):
         assert text in page, text

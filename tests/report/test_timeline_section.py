@@ -120,7 +120,7 @@ def test_what_is_drawn() -> None:
     assert EVIL not in page
     assert "&lt;script&gt;" in page
     assert page.count("<svg") == 3
-    assert page.count('class="band"') == 6  # one for each window in which a class is there
+    assert page.count('class="band"') == 3  # one for each stretch in which a class is there
     first = page[page.index("<svg") :]
     steps = re.findall(r'd="(M[^"]*)" class="line', first)[0]
     assert steps.count("L") == 15  # eight rows one after the other: two ends each, one pen

@@ -288,4 +288,4 @@ def test_the_report_draws_recordings_along_time(done: Path) -> None:
     assert set(evaluation.clips.recording) == {f"s{number}.wav" for number in range(12)}
     table = pd.read_parquet(done / "oof.parquet")
     assert (table["clip_end_s"] - table["clip_start_s"] == 5).all()
-    assert "Along time" in (done / "report.html").read_text()
+    assert "Timelines" in (done / "report.html").read_text()

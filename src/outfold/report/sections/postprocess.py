@@ -62,14 +62,24 @@ def _numbers(step: Entry) -> dict[tuple[str, str], str]:
 
 
 def _numbers_in_time(step: Entry) -> dict[tuple[str, str], str]:
-    """The same of steps in time; a weight of 0 and a kernel without neighbours gained nothing."""
+    """The same of steps in time."""
     if "boost" in step:
         return {("boost", CLASSES): number(step["boost"]["weight"] or None)}
     if "smooth" in step:
-        kernel = step["smooth"]["kernel"]
-        written = " ".join(f"{weight:.3g}" for weight in kernel)
-        return {("smooth", CLASSES): written if sum(weight > 0 for weight in kernel) > 1 else MISSING}
+        return {("smooth", place): number(weight or None) for place, weight in _places(step["smooth"]["kernel"])}
     return {}
+
+
+def _places(kernel: Sequence[float]) -> Iterator[tuple[str, float]]:
+    """A kernel from the middle outwards; both sides at once where they are equal."""
+    half = len(kernel) // 2
+    yield "the row itself", kernel[half]
+    for away in range(1, half + 1):
+        before, after = kernel[half - away], kernel[half + away]
+        if list(kernel) == list(kernel)[::-1]:
+            yield f"{away} before or after", before
+        else:
+            yield from ((f"{away} before", before), (f"{away} after", after))
 
 
 def _worth(entry: Entry) -> Child:

@@ -28,7 +28,7 @@ def timeline(run: Artefacts) -> Section | None:
     )
     legend = key(("accent", "probability of a class that is there"), ("alarm", "of one that is not"))
     shading = key(("accent square", "seconds in which the class is there"))
-    return Section("timeline", "Along time", intro, [tag("div", legend, shading), charts(*map(_figure, found))])
+    return Section("timeline", "Timelines", intro, [tag("div", legend, shading), charts(*map(_figure, found))])
 
 
 def _figure(one: Timeline) -> Html:
@@ -47,13 +47,21 @@ def _lane(lane: Lane, one: Timeline, across: Scale, top: float) -> Html:
         level = float(up(value))
         marks.append(tag("path", d=f"M{LEFT} {short(level)}H{WIDTH - RIGHT}", class_="grid"))
         marks.append(tag("text", str(value), x=LEFT - 7, y=short(level + 4), text_anchor="end", class_="tick"))
-    marks += [_shade(one, row, across, up) for row in np.flatnonzero(lane.present)]
+    marks += [_shade(*stretch, across, up) for stretch in _stretches(lane, one)]
     colour = "accent" if lane.present.any() else "alarm"
     return tag("g", marks, tag("path", d=_steps(lane, one, across, up), class_=f"line {colour}"))
 
 
-def _shade(one: Timeline, row: int, across: Scale, up: Scale) -> Html:
-    left, right = across([one.start_s[row], one.end_s[row]])
+def _stretches(lane: Lane, one: Timeline) -> list[tuple[float, float]]:
+    """From when to when the class is there without a break, in seconds."""
+    rows = np.flatnonzero(lane.present)
+    apart = (np.diff(rows) > 1) | (one.start_s[rows[1:]] > one.end_s[rows[:-1]])
+    parts = np.split(rows, np.flatnonzero(apart) + 1)
+    return [(float(one.start_s[part[0]]), float(one.end_s[part[-1]])) for part in parts if len(part)]
+
+
+def _shade(start_s: float, end_s: float, across: Scale, up: Scale) -> Html:
+    left, right = across([start_s, end_s])
     return tag("rect", x=short(left), y=short(up(1)), width=short(right - left), height=HEIGHT, class_="band")
 
 
