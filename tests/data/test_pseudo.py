@@ -75,10 +75,10 @@ def test_rare_classes_repeat_and_frequent_ones_keep_their_surest() -> None:
     assert chosen.repetitions.tolist() == [1, 0, 1, 0, 1, 0, 1, 2, 2, 1, 0]
     assert chosen.left_out.tolist() == ["", SURPLUS, "", SURPLUS, "", UNSURE, "", "", "", "", HELD_OUT]
     table = counts_by_class(["a", "b", "c", "d"], classes, chosen).set_index("class")
-    assert table.loc["a"].tolist() == [6, 0, 0, 1, 2, 3, 3]
-    assert table.loc["b"].tolist() == [2, 0, 0, 0, 0, 2, 3]
-    assert table.loc["c"].tolist() == [3, 1, 0, 0, 0, 2, 3]
-    assert table.loc["d"].tolist() == [0] * 7
+    assert table.loc["a"].tolist() == [6, 0, 0, 0, 1, 2, 3, 3]
+    assert table.loc["b"].tolist() == [2, 0, 0, 0, 0, 0, 2, 3]
+    assert table.loc["c"].tolist() == [3, 1, 0, 0, 0, 0, 2, 3]
+    assert table.loc["d"].tolist() == [0] * 8
 
 
 def test_all_keeps_every_sure_row_once() -> None:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from outfold.audit.alignment import broken_identities, misaligned_columns
 from outfold.audit.both_tables import against_test
-from outfold.audit.choices import balance_findings, few_groups
+from outfold.audit.choices import balance_findings, few_groups, quota_findings
 from outfold.audit.crossings import copy_crossings, group_crossings
 from outfold.audit.drift import serving_gaps
 from outfold.audit.evenness import evenness_findings
@@ -21,6 +21,7 @@ from outfold.audit.splits import splits_of
 from outfold.audit.table_inputs import declared, served_inputs, table_input_findings
 from outfold.audit.telling import telling
 from outfold.audit.unnamed import GroupLike, group_like_columns, unnamed_groups
+from outfold.data.balance import primary_classes
 from outfold.data.columns import cell_texts
 from outfold.data.dataset import Dataset
 from outfold.data.findings import LEVELS, Finding
@@ -31,6 +32,7 @@ from outfold.data.label_checks import identity_findings
 from outfold.data.predictions import Predictions
 from outfold.data.rows import SOURCE, SOURCE_ROW
 from outfold.data.table import Samples
+from outfold.settings.label import LabelStage
 from outfold.settings.learning import Balance
 from outfold.settings.recipe import Recipe
 from outfold.settings.sums import Sums
@@ -75,7 +77,7 @@ def audit_dataset(
     needed, predicted = [*inputs, *needed], list(dict.fromkeys([*predicted_inputs, *predicted]))
     inputs = list(dict.fromkeys([*inputs, *declared(tables)]))
     unnamed = group_like_columns(samples, dataset.target, ignore=_with_a_role(recipe, samples), seed=seed)
-    across_folds = [NOTHING_HELD_OUT]
+    across_folds = [NOTHING_HELD_OUT, *_labels_of_all_rows(recipe)]
     if not dataset.folds.whole:
         across_folds = [*_crossings(recipe, dataset, own, unnamed, seed), *_telling(recipe, dataset, own, inputs)]
     findings = [
@@ -160,6 +162,7 @@ def _choices(recipe: Recipe, dataset: Dataset) -> Iterator[Finding]:
         for balance, members in chosen.items():
             where = members[0] + (f" and {len(members) - 1} more" if members[1:] else "")
             yield from balance_findings(balance, names, target, where)
+        yield from _quotas(recipe, dataset, target, names)
     yield from identity_findings(recipe.task, dataset.train.samples, dataset.target)
     if dataset.folds.groups is not None:
         yield from few_groups(dataset.folds.groups, dataset.folds.fold)
@@ -167,6 +170,38 @@ def _choices(recipe: Recipe, dataset: Dataset) -> Iterator[Finding]:
         names = recipe.folds.stratify or dataset.codec.columns
         strata = dataset.train.samples.frame[list(names)]
         yield from evenness_findings(dataset.folds.fold, strata, dataset.folds.groups)
+
+
+def _labels_of_all_rows(recipe: Recipe) -> Iterator[Finding]:
+    """Pseudo-labels where nothing is held out."""
+    for name, stage in recipe.stages.items():
+        if isinstance(stage, LabelStage):
+            what = f"stage {name!r}: models of {stage.source!r} that trained on all rows give the pseudo-labels"
+            impact = "nothing that a student learns from them is out of fold"
+            fix = "run the same recipe with folds: each student then learns from teachers that held out the same rows"
+            yield Finding("note", what, (), fix, "labels-not-out-of-fold", impact)
+
+
+def _quotas(recipe: Recipe, dataset: Dataset, target: np.ndarray, names: Sequence[str]) -> Iterator[Finding]:
+    """Floors and caps of rows a class that fire in no fold."""
+    bounds = {
+        (settings.class_floor, None if settings.class_cap is None else settings.class_cap.rows)
+        for stage, _, settings in recipe.members()
+        if recipe.task_of(stage) is recipe.task
+    } - {(None, None)}
+    if not bounds:
+        return
+    classes = primary_classes(target)
+    trained = [classes[train] for train, _ in splits_of(dataset.folds)]
+    by_fold = np.array([np.bincount(own[own >= 0], minlength=len(names)) for own in trained])
+    for floor, cap in sorted(bounds, key=str):
+        yield from quota_findings(_counts(names, by_fold.min(axis=0)), floor=floor)
+        yield from quota_findings(_counts(names, by_fold.max(axis=0)), cap=cap)
+
+
+def _counts(names: Sequence[str], counts: np.ndarray) -> dict[str, int]:
+    """Rows by class, of those that have any."""
+    return {name: int(count) for name, count in zip(names, counts, strict=True) if count}
 
 
 def _telling(recipe: Recipe, dataset: Dataset, known: Known, inputs: Sequence[str]) -> list[Finding]:

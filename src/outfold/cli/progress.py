@@ -190,7 +190,7 @@ class Display:
             self.progress.update(self.all, total=self.foreseen)
 
     def _labelled(self, event: dict[str, Any]) -> None:
-        self.line(f"{event['stage']}  fold {event['fold']}  {event['what']}")
+        self.line(f"{event['stage']}  {event['students']}: {event['what']}")
 
     def _audit(self, event: dict[str, Any]) -> None:
         self.line("auditing data, folds and predictions")

@@ -1,5 +1,7 @@
 """What makes up for one kind of rows being rarer than another: weights of classes, and samples of rows."""
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import pandas as pd
 
@@ -82,6 +84,47 @@ def evenly_drawn(is_second: np.ndarray, most: int, seed: int) -> np.ndarray:
     small, large = sorted((np.flatnonzero(is_second), np.flatnonzero(~is_second)), key=len)
     kept = rng.choice(small, min(len(small), most // 2), replace=False)
     return np.sort(np.concatenate([kept, rng.choice(large, most - len(kept), replace=False)]))
+
+
+@dataclass(frozen=True)
+class ClassBounds:
+    """How many rows of a class an epoch has: at most some, at least others; see `balanced_rows`.
+
+    Attributes:
+        classes: int64 (n,), the class of every row of the table; below 0 for none.
+        most: rows kept of a class; None: all.
+        least: rows reached for a class, by repetition; None: those that there are.
+        order: int64 (n,), which rows of a class come last and are kept; None: those kept are drawn anew.
+    """
+
+    classes: np.ndarray
+    most: int | None = None
+    least: int | None = None
+    order: np.ndarray | None = None
+
+    def drawn(self, rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """One epoch's rows, int64, ascending, all of them among the given ones; how many there are is always the same.
+
+        Args:
+            rows: int64 (m,), the training rows.
+            rng: decides the draws; one for each epoch.
+        """
+        return balanced_rows(self.classes, rows, rng, most=self.most, least=self.least, order=self.order)
+
+    def with_more(self, count: int) -> "ClassBounds":
+        """The same for a table with so many further rows below, which are neither left out nor repeated."""
+        none = np.full(count, -1, dtype=np.int64)
+        order = None if self.order is None else np.concatenate([self.order, none])
+        return replace(self, classes=np.concatenate([self.classes, none]), order=order)
+
+
+def primary_classes(onehot: np.ndarray) -> np.ndarray:
+    """The class of each row, int64 (n,): the first column with the largest target, -1 for a row without a label.
+
+    Args:
+        onehot: (n, C), 0 or 1, or up to 1 where labels are soft; rows of a multilabel task may have several or none.
+    """
+    return np.where((onehot > 0).any(axis=1), onehot.argmax(axis=1), -1)
 
 
 def balanced_rows(

@@ -14,10 +14,11 @@ import pandas as pd
 from outfold.data.folds import link_groups
 from outfold.settings.data import TaskKind
 
-HELD_OUT, SEEN, UNSURE, SURPLUS = "held_out", "seen", "unsure", "surplus"
+HELD_OUT, SEEN, INCOMPLETE, UNSURE, SURPLUS = "held_out", "seen", "incomplete", "unsure", "surplus"
 REASONS = {
     HELD_OUT: "belong to held-out rows",
     SEEN: "belong to rows that the teacher trained on",
+    INCOMPLETE: "of incomplete recordings",
     UNSURE: "below the confidence",
     SURPLUS: "more than their class needs",
 }
@@ -168,6 +169,21 @@ def barred(copies: Links, groups: Links, *, held_out: np.ndarray, trained: np.nd
     """
     seen = copies.to(trained) if seen_groups else groups.to(trained)
     return np.where(groups.to(held_out), HELD_OUT, np.where(seen, SEEN, "")).astype(object)
+
+
+def without_incomplete(barred: np.ndarray, recording: np.ndarray, windows: int) -> np.ndarray:
+    """The same, with rows of recordings that have too few windows barred too.
+
+    Args:
+        barred: object (m,) of str, why rows may not be learned from; empty text where they may.
+        recording: (m,), whatever names the recording of each row.
+        windows: rows of a whole recording.
+
+    Returns:
+        object (m,) of str.
+    """
+    _, place, sizes = np.unique(recording, return_inverse=True, return_counts=True)
+    return np.where((barred == "") & (sizes[place] < windows), INCOMPLETE, barred).astype(object)
 
 
 def counts_by_class(names: Sequence[str], classes: np.ndarray, chosen: Chosen) -> pd.DataFrame:

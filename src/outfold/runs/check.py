@@ -9,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from outfold.data.balance import primary_classes
 from outfold.data.cache import default_cache_folder
 from outfold.data.checks import Checked, Progress, Table, check_data
 from outfold.data.findings import Finding, count, finding_of
 from outfold.data.folds import FoldTable
+from outfold.data.targets import TargetCodec
 from outfold.errors import OutfoldError
 from outfold.runs.table_inputs import check_table_inputs
 from outfold.runs.try_folds import try_folds
@@ -56,12 +58,14 @@ def _table_findings(recipe: Recipe, checked: Checked, root: Path) -> list[Findin
         return []
     from outfold.runs.scores import score_masks  # torch
     from outfold.runs.vectors import check_vectors  # torch
+    from outfold.stages.bounds import check_caps
     from outfold.stages.scope import check_auxiliary_targets
 
     frame = checked.train.samples.frame
     looks: list[Callable[[], object]] = [
         partial(score_masks, recipe.task, frame),
         partial(check_auxiliary_targets, recipe, frame),
+        partial(check_caps, recipe, frame),
     ]
     if checked.folds is not None:
         looks.append(partial(_try_variants, recipe, checked.train, checked.folds, root))
@@ -108,7 +112,14 @@ def _cost_findings(recipe: Recipe, checked: Checked, device: str) -> list[Findin
     )
     try:
         cost = estimate(
-            recipe, checked.folds, test_rows, device=chosen, aspect=_aspect(checked), unlabelled_rows=unlabelled_rows
+            recipe,
+            checked.folds,
+            test_rows,
+            device=chosen,
+            aspect=_aspect(checked),
+            unlabelled_rows=unlabelled_rows,
+            classes=_classes(recipe, checked),
+            of_recording=_rows_of_recordings(checked),
         )
     except OutfoldError as error:
         return [finding_of(error)]
@@ -124,6 +135,25 @@ def _cost_findings(recipe: Recipe, checked: Checked, device: str) -> list[Findin
         fix="free some space, set OUTFOLD_CACHE to a folder on another disk, or choose a smaller view.cache_size",
     )
     return [Finding("note", what), *([small] if free < cost.cache + cost.disk else [])]
+
+
+def _classes(recipe: Recipe, checked: Checked) -> np.ndarray | None:
+    """The class of each training row that has a fold, int64; None where no member has bounds of rows a class."""
+    bounded = any(settings.class_cap or settings.class_floor for _, _, settings in recipe.members())
+    if not bounded or checked.train is None or checked.folds is None:
+        return None
+    samples = checked.train.samples
+    own = samples.take(np.isin(samples.ids.astype(str), checked.folds.ids.astype(str)))
+    codec = TargetCodec.fit(recipe.task, own.frame)
+    target = codec.encode(own.frame)
+    return primary_classes(np.concatenate([1 - target, target], axis=1) if codec.kind == "binary" else target)
+
+
+def _rows_of_recordings(checked: Checked) -> dict[str, float]:
+    """By table, how many rows a recording has on average; nothing of tables that have no recordings."""
+    tables = {"test": checked.test, "unlabelled": checked.unlabelled}
+    clips = {name: None if table is None else table.samples.clips for name, table in tables.items()}
+    return {name: len(one) / len(np.unique(one.recording)) for name, one in clips.items() if one is not None}
 
 
 def _photo_findings(recipe: Recipe, checked: Checked) -> list[Finding]:

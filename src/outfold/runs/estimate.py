@@ -3,9 +3,8 @@
 import resource
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,14 +14,12 @@ from outfold.data.folds import FoldTable
 from outfold.data.table_columns import keys_of
 from outfold.models.freeze import set_train_mode, set_trainable
 from outfold.models.network import TABLE, VECTORS, Network, build_network
+from outfold.runs.loads import Load, Rows, loads_of
 from outfold.runs.prepared import stored_bytes
-from outfold.settings.adapt import AdaptStage
 from outfold.settings.data import Task
-from outfold.settings.label import LabelStage
 from outfold.settings.learning import Phase
-from outfold.settings.recipe import Recipe, Stage
-from outfold.settings.serve import ServeStage
-from outfold.settings.train import TrainSettings, TrainStage
+from outfold.settings.recipe import Recipe
+from outfold.settings.train import TrainSettings
 from outfold.settings.view import EmbeddingView
 from outfold.stages.inputs import photo_key, photo_members, photo_settings, photo_side, sizes_of, vectors_key
 from outfold.training.averaging import BatchNorm
@@ -62,33 +59,6 @@ class Estimate:
     models: int
 
 
-class Rows(NamedTuple):
-    """How many rows there are."""
-
-    labelled: int
-    """Training rows, of all folds."""
-    folds: int
-    """How many folds are held out in turn."""
-    train: int
-    """Training rows of one fold's model, on average."""
-    valid: int
-    """Held-out rows, on average."""
-    test: int
-    unlabelled: int
-
-
-class Load(NamedTuple):
-    """What several models of one member have to do, each of them."""
-
-    models: int
-    learned: int
-    """Rows of an epoch; 0 where nothing is learned."""
-    judged: int
-    """Held-out rows, validated and predicted."""
-    predicted: int
-    """Further rows that are predicted."""
-
-
 def estimate(
     recipe: Recipe,
     folds: FoldTable,
@@ -97,6 +67,8 @@ def estimate(
     device: torch.device,
     aspect: float = 1.5,
     unlabelled_rows: int = 0,
+    classes: np.ndarray | None = None,
+    of_recording: Mapping[str, float] | None = None,
 ) -> Estimate:
     """Measure a few steps of every member and multiply.
 
@@ -107,18 +79,19 @@ def estimate(
         device: where the run would compute.
         aspect: longer side of a typical photo over its shorter one.
         unlabelled_rows: rows of `data.unlabelled`; students are taken to learn from all that they may.
+        classes: int64, the class of each training row, where members cap or repeat the rows of a class.
+        of_recording: by table, `test` or `unlabelled`, the mean rows of a recording, where batches have whole ones.
 
     Raises:
         TrainingError: memory runs out in a step.
     """
     splits = [folds.split(number) for number in recipe.folds.only or folds.numbers]
-    train, valid = (round(sum(len(split[part]) for split in splits) / len(splits)) for part in (0, 1))
-    rows = Rows(len(folds), len(splits), train, valid, test_rows, unlabelled_rows)
+    rows = Rows(len(folds), splits, test_rows, unlabelled_rows, classes, of_recording or {})
     total = len(folds) + test_rows + unlabelled_rows
     seconds, weights, models = _embedding_seconds(recipe, total, device), 0, 0
     for name, stage in recipe.stages.items():
-        loads = _loads(name, stage, recipe, rows)
         for settings in recipe.members_of(name).values():
+            loads = loads_of(name, stage, settings, recipe, rows)
             network, _ = build_network(
                 settings,
                 _outputs(recipe.task_of(name)),
@@ -165,41 +138,13 @@ def _copies_on_disk(settings: TrainSettings, models: int) -> int:
     return models * (1 + left) + STATE_COPIES + kept + (settings.ema is not None)
 
 
-def _loads(name: str, stage: Stage, recipe: Recipe, rows: Rows) -> list[Load]:
-    """What the models of each member of a stage do; nothing where a stage has none."""
-    if isinstance(stage, TrainStage):
-        learned, predicted = _further_rows(name, stage, recipe, rows)
-        return [Load(rows.folds * len(stage.seeds), rows.train + learned, rows.valid, predicted)]
-    if isinstance(stage, ServeStage):
-        source = recipe.stages[stage.source]
-        seeds = len(source.seeds) if isinstance(source, TrainStage) else 1
-        return [Load(rows.folds * seeds, 0, 0, rows.valid + rows.test)]
-    if isinstance(stage, AdaptStage):
-        held_out = [Load(rows.folds, rows.train + rows.valid, 0, rows.valid)] if stage.out_of_fold else []
-        return [*held_out, *([Load(1, rows.labelled + rows.test, 0, rows.test)] if rows.test else [])]
-    return []
-
-
-def _further_rows(name: str, stage: TrainStage, recipe: Recipe, rows: Rows) -> tuple[int, int]:
-    """Rows without labels that a model of the stage learns from, at most, and rows of whole tables that it predicts."""
-    labels = {other: one for other, one in recipe.stages.items() if isinstance(one, LabelStage)}
-    learned = 0
-    if stage.labels is not None:
-        one = labels[stage.labels]
-        there = rows.test if one.rows == "test" else rows.unlabelled
-        learned = one.most_rows(there, len(recipe.task.classes or ()) or 2)
-    teaches = any(one.source == name and one.rows == "unlabelled" for one in labels.values())
-    tables = 0 if stage.training_only else rows.test
-    return learned, tables + (rows.unlabelled if teaches else 0)
-
-
 def _seconds_of(network: Network, settings: TrainSettings, loads: Sequence[Load], device: torch.device) -> float:
     """Seconds of all models of a member, by the time of one prediction and of one training step of each phase."""
     forward = _forward_seconds(network, settings, settings.view.height_width, device)
-    steps = []
+    steps, beside = [], max((load.beside for load in loads), default=0)
     for phase, size in zip(settings.phases, sizes_of(settings)[1:], strict=True):
         trains = any(load.learned for load in loads) and not settings.trains_on_features(phase)
-        steps.append(_step_seconds(network, settings, phase, size, device) if trains else 0.0)
+        steps.append(_step_seconds(network, settings, phase, size, device, beside) if trains else 0.0)
     norms = any(isinstance(module, BatchNorm) for module in network.modules())
     return sum(load.models * _model_seconds(settings, load, forward, steps, norms=norms) for load in loads)
 
@@ -230,24 +175,27 @@ def _model_seconds(
     return total
 
 
-def _step_seconds(network: Network, settings: TrainSettings, phase: Phase, size: Size, device: torch.device) -> float:
-    """Seconds of one sample's share in a training step."""
+def _step_seconds(
+    network: Network, settings: TrainSettings, phase: Phase, size: Size, device: torch.device, beside: int
+) -> float:
+    """Seconds of one sample's share in a training step; `beside` pseudo-labelled rows add to its batch."""
+    rows = settings.batch_size + beside
     set_trainable(network, phase.train)
     set_train_mode(network, phase.batch_norms)
     groups = parameter_groups(network, phase, settings.optimizer.weight_decay)
     objective = build_loss(None, "multilabel", None)  # any loss costs the same next to the network
 
     def step() -> None:
-        logits = model(_inputs(settings, settings.batch_size, size, device))
+        logits = model(_inputs(settings, rows, size, device))
         fabric.backward(objective(logits, torch.zeros_like(logits), None))
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 
-    with explained_memory(settings.batch_size, size):
+    with explained_memory(settings.batch_size, size, beside):
         fabric = make_fabric(device, settings.precision)
         model = fabric.setup_module(network.to(memory_format=torch.channels_last))
         optimizer = set_up_optimizer(fabric, build_optimizer(settings.optimizer, groups))
-        return _seconds(step, device) / settings.batch_size
+        return _seconds(step, device) / rows
 
 
 def _forward_seconds(network: Network, settings: TrainSettings, size: Size, device: torch.device) -> float:

@@ -18,9 +18,13 @@ def check_labels(recipe: Recipe) -> None:
         if isinstance(stage, LabelStage):
             _check_rows(name, stage, recipe)
             _check_task(name, stage, recipe)
+            _check_recordings(name, stage, recipe)
             _check_teacher(name, stage, recipe)
             for student, member, settings in _students(name, recipe):
-                _check_student(f"stage {student!r}, member {member!r}", settings, name, stage, recipe)
+                place = f"stage {student!r}, member {member!r}"
+                _check_student(place, settings, name, stage, recipe)
+                _check_batches(place, settings, name, stage, recipe)
+                _check_seeds(student, name, stage, recipe)
     final = recipe.final_stage()
     if isinstance(recipe.stages[final], LabelStage):
         fix = f"let a train stage learn from them: `labels: {final}`"
@@ -40,9 +44,20 @@ def _check_task(name: str, stage: LabelStage, recipe: Recipe) -> None:
     if kind == "regression" and (stage.confidence > 0 or stage.labels == "hard"):
         given = "confidence" if stage.confidence > 0 else "labels: hard"
         raise RecipeError(f"stage {name!r}: a regression has no classes to be sure of", fix=f"remove `{given}`")
+    if kind == "regression" and stage.average is not None:
+        raise RecipeError(f"stage {name!r}: a regression has values, and no other mean of them", fix="remove `average`")
     if kind in ("regression", "multilabel") and stage.per_class not in (None, "all"):
         problem = f"stage {name!r}: rows of a {kind} task do not have one class each, by which they could be balanced"
         raise RecipeError(problem, fix="remove `per_class`")
+
+
+def _check_recordings(name: str, stage: LabelStage, recipe: Recipe) -> None:
+    if stage.of_recordings is not None and not recipe.data.has_audio:
+        problem = f"stage {name!r}: `{stage.of_recordings}` is about windows of recordings, and the samples are none"
+        raise RecipeError(problem, fix=f"set data.audio, or remove `{stage.of_recordings}`")
+    if stage.sharpen is not None and recipe.task.kind != "multilabel":
+        problem = f"stage {name!r}: `sharpen` raises classes one by one, and those of a {recipe.task.kind} task exclude"
+        raise RecipeError(f"{problem} each other", fix="remove `sharpen`")
 
 
 def _check_teacher(name: str, stage: LabelStage, recipe: Recipe) -> None:
@@ -75,6 +90,36 @@ def _check_student(place: str, settings: TrainSettings, name: str, stage: LabelS
     if settings.mix is not None and stage.weight < 1:
         problem = f"{place}: mixed samples have no weight of their own"
         raise RecipeError(problem, fix=f"use `mix`, or the `weight` of stage {name!r}, not both")
+
+
+def _check_batches(place: str, settings: TrainSettings, name: str, stage: LabelStage, recipe: Recipe) -> None:
+    batch = settings.pseudo_batch
+    if batch is None:
+        return
+    if batch.recordings is not None and not recipe.data.has_audio:
+        problem = f"{place}: `pseudo_batch` asks for whole recordings, and the samples are none"
+        raise RecipeError(problem, fix="set data.audio, or ask for `windows`")
+    if stage.balance_of(recipe.task.kind) != "all":
+        problem = (
+            f"{place}: `pseudo_batch` draws each row once in a round, and stage {name!r} repeats those of some classes"
+        )
+        raise RecipeError(problem, fix=f"set `per_class: all` for stage {name!r}, or remove `pseudo_batch`")
+
+
+def _check_seeds(student: str, name: str, stage: LabelStage, recipe: Recipe) -> None:
+    if stage.teachers != "same_seed":
+        return
+    learner, teacher = recipe.stages[student], recipe.stages[stage.source]
+    assert isinstance(learner, TrainStage)  # a recipe whose students or teachers are no such stages is refused
+    assert isinstance(teacher, TrainStage)
+    missing = [seed for seed in learner.seeds if seed not in teacher.seeds]
+    if missing:
+        raise RecipeError(
+            f"stage {student!r}: its labels of {name!r} come from teachers of the same seed, and some are missing",
+            got=f"seeds {', '.join(map(str, missing))}",
+            expected=f"seeds of {stage.source!r}: {', '.join(map(str, teacher.seeds))}",
+            fix="give both stages the same `seeds`, or set `teachers: same_fold`",
+        )
 
 
 def _students(labels: str, recipe: Recipe) -> Iterator[tuple[str, str, TrainSettings]]:

@@ -18,9 +18,9 @@ from outfold.settings.train import TrainSettings, TrainStage
 from outfold.stages.base import Model
 from outfold.stages.blend import learned_weights
 from outfold.stages.cross_fit import Learned
-from outfold.stages.label import models_of_teacher
+from outfold.stages.label import all_students, models_of_teacher
 from outfold.stages.postprocess import learned_values
-from outfold.stages.pseudo_rows import step_of, teachers_of
+from outfold.stages.pseudo_rows import Students, students_of, teachers_of
 from outfold.stages.start import start_model
 from outfold.stages.train import models_of
 
@@ -64,15 +64,15 @@ def _learned(name: str, stage: Stage, dataset: Dataset) -> Iterator[tuple[str, L
 
 
 def _labels(name: str, stage: LabelStage, recipe: Recipe, dataset: Dataset) -> Iterator[Artefact]:
-    """The labels for each held-out fold: nothing is fitted, but they know what their teachers know."""
+    """The labels for each fold, or fold and seed: nothing is fitted, but they know what their teachers know."""
     models = models_of_teacher(stage, recipe, dataset)
-    for fold in sorted({model.fold for model in models}):
-        teachers = tuple(str(model.place) for model in teachers_of(stage, models, fold))
-        yield Artefact(_name_of_labels(name, fold), "pseudo-labels", inherits=teachers)
+    for students in all_students(stage, models):
+        teachers = tuple(str(model.place) for model in teachers_of(stage, models, students))
+        yield Artefact(_name_of_labels(name, students), "pseudo-labels", inherits=teachers)
 
 
-def _name_of_labels(stage: str, fold: int) -> str:
-    return f"{stage}/{step_of(fold)}"
+def _name_of_labels(stage: str, students: Students) -> str:
+    return f"{stage}/{students.step}"
 
 
 def _models(
@@ -98,7 +98,9 @@ def _models(
             split = dataset.folds_of(settings.folds).split(model.fold)
             parents = [] if start is None else [start]
             if stage.labels is not None:
-                parents.append(found[_name_of_labels(stage.labels, model.fold)])
+                labels = recipe.stages[stage.labels]
+                assert isinstance(labels, LabelStage)  # a recipe whose `labels` names another stage is refused
+                parents.append(found[_name_of_labels(stage.labels, students_of(labels, model))])
             if (other := start_model(model, settings, recipe, dataset)) is not None:
                 parents.append(found[str(other.place)])
             yield _weights(model, split, parents, _seen_by_all(parents, found), dataset, marks, folder)
@@ -135,7 +137,7 @@ def _labels_of_held_out(
 ) -> Artefact:
     """Predictions of held-out rows as labels: they know what all knows that these predictions rely on."""
     teachers = [one.name for one in found.values() if one.name.split("/")[0] in behind and one.judged_on & judged]
-    return Artefact(_name_of_labels(name, fold), "pseudo-labels", inherits=tuple(teachers))
+    return Artefact(_name_of_labels(name, Students(fold)), "pseudo-labels", inherits=tuple(teachers))
 
 
 def _seen_by_all(artefacts: Sequence[Artefact], found: Mapping[str, Artefact]) -> Ids:

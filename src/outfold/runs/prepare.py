@@ -33,6 +33,7 @@ from outfold.settings.data import Folds
 from outfold.settings.recipe import Recipe
 from outfold.settings.train import TrainSettings
 from outfold.stages.base import Compute
+from outfold.stages.bounds import check_caps
 from outfold.stages.inputs import image_view, photo_key, photo_members, photo_side, sound_members
 from outfold.stages.scope import check_auxiliary_targets
 from outfold.views.image import prepare
@@ -56,6 +57,7 @@ def load_dataset(
     samples = load_samples(recipe.data, root, targets=recipe.task.target)
     TargetCodec.fit(recipe.task, samples.frame)  # a table that cannot work says so before any photo is read
     check_auxiliary_targets(recipe, samples.frame)
+    check_caps(recipe, samples.frame)
     check_table_inputs(recipe, root, samples.frame)
     check_crops(recipe.data, root, samples, recipe.task.target)
     check_vectors(recipe, root, samples)

@@ -69,8 +69,8 @@ class AdaptStage(Spec):
         return tuple(dict.fromkeys((self.source, self.labels)))
 
     def adapted(self, settings: TrainSettings) -> TrainSettings:
-        """What a member of the train stage learns by when it goes on."""
-        changed: dict[str, Any] = {"phases": self.phases, "keep": self.keep, "init_from": None}
+        """What a member of the train stage learns by when it goes on; both kinds of rows are shuffled together."""
+        changed: dict[str, Any] = {"phases": self.phases, "keep": self.keep, "init_from": None, "pseudo_batch": None}
         changed["predict"] = settings.predict.model_copy(update={"fold_weights": ()})  # it has one model a table
         own = {"optimizer": self.optimizer, "batch_size": self.batch_size}
         return settings.model_copy(update=changed | {name: value for name, value in own.items() if value is not None})

@@ -11,6 +11,15 @@ from outfold.settings.view import Size
 Balance = Literal["none", "class_weight", "sampler", "both"]
 
 
+class ClassCap(Spec):
+    """How many rows of a class an epoch has at most."""
+
+    rows: int = Field(ge=1)
+    by: str | None = None
+    """Column whose largest values stay: the newest, by a date written 2024-05-01 or a year; of equal ones the first in
+    the table, and rows without a value go first. Drawn anew in every epoch when not given."""
+
+
 class Mix(Spec):
     """Mixing of samples within a batch."""
 

@@ -117,6 +117,8 @@ class Recipe(Spec):
                 raise ValueError(f"{place}: a regression has no classes to balance; remove `balance`")
             if settings.add_clips is not None and self.task_of(name).kind not in ("binary", "multilabel"):
                 raise ValueError(f"{place}: `add_clips` joins labels, and a clip of this task has one; use `mix`")
+            if self.task_of(name).kind == "regression" and (settings.class_cap or settings.class_floor):
+                raise ValueError(f"{place}: a regression has no classes; remove `class_cap` and `class_floor`")
             if self.data.weight is not None and settings.mix is not None:
                 raise ValueError(f"{place}: mixed samples have no weight of their own; use `mix` or `data.weight`")
         return self

@@ -80,7 +80,7 @@ def rounds_of(name: str, noisy: NoisyStudent, before: dict[str, Any]) -> dict[st
         return {name: noisy}
     changed = student_of(first, noisy.student.model_dump(by_alias=True, exclude_unset=True))
     try:
-        TrainStage.model_validate(changed)
+        TrainStage.model_validate({**changed, "labels": f"{name}1-labels"})
     except ValidationError as error:
         fault = error.errors()[0]
         place = f"{'.'.join(map(str, fault['loc']))}: " if fault["loc"] else ""

@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 from outfold.settings.audio_view import AudioView
 from outfold.settings.base import Name, Part, Spec, overlay, placed
 from outfold.settings.data import Names, Task
-from outfold.settings.learning import AddClips, Balance, Freeze, Keep, Loss, Mix, Optimizer, Phase, Rates
+from outfold.settings.label import PseudoBatch
+from outfold.settings.learning import AddClips, Balance, ClassCap, Freeze, Keep, Loss, Mix, Optimizer, Phase, Rates
 from outfold.settings.network import BackboneOptions, Head, InitFrom, Outputs, Weights
 from outfold.settings.predicting import SWAPPING, Predict
 from outfold.settings.sound_conflicts import refuse_sound_conflicts
@@ -48,6 +49,13 @@ class TrainSettings(Spec):
     """Views of sound, in tasks whose classes can be heard together: add another clip of the batch to a clip."""
     balance: Balance = "none"
     """`class_weight`: weighted loss; `sampler`: rare classes drawn more often; `both` corrects the prior twice."""
+    class_cap: ClassCap | None = None
+    """At most so many training rows of a class in an epoch; a row with several labels counts for its first."""
+    class_floor: int | None = Field(None, ge=2)
+    """At least so many rows of each class that the training rows have, some of them drawn again in every epoch."""
+    pseudo_batch: PseudoBatch | None = None
+    """With `labels`: batches of `batch_size` labelled rows and beside them pseudo-labelled ones. Without, both kinds
+    are shuffled together."""
     loss: Loss | None = None
     """cross_entropy for multiclass, bce for binary and multilabel, smooth_l1 for regression when not given."""
     optimizer: Optimizer = Optimizer()
@@ -61,6 +69,28 @@ class TrainSettings(Spec):
     phases: tuple[Phase, ...] = ()
     keep: Keep = Keep()
     predict: Predict = Predict()
+
+    def unused(self) -> set[str]:
+        """Settings without a value that came after others; no key of a job knows of them until they have one."""
+        return {name for name in ("class_cap", "class_floor", "pseudo_batch") if getattr(self, name) is None}
+
+    def refuse_uneven_bounds(self) -> None:
+        """Refuse bounds of rows a class that cannot be kept, or that a sampler would undo.
+
+        Raises:
+            ValueError: says which.
+        """
+        bounded = self.class_cap is not None or self.class_floor is not None
+        if bounded and self.balance != "none":
+            raise ValueError(
+                "`class_cap` and `class_floor` even classes out by their rows, and `balance` would do so once more; "
+                "use one of the two"
+            )
+        if self.class_cap is not None and (self.class_floor or 0) > self.class_cap.rows:
+            most = self.class_cap.rows
+            raise ValueError(
+                f"`class_floor` asks for {self.class_floor} rows of a class, `class_cap` for {most} at most"
+            )
 
     def is_validated(self, phase: Phase, epoch_in_phase: int) -> bool:
         """Whether the validation fold is scored after this epoch of a phase, counted from 0."""
@@ -235,6 +265,9 @@ class TrainStage(TrainSettings):
                 settings.table.refuse_incomplete()
             settings.refuse_unwatched_plateau()
             settings.refuse_frames_beside()
+            settings.refuse_uneven_bounds()
+            if settings.pseudo_batch is not None and self.labels is None:
+                raise ValueError(f"member {name!r}: `pseudo_batch` has no effect without `labels` to learn from")
             if isinstance(settings.view, ImageView):
                 refuse_sizes(settings.predict, settings.phases, settings.view)
             if isinstance(settings.view, EmbeddingView):

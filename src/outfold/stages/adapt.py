@@ -24,6 +24,7 @@ from outfold.settings.train import TrainSettings, TrainStage
 from outfold.stages import train
 from outfold.stages.adapting import GoingOn, go_on, seconds_to_go_on
 from outfold.stages.base import FORMAT, Context, Inference, Job, Model, Result, answered, digest
+from outfold.stages.bounds import class_bounds, key_of_bounds
 from outfold.stages.outputs import member_codec, member_target
 from outfold.stages.predicting import predict_model, read_predictions
 from outfold.stages.scope import context_for
@@ -202,6 +203,7 @@ def _jobs(model: Model, stage: AdaptStage, start_key: str, context: Context) -> 
         member_target(settings, dataset),
         dataset.weight if dataset.weight is not None else "",
         learned,
+        *key_of_bounds(class_bounds(settings, dataset), learned),
         *(keys_of_inputs(settings, context.jobs, one) for one in dict.fromkeys(("oof", step))),
     )
     folder, views = Path("stages") / model.place, len(settings.predict.tta)

@@ -21,6 +21,7 @@ from outfold.models.start import load_start
 from outfold.models.weights import weights_path
 from outfold.settings.train import TrainSettings
 from outfold.stages.base import Context, Job, Model
+from outfold.stages.bounds import class_bounds
 from outfold.stages.inputs import (
     inputs_of,
     main_input_name,
@@ -33,7 +34,7 @@ from outfold.stages.inputs import (
 from outfold.stages.objectives import judge_of, objective_of, target_space
 from outfold.stages.outputs import by_class, classes_of, in_member_outputs, member_codec, member_target
 from outfold.stages.predicting import Trained
-from outfold.stages.pseudo_rows import PseudoRows, pseudo_rows_of
+from outfold.stages.pseudo_rows import PseudoRows, pseudo_rows_of, recordings_of
 from outfold.stages.shown_rows import shown_rows
 from outfold.stages.start import start_model
 from outfold.training.checkpoints import save_weights
@@ -41,7 +42,7 @@ from outfold.training.device import make_fabric
 from outfold.training.examples import Examples, Split
 from outfold.training.features import frozen_features
 from outfold.training.fit import Fit
-from outfold.training.joined import joined_examples, joined_split
+from outfold.training.joined import joined_examples, joined_split, split_beside
 from outfold.views.inputs import Input
 
 
@@ -228,14 +229,24 @@ def split_rows(model: Model, settings: TrainSettings, context: Context) -> Split
 
 
 def training_split(train: np.ndarray, valid: np.ndarray, settings: TrainSettings, context: Context) -> Split:
-    """These training rows and these that judge, int64 both; with a balanced sampler, the chances of the first."""
-    drawn = settings.balance in ("sampler", "both")
-    return Split(train, valid, sample_weights(classes_of(settings, context.dataset, train)) if drawn else None)
+    """These training rows and these that judge, int64 both, with the chances of the first or bounds of their classes.
+
+    Nothing but training rows is ever drawn, whatever the chances and bounds.
+    """
+    drawn, dataset = settings.balance in ("sampler", "both"), context.dataset
+    chances = sample_weights(classes_of(settings, dataset, train)) if drawn else None
+    return Split(train, valid, chances, class_bounds(settings, dataset))
 
 
 def with_pseudo_rows(split: Split, pseudo: PseudoRows, settings: TrainSettings, context: Context) -> Split:
-    """The split in which pseudo-labelled rows train too; for a balanced sampler, as rows of their likeliest class."""
-    dataset, chances = context.dataset, None
+    """The split in which pseudo-labelled rows train too: beside the labelled ones in each batch, or among them.
+
+    Among them, they are rows of their likeliest class for a balanced sampler.
+    """
+    dataset, chances, batch = context.dataset, None, settings.pseudo_batch
+    if batch is not None:
+        recording = None if batch.recordings is None else recordings_of(pseudo.rows)
+        return split_beside(split, len(dataset.train), len(pseudo.rows), batch, recording)
     if split.chances is not None:
         kind, target = dataset.codec.kind, in_member_outputs(settings, dataset.codec, pseudo.target)
         likeliest = by_class(learned_target(target, kind, "hard"), kind)

@@ -1,11 +1,12 @@
 """The label stage: a teacher's models predict rows without labels, and the sure ones become rows to learn from.
 
 A student that holds out a fold learns the mean answer of those models of the teacher that held it out too, so that
-nothing which a label knows comes from a row that the student is judged on. Unlabelled rows that belong to held-out rows
-are left out for the same reason.
+nothing which a label knows comes from a row that the student is judged on; with `teachers: same_seed` of those of its
+own seed alone. Unlabelled rows that belong to held-out rows are left out for the same reason.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +14,31 @@ import numpy as np
 
 from outfold.data.dataset import Dataset
 from outfold.data.predictions import Predictions
-from outfold.data.pseudo import REASONS, SEEN, Chosen, choose, counts_by_class, most_likely
+from outfold.data.pseudo import (
+    INCOMPLETE,
+    REASONS,
+    SEEN,
+    Chosen,
+    choose,
+    counts_by_class,
+    most_likely,
+    without_incomplete,
+)
 from outfold.errors import DataError
 from outfold.files import read_json, write_json
+from outfold.inference.in_time import sharpen_by_recording
 from outfold.settings.label import LabelStage
 from outfold.settings.recipe import Recipe
 from outfold.settings.train import TrainStage
 from outfold.stages.base import FORMAT, Context, Inference, Job, Model, Result, digest
 from outfold.stages.predicting import predict_model, read_predictions
-from outfold.stages.pseudo_rows import rows_to_label, step_of, teachers_of, write_labels
+from outfold.stages.pseudo_rows import Students, recordings_of, rows_to_label, students_of, teachers_of, write_labels
 from outfold.stages.relatives import barred_rows, not_compared
 from outfold.stages.train import models_of, table_job
 
 
 def plan(name: str, stage: LabelStage, context: Context) -> list[Job]:
-    """A prediction of each teacher's model, then the labels for each fold that students hold out."""
+    """A prediction of each teacher's model, then the labels for each fold, or fold and seed, of students."""
     models, rows = models_of_teacher(stage, context.recipe, context.dataset), rows_to_label(stage, context.dataset)
     fits = {job.model: job for job in context.jobs if job.step == "fit"}
     known = {job.model: job for job in context.jobs if job.step == stage.rows}  # of the test table, or of another stage
@@ -39,28 +50,30 @@ def plan(name: str, stage: LabelStage, context: Context) -> list[Job]:
     ]
     known |= {job.model: job for job in new}
     keys = {model: known[model].key for model in models}
-    return [*new, *(_labels_job(name, stage, fold, keys, context) for fold in _held_out(stage, context))]
+    return [*new, *(_labels_job(name, stage, one, keys, context) for one in all_students(stage, models))]
 
 
 def perform(job: Job, stage: LabelStage, context: Context) -> None:
-    """Let one of the teacher's models predict, or make the labels for one fold."""
+    """Let one of the teacher's models predict, or make the labels for some students."""
     if job.model is not None:
         settings = _teacher(stage, context.recipe).member_settings(job.model.member)
         predict_model(job, job.model, settings, context)
         return
-    fold = next(fold for fold in _held_out(stage, context) if step_of(fold) == job.step)
+    models = models_of_teacher(stage, context.recipe, context.dataset)
+    students = next(one for one in all_students(stage, models) if one.step == job.step)
     (context.place(job) / f"{job.step}.json").unlink(missing_ok=True)
-    models = teachers_of(stage, models_of_teacher(stage, context.recipe, context.dataset), fold)
+    models = teachers_of(stage, models, students)
     answers = _answers(stage, models, context)
-    chosen = _chosen(stage, fold, answers, context)
-    counts = _counts(answers, chosen, context.dataset)
+    chosen = _chosen(stage, students.fold, answers, context)
+    counts = _counts(stage, answers, chosen, context.dataset)
     if not chosen.repetitions.any():
-        raise _nothing_left(job.stage, fold, counts)
+        raise _nothing_left(job.stage, students, counts)
     write_labels(context.folder / job.output, answers, chosen)
-    teachers = [model.place.as_posix() for model in models]
-    write_json(context.place(job) / f"{job.step}.json", {"key": job.key, "fold": fold, "teachers": teachers, **counts})
+    record = {**students._asdict(), "teachers": [model.place.as_posix() for model in models], **counts}
+    write_json(context.place(job) / f"{job.step}.json", {"key": job.key, **record})
     what = _told(counts, not_compared(stage, context.recipe, context.dataset))
-    context.compute.emit({"event": "labelled", "stage": job.stage, "fold": fold, "what": what, **counts})
+    told = {"stage": job.stage, "students": str(students), "what": what}
+    context.compute.emit({"event": "labelled", **told, **record})
 
 
 def collect(name: str, stage: LabelStage, context: Context) -> Result:
@@ -74,9 +87,10 @@ def predict(name: str, stage: LabelStage, inference: Inference) -> Result:
 
 
 def summary(name: str, stage: LabelStage, context: Context) -> dict[str, Any]:
-    """By fold, how many rows were labelled, kept and left out, and why."""
+    """By fold, or fold and seed, how many rows were labelled, kept and left out, and why."""
     folder = context.folder / "stages" / name
-    records = [read_json(folder / f"{step_of(fold)}.json") for fold in _held_out(stage, context)]
+    models = models_of_teacher(stage, context.recipe, context.dataset)
+    records = [read_json(folder / f"{one.step}.json") for one in all_students(stage, models)]
     counts = [{key: value for key, value in record.items() if key != "key"} for record in records]
     without = not_compared(stage, context.recipe, context.dataset)
     return {"rows": len(rows_to_label(stage, context.dataset)), "not_compared": without, "labels": counts}
@@ -86,6 +100,11 @@ def models_of_teacher(stage: LabelStage, recipe: Recipe, dataset: Dataset) -> li
     """All models of the stage's teacher."""
     teacher = _teacher(stage, recipe)
     return [model for member in teacher.members for model in models_of(stage.source, teacher, member, dataset)]
+
+
+def all_students(stage: LabelStage, models: Sequence[Model]) -> list[Students]:
+    """Whom the teacher's models label for: students that hold out each fold, where it is asked for of each seed."""
+    return list(dict.fromkeys(students_of(stage, model) for model in models))
 
 
 def _teacher(stage: LabelStage, recipe: Recipe) -> TrainStage:
@@ -100,23 +119,24 @@ def _variant(stage: LabelStage, recipe: Recipe) -> str | None:
     return teacher.member_settings(next(iter(teacher.members))).folds
 
 
-def _held_out(stage: LabelStage, context: Context) -> tuple[int, ...]:
-    return context.dataset.held_out_of(_variant(stage, context.recipe))
-
-
-def _labels_job(name: str, stage: LabelStage, fold: int, keys: dict[Model, str], context: Context) -> Job:
-    """The job that makes the labels for one fold; `keys` are those of the predictions of all the teacher's models."""
-    own = [[model.place.as_posix(), keys[model]] for model in teachers_of(stage, list(keys), fold)]
-    settings = stage.model_dump(mode="json", exclude={"kind", "source"})
-    key = digest(FORMAT, settings, context.dataset.codec.to_dict(), own, _barred(stage, fold, context))
-    return Job(name, step_of(fold), key, Path("stages", name, f"{step_of(fold)}.parquet"))
+def _labels_job(name: str, stage: LabelStage, students: Students, keys: dict[Model, str], context: Context) -> Job:
+    """The job that makes the labels for some students; `keys` are of the predictions of all the teacher's models."""
+    own = [[model.place.as_posix(), keys[model]] for model in teachers_of(stage, list(keys), students)]
+    barred = _barred(stage, students.fold, context)
+    recordings = [recordings_of(rows_to_label(stage, context.dataset))] if stage.of_recordings else []
+    key = digest(FORMAT, stage.decisive(), context.dataset.codec.to_dict(), own, barred, *recordings)
+    return Job(name, students.step, key, Path("stages", name, f"{students.step}.parquet"))
 
 
 def _answers(stage: LabelStage, models: Sequence[Model], context: Context) -> Predictions:
-    """The mean of the models' probabilities or values, in the order of the rows."""
-    codec = context.dataset.codec
-    parts = [read_predictions(context.place(model), stage.rows, codec).to_probability(codec.kind) for model in models]
-    return Predictions.mean(parts).aligned_to(rows_to_label(stage, context.dataset).samples.ids)
+    """The mean of the models' probabilities, logits or values as labels, in the order of the rows."""
+    codec, rows = context.dataset.codec, rows_to_label(stage, context.dataset)
+    parts = [read_predictions(context.place(model), stage.rows, codec) for model in models]
+    mean = Predictions.mean(parts, stage.averaged, codec.kind).aligned_to(rows.samples.ids)
+    if stage.sharpen is None:
+        return mean.to_probability(codec.kind)
+    logits = mean.to_logit(codec.kind).values
+    return replace(mean, values=sharpen_by_recording(logits, recordings_of(rows)), space="probability")
 
 
 def _chosen(stage: LabelStage, fold: int, answers: Predictions, context: Context) -> Chosen:
@@ -125,17 +145,19 @@ def _chosen(stage: LabelStage, fold: int, answers: Predictions, context: Context
         none = np.zeros(len(answers))
         return choose(none.astype(np.int64), none, shut, per_class="all")
     classes, certainty = most_likely(answers.values, kind)
-    per_class = stage.per_class or ("all" if kind == "multilabel" else "balanced")
-    return choose(classes, certainty, shut, confidence=stage.confidence, per_class=per_class)
+    return choose(classes, certainty, shut, confidence=stage.confidence, per_class=stage.balance_of(kind))
 
 
 def _barred(stage: LabelStage, fold: int, context: Context) -> np.ndarray:
     """Object (m,) of str, why rows may not be learned from when this fold is held out; empty text where they may."""
     train, held_out = context.dataset.folds_of(_variant(stage, context.recipe)).split(fold)
-    return barred_rows(stage, train, held_out, context.recipe.folds, context.dataset)
+    barred = barred_rows(stage, train, held_out, context.recipe.folds, context.dataset)
+    if stage.complete_windows is None:
+        return barred
+    return without_incomplete(barred, recordings_of(rows_to_label(stage, context.dataset)), stage.complete_windows)
 
 
-def _counts(answers: Predictions, chosen: Chosen, dataset: Dataset) -> dict[str, Any]:
+def _counts(stage: LabelStage, answers: Predictions, chosen: Chosen, dataset: Dataset) -> dict[str, Any]:
     """How many rows there were, are kept and are left out and why, and the same for each class."""
     codec = dataset.codec
     names, classes = ["all"], np.zeros(len(answers), dtype=np.int64)
@@ -143,8 +165,10 @@ def _counts(answers: Predictions, chosen: Chosen, dataset: Dataset) -> dict[str,
         names = list(map(str, codec.classes or codec.outputs))
         classes = most_likely(answers.values, codec.kind)[0]
     by_class = counts_by_class(names, classes, chosen)
+    if stage.complete_windows is None:
+        by_class = by_class.drop(columns=INCOMPLETE)
     total = by_class.drop(columns="class").sum()
-    left_out = {reason: int(total[reason]) for reason in REASONS}
+    left_out = {reason: int(total[reason]) for reason in REASONS if reason in total}
     whole = {name: int(total[name]) for name in ("rows", "kept", "learned")}
     return {**whole, "left_out": left_out, "classes": by_class.to_dict("records")}
 
@@ -163,9 +187,11 @@ def _reasons(counts: dict[str, Any]) -> list[str]:
     return [f"{number:,} {REASONS[reason]}" for reason, number in counts["left_out"].items() if number]
 
 
-def _nothing_left(name: str, fold: int, counts: dict[str, Any]) -> DataError:
+def _nothing_left(name: str, students: Students, counts: dict[str, Any]) -> DataError:
     fix = "lower `confidence`, or give more rows"
     if counts["left_out"][SEEN]:
         fix += "; `seen_groups: keep` lets rows of groups pass that the teacher trained on"
-    problem = f"stage {name!r}: no row is left to learn from when fold {fold} is held out"
+    if counts["left_out"].get(INCOMPLETE):
+        fix += "; lower `complete_windows`"
+    problem = f"stage {name!r}: no row is left to learn from when {students}"
     return DataError(problem, got=f"of {counts['rows']:,} rows {', '.join(_reasons(counts))}", fix=fix)

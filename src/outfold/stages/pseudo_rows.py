@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -9,12 +10,32 @@ import pandas as pd
 from outfold.data.dataset import Dataset, Rows
 from outfold.data.predictions import PREFIXES, Predictions, space_of
 from outfold.data.pseudo import Chosen, learned_target
+from outfold.errors import DataError
 from outfold.files import read_json, write_atomically
 from outfold.models.seen import row_marks, seen_by
-from outfold.run_folder import WHOLE
-from outfold.settings.label import LabelStage
+from outfold.run_folder import WHOLE, model_folder
+from outfold.settings.label import LabelStage, PseudoBatch
 from outfold.settings.train import TrainStage
 from outfold.stages.base import Context, Job, Model
+
+
+class Students(NamedTuple):
+    """The models that learn the same labels: those that hold out a fold, or none, of all seeds or of one."""
+
+    fold: int
+    seed: int | None = None
+    """None: of all."""
+
+    @property
+    def step(self) -> str:
+        """The step of the job that makes their labels."""
+        if self.seed is not None:
+            return model_folder(self.fold, self.seed)
+        return "whole" if self.fold == WHOLE else f"fold{self.fold}"
+
+    def __str__(self) -> str:
+        place = "no fold is held out" if self.fold == WHOLE else f"fold {self.fold} is held out"
+        return place if self.seed is None else f"{place}, seed {self.seed}"
 
 
 @dataclass(frozen=True)
@@ -43,9 +64,21 @@ def rows_to_label(stage: LabelStage, dataset: Dataset) -> Rows:
     return rows
 
 
-def step_of(fold: int) -> str:
-    """The step of the job that makes the labels for students which hold out this fold, or none."""
-    return "whole" if fold == WHOLE else f"fold{fold}"
+def students_of(stage: LabelStage, model: Model) -> Students:
+    """Those that a model learns its labels with, or that one of the same fold and seed labels for."""
+    return Students(model.fold, model.seed if stage.teachers == "same_seed" else None)
+
+
+def teachers_of(stage: LabelStage, models: list[Model], students: Students) -> list[Model]:
+    """Those of the teacher's models that label for these students."""
+    return [model for model in models if stage.teachers == "all" or students_of(stage, model) == students]
+
+
+def recordings_of(rows: Rows) -> np.ndarray:
+    """The recording of each row, object (n,) of str."""
+    clips = rows.samples.clips
+    assert clips is not None  # a recipe that asks for recordings and has none is refused
+    return clips.recording
 
 
 def write_labels(path: Path, answers: Predictions, chosen: Chosen) -> Path:
@@ -58,32 +91,49 @@ def write_labels(path: Path, answers: Predictions, chosen: Chosen) -> Path:
 def labels_job(model: Model, context: Context) -> Job | None:
     """The planned job that makes the labels which a model learns from; None where its stage names none."""
     name = _labels_of(model, context)
-    wanted = (name, step_of(model.fold))
-    return None if name is None else next(job for job in context.jobs if (job.stage, job.step) == wanted)
+    if name is None:
+        return None
+    step = students_of(_label_stage(name, context), model).step
+    return next(job for job in context.jobs if (job.stage, job.step) == (name, step))
 
 
 def most_pseudo_rows(job: Job, context: Context) -> int:
     """How many rows an epoch has, at most, of those that a job labels."""
-    stage = _stage_of(job, context)
+    stage = _label_stage(job.stage, context)
     codec = context.dataset.codec
     return stage.most_rows(len(rows_of_labels(job, context)), len(codec.classes or codec.outputs))
 
 
+def rows_beside(job: Job, batch: PseudoBatch, context: Context) -> int:
+    """How many rows a batch has, about, of those that a job labels.
+
+    Raises:
+        DataError: there are fewer of them, or fewer recordings, than a batch needs.
+    """
+    rows = rows_of_labels(job, context)
+    there = len(rows) if batch.recordings is None else len(np.unique(recordings_of(rows)))
+    if there < batch.parts:
+        what = "windows" if batch.recordings is None else "recordings"
+        problem = f"stage {job.stage!r} labels {there:,} {what}, and a batch of its students has {batch.parts:,}"
+        raise DataError(problem, fix=f"lower `pseudo_batch.{what}`")
+    return batch.rows(len(rows) / there)
+
+
 def rows_of_labels(job: Job, context: Context) -> Rows:
     """The rows that a job labels."""
-    return rows_to_label(_stage_of(job, context), context.dataset)
+    return rows_to_label(_label_stage(job.stage, context), context.dataset)
 
 
-def _stage_of(job: Job, context: Context) -> LabelStage:
-    stage = context.recipe.stages[job.stage]
-    assert isinstance(stage, LabelStage)  # no other stage has such jobs
+def _label_stage(name: str, context: Context) -> LabelStage:
+    stage = context.recipe.stages[name]
+    assert isinstance(stage, LabelStage)  # a recipe whose `labels` names another stage is refused
     return stage
 
 
 def pseudo_rows_of(model: Model, context: Context) -> PseudoRows | None:
     """What a model learns from beside the training rows; None where its stage names no labels."""
     name = _labels_of(model, context)
-    return None if name is None else read_pseudo_rows(name, model.fold, context)
+    return None if name is None else read_pseudo_rows(name, model, context)
 
 
 def _labels_of(model: Model, context: Context) -> str | None:
@@ -92,25 +142,24 @@ def _labels_of(model: Model, context: Context) -> str | None:
     return stage.labels
 
 
-def read_pseudo_rows(name: str, fold: int, context: Context) -> PseudoRows:
-    """What a label stage left for the students that hold out a fold.
+def read_pseudo_rows(name: str, model: Model, context: Context) -> PseudoRows:
+    """What a label stage left for a student.
 
     Args:
         name: of the label stage, which is done.
-        fold: the fold.
+        model: the student.
         context: the run's.
     """
-    stage, codec = context.recipe.stages[name], context.dataset.codec
-    assert isinstance(stage, LabelStage)  # a recipe's `labels` names nothing else
-    folder = context.folder / "stages" / name
-    table = pd.read_parquet(folder / f"{step_of(fold)}.parquet")
+    stage, codec = _label_stage(name, context), context.dataset.codec
+    folder, step = context.folder / "stages" / name, students_of(stage, model).step
+    table = pd.read_parquet(folder / f"{step}.parquet")
     kept = table[table["repetitions"] > 0]
     space = space_of(kept, codec)
     answers = Predictions.from_frame(kept, codec.outputs, space, prefix=PREFIXES[space])
     source = rows_to_label(stage, context.dataset)
     places = pd.Index(source.samples.ids).get_indexer(answers.ids)
     rows = source.take(places)
-    teachers = read_json(folder / f"{step_of(fold)}.json")["teachers"]
+    teachers = read_json(folder / f"{step}.json")["teachers"]
     return PseudoRows(
         rows,
         learned_target(answers.values, codec.kind, stage.labels),
@@ -124,8 +173,3 @@ def _seen_by_all(places: list[str], context: Context) -> list[np.ndarray]:
     """Marks of the rows that each of the models at these places has seen."""
     paths = [context.folder / "stages" / place / "weights.safetensors" for place in places]
     return [marks for path in paths if (marks := seen_by(path)) is not None]
-
-
-def teachers_of(stage: LabelStage, models: list[Model], fold: int) -> list[Model]:
-    """Those of the teacher's models that label for students which hold out this fold."""
-    return [model for model in models if stage.teachers == "all" or model.fold == fold]

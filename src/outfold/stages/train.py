@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -13,11 +14,12 @@ from outfold.models.weights import weights_identity
 from outfold.settings.train import TrainSettings, TrainStage
 from outfold.settings.view import ImageView
 from outfold.stages.base import FORMAT, Context, Inference, Job, Model, Result, answered, digest
+from outfold.stages.bounds import class_bounds, epoch_rows, key_of_bounds
 from outfold.stages.fitting import fit_model
 from outfold.stages.inputs import media_keys, pixels_name, sizes_of, table_encoder, vectors_of
 from outfold.stages.outputs import member_codec, member_target
 from outfold.stages.predicting import predict_model, read_predictions
-from outfold.stages.pseudo_rows import labels_job, most_pseudo_rows, rows_of_labels
+from outfold.stages.pseudo_rows import labels_job, most_pseudo_rows, recordings_of, rows_beside, rows_of_labels
 from outfold.stages.sharing import predict_table
 from outfold.stages.shown_rows import cells_read, keys_of_inputs, shown_rows
 from outfold.stages.start import key_of_fit, start_model
@@ -162,7 +164,7 @@ def _model_jobs(model: Model, settings: TrainSettings, context: Context, *, pred
     dataset = context.dataset
     train, valid = dataset.folds_of(settings.folds).split(model.fold)
     size, views = settings.view.height_width, len(settings.predict.tta)
-    labels = labels_job(model, context)
+    labels, bounds = labels_job(model, context), class_bounds(settings, dataset)
     table_encoder(settings, dataset.train, train)  # rows that it cannot learn from are refused before anything trains
     fit_key = digest(
         FORMAT,
@@ -174,17 +176,27 @@ def _model_jobs(model: Model, settings: TrainSettings, context: Context, *, pred
         train,
         valid,
         *([] if labels is None else [labels.key, *_labelled_cells(settings, labels, context)]),
+        *key_of_bounds(bounds, train),
         *keys_of_inputs(settings, context.jobs, "oof"),
     )
     predict_recipe = settings.predict.model_dump(mode="json", exclude=NOT_OF_ONE_MODEL)
     folder = Path("stages") / model.place
-    learned = len(train) + (0 if labels is None else most_pseudo_rows(labels, context))
-    fit_cost, oof_cost = fit_work(settings, learned, len(valid)), megapixels(len(valid) * views, size)
+    learned, beside = _rows_of_epoch(epoch_rows(bounds, train), labels, settings, context)
+    fit_cost, oof_cost = fit_work(settings, learned, len(valid), beside), megapixels(len(valid) * views, size)
     yield Job(model.stage, "fit", fit_key, folder / "weights.safetensors", fit_cost, model)
     if len(valid):
         yield Job(model.stage, "oof", digest(fit_key, predict_recipe), folder / "oof.parquet", oof_cost, model)
     if dataset.test is not None and predicts:
         yield table_job(model.stage, model, settings, "test", dataset.test, fit_key, context)
+
+
+def _rows_of_epoch(train: int, labels: Job | None, settings: TrainSettings, context: Context) -> tuple[int, int]:
+    """How many rows an epoch deals out in batches, at most, and how many further ones every batch has."""
+    if labels is None:
+        return train, 0
+    if settings.pseudo_batch is None:
+        return train + most_pseudo_rows(labels, context), 0
+    return train, rows_beside(labels, settings.pseudo_batch, context)
 
 
 def table_job(
@@ -208,16 +220,25 @@ def table_job(
     return Job(stage, step, key, Path("stages") / model.place / f"{step}.parquet", cost, model)
 
 
-def fit_work(settings: TrainSettings, train: int, valid: int) -> float:
-    """Expected work of a fit job, in megapixels."""
+def fit_work(settings: TrainSettings, train: int, valid: int, beside: int = 0) -> float:
+    """Expected work of a fit job, in megapixels.
+
+    Args:
+        settings: the member's.
+        train: rows that an epoch deals out in batches.
+        valid: rows that judge.
+        beside: further rows that every batch has.
+    """
     total = 0.0
+    batches = training_batches(np.arange(train), settings.batch_size, (0,))
+    samples = sum(map(len, batches)) + beside * len(batches)
     for phase, size in zip(settings.phases, sizes_of(settings)[1:], strict=True):
         if settings.trains_on_features(phase):
             continue
-        samples = sum(map(len, training_batches(np.arange(train), settings.batch_size, (0,))))
         total += megapixels(samples * phase.epochs, size, training=True)
         total += megapixels(valid * settings.validations(phase), settings.view.height_width)
     learned = min(train, MOST_BATCHES * settings.batch_size)  # by batch norms, where there are any
+    learned += beside * min(len(batches), MOST_BATCHES)
     return total + megapixels((learned + valid) * settings.keep.means, settings.view.height_width)
 
 
@@ -228,9 +249,10 @@ def fit_recipe(model: Model, settings: TrainSettings, context: Context) -> dict[
     prepare, on_photos = context.recipe.data.prepare, isinstance(settings.view, ImageView)
     weights = {"target_weights": task.target_weights} if task.target_weights else {}
     only_stored = {"top"} if settings.keep.combine == "best" else set()  # further epochs on disk change no prediction
+    outside: dict[str, Any] = {"keep": only_stored} | dict.fromkeys(("predict", "folds", *settings.unused()), True)
     sums = {"identities": task.identities} if settings.outputs.identities != "report" else {}
     return {
-        "settings": settings.model_dump(mode="json", exclude={"predict": True, "keep": only_stored, "folds": True}),
+        "settings": settings.model_dump(mode="json", exclude=outside),
         "pretrained": weights_identity(settings.pretrained, context.dataset.root)
         if start is None
         else {"source": "stage", "key": key_of_fit(start, context)},
@@ -254,9 +276,11 @@ def content_of(
 
 
 def _labelled_cells(settings: TrainSettings, labels: Job, context: Context) -> list[object]:
-    """What a member with table inputs reads of the rows that a job labels, whose key knows of the teacher's alone."""
+    """What a member reads of the rows that a job labels beyond what its key knows: table inputs, and recordings."""
+    rows, parts = rows_of_labels(labels, context), list[object]()
+    if settings.pseudo_batch is not None and settings.pseudo_batch.recordings is not None:
+        parts.append(recordings_of(rows))
     if settings.table is None:
-        return []
-    rows = rows_of_labels(labels, context)
+        return parts
     content = content_of(settings, cells_read(settings, context.recipe, training=False), rows, np.arange(len(rows)))
-    return [content, *keys_of_inputs(settings, context.jobs, "test")]
+    return [*parts, content, *keys_of_inputs(settings, context.jobs, "test")]

@@ -31,7 +31,7 @@ from outfold.training.learner import Learner, build_learner, optimizer_steps
 from outfold.training.loop import EpochSummary, train_epoch
 from outfold.training.losses import LossFunction
 from outfold.training.validation import Judge, Validation, refuse_missing_scores
-from outfold.views.batches import Loader, Waiting, training_batches
+from outfold.views.batches import Loader, Waiting
 from outfold.views.inputs import Input, Size, VectorInput
 from outfold.work import megapixels
 
@@ -143,7 +143,7 @@ class Fit:
         while not self._ended(phase, first):
             losses = [row["valid_loss"] for row in self.history[first:] if "valid_loss" in row]
             scheduled = replace(learner, schedule=learner.schedule.after(losses))
-            with explained_memory(self.settings.batch_size, size):
+            with explained_memory(self.settings.batch_size, size, self._beside):
                 row = self._epoch(scheduled, phase, len(self.history) + 1, len(self.history) - first, size)
             self._finish(row, learner.optimizer)
 
@@ -224,7 +224,7 @@ class Fit:
             batches=self._plain_batches,
             validate=lambda: self._validate(self.model, self.examples.inputs),
         )
-        with explained_memory(self.settings.batch_size, self.settings.view.height_width):
+        with explained_memory(self.settings.batch_size, self.settings.view.height_width, self._beside):
             self.combined = combiner.soup() if how == "greedy_soup" else combiner.mean(kept, how)
         self.emit({"event": "combined", **self.combined.to_dict()})
 
@@ -240,9 +240,12 @@ class Fit:
         return plain_batches(self.examples.inputs, order, self.fabric.device, self.workers, advance)
 
     def _batches(self, epoch: int) -> list[np.ndarray]:
-        return training_batches(
-            self.split.train, self.settings.batch_size, (self.seed, epoch), weights=self.split.chances
-        )
+        return self.split.batches(self.settings.batch_size, (self.seed, epoch))
+
+    @property
+    def _beside(self) -> int:
+        """How many rows a batch has at most beside its `batch_size`."""
+        return 0 if self.split.beside is None else self.split.beside.most
 
     def _inputs_and_model(self, phase: Phase) -> tuple[Mapping[str, Input], Forward]:
         """The full network on the views, or all but its backbone on features computed once."""

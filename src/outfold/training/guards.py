@@ -67,23 +67,30 @@ class LossGuard:
 
 
 @contextmanager
-def explained_memory(batch_size: int, height_width: tuple[int, int]) -> Iterator[None]:
-    """Turn an out-of-memory error into a sentence that says which setting to lower."""
+def explained_memory(batch_size: int, height_width: tuple[int, int], beside: int = 0) -> Iterator[None]:
+    """Turn an out-of-memory error into a sentence that says which setting to lower.
+
+    Args:
+        batch_size: rows in a batch.
+        height_width: pixels of a view.
+        beside: pseudo-labelled rows that a batch has beside them.
+    """
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError) as error:
-        raise _memory_error(batch_size, height_width) from error
+        raise _memory_error(batch_size, height_width, beside) from error
     except RuntimeError as error:
         if "not enough memory" not in str(error) and "out of memory" not in str(error):
             raise
-        raise _memory_error(batch_size, height_width) from error
+        raise _memory_error(batch_size, height_width, beside) from error
 
 
-def _memory_error(batch_size: int, height_width: tuple[int, int]) -> TrainingError:
+def _memory_error(batch_size: int, height_width: tuple[int, int], beside: int) -> TrainingError:
     height, width = height_width
-    half = max(batch_size // 2, 1)
+    half, more = max(batch_size // 2, 1), f" and {beside} beside them" if beside else ""
+    fewer = ", half the pseudo_batch," if beside else ""
     return TrainingError(
-        f"memory ran out with batches of {batch_size} at {height} x {width} pixels",
-        fix=f"set batch_size={half} and accumulate=2 (the same gradient in half the memory), a smaller view.size, "
-        "or precision=bf16 on a GPU",
+        f"memory ran out with batches of {batch_size}{more} at {height} x {width} pixels",
+        fix=f"set batch_size={half}{fewer} and accumulate=2 (the same gradient in half the memory), a smaller "
+        "view.size, or precision=bf16 on a GPU",
     )

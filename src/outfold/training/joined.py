@@ -1,8 +1,11 @@
 """Rows of a second table that are learned from too, beside the training rows of the first."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from outfold.training.examples import Examples, Split
+from outfold.settings.label import PseudoBatch
+from outfold.training.examples import Beside, Examples, Split
 from outfold.views.inputs import JoinedInput
 
 
@@ -23,6 +26,8 @@ def joined_examples(first: Examples, second: Examples) -> Examples:
 def joined_split(split: Split, count: int, repetitions: np.ndarray, chances: np.ndarray | None = None) -> Split:
     """The split in which rows of the second table train too, and none of them judges.
 
+    Bounds of rows a class are those of the first table's rows.
+
     Args:
         split: of the first table's rows.
         count: how many rows the first table has.
@@ -30,7 +35,21 @@ def joined_split(split: Split, count: int, repetitions: np.ndarray, chances: np.
         chances: float64, relative chances of the training rows of both, repetitions one by one; None: each once.
     """
     below = np.repeat(np.arange(count, count + len(repetitions)), repetitions)
-    return Split(np.concatenate([split.train, below]), split.valid, chances)
+    bounds = None if split.bounds is None else split.bounds.with_more(len(repetitions))
+    return replace(split, train=np.concatenate([split.train, below]), chances=chances, bounds=bounds)
+
+
+def split_beside(split: Split, count: int, more: int, batch: PseudoBatch, recording: np.ndarray | None = None) -> Split:
+    """The split in which every batch has rows of the second table beside those of the first; none of them judges.
+
+    Args:
+        split: of the first table's rows.
+        count: how many rows the first table has.
+        more: how many rows the second table has.
+        batch: what every batch has of them.
+        recording: (more,), the recording of each of them; None where recordings do not matter.
+    """
+    return replace(split, beside=Beside(np.arange(count, count + more), batch, recording))
 
 
 def _joined_weights(first: Examples, second: Examples) -> np.ndarray | None:

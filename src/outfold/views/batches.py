@@ -35,7 +35,7 @@ class InMemory:
         return self.rows[rows]
 
 
-ORDER, MIXING, SAMPLES, PSEUDO = 1, 2, 3, 4
+ORDER, MIXING, SAMPLES, PSEUDO, BOUNDS = 1, 2, 3, 4, 5
 """What a pass draws random numbers for; part of each generator's seed, so that no two of them draw the same."""
 
 

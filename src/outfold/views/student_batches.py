@@ -9,12 +9,13 @@ from outfold.views.batches import PSEUDO, training_batches
 def student_batches(
     labelled: np.ndarray,
     pseudo: np.ndarray,
-    recording: np.ndarray,
+    recording: np.ndarray | None,
     seed: tuple[int, ...],
     *,
     batch_size: int = 128,
     recordings: int | None = None,
     windows: int | None = None,
+    weights: np.ndarray | None = None,
 ) -> list[np.ndarray]:
     """The batches of one epoch: labelled rows first, then all windows of some recordings or some windows at random.
 
@@ -25,11 +26,12 @@ def student_batches(
     Args:
         labelled: int64 (n,), rows with labels.
         pseudo: int64 (m,), rows with pseudo-labels, the windows of recordings; numbered as the labelled ones are.
-        recording: (m,), whatever names the recording of each of them.
+        recording: (m,), whatever names the recording of each of them; None where windows are drawn at random.
         seed: integers that identify this epoch.
         batch_size: labelled rows in a batch; all of them where there are fewer.
         recordings: whole recordings in a batch; batches are of one size where recordings have equally many windows.
         windows: windows at random in a batch, instead of whole recordings.
+        weights: float64 (n,), chances of the labelled rows to be drawn; every row once when not given.
 
     Returns:
         int64 arrays, the rows of each batch.
@@ -44,13 +46,18 @@ def student_batches(
             expected="one of them",
         )
     if recordings is not None:
+        assert recording is not None  # whoever asks for whole recordings says which they are
         group = np.unique(recording, return_inverse=True)[1]
         parts, size, what = _by_group(pseudo, group), recordings, "recordings"
     else:
         parts, size, what = list(pseudo[:, None]), int(windows or 0), "windows"
     if not 1 <= size <= len(parts):
-        raise DataError(f"a student's batch cannot be filled with {what}", got=f"{size} of {len(parts)}")
-    batches = training_batches(labelled, batch_size, seed)
+        raise DataError(
+            f"a student's batch cannot be filled with {what}",
+            got=f"{size} of {len(parts)}",
+            fix="ask for fewer in a batch, or label more rows",
+        )
+    batches = training_batches(labelled, batch_size, seed, weights)
     dealt = _dealt(len(parts), size, len(batches), np.random.default_rng([*seed, PSEUDO]))
     return [
         np.concatenate([batch, *(parts[place] for place in places)])
