@@ -5,7 +5,16 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 
-from outfold.data.balance import balanced_rows, capped, class_weights, floored, sample_weights, weighted_order
+from outfold.data.balance import (
+    ClassBounds,
+    balanced_rows,
+    capped,
+    class_weights,
+    floored,
+    primary_classes,
+    sample_weights,
+    weighted_order,
+)
 from outfold.errors import DataError
 
 
@@ -103,3 +112,26 @@ def test_caps_that_cannot_be_kept():
             balanced_rows(classes, rows, rng, most=most, least=least)
     with pytest.raises(DataError, match="neither be ordered nor drawn"):
         capped(classes, rows, 2)
+
+
+def test_the_class_of_a_row_is_its_first_largest_label():
+    target = np.array([[0, 1, 1], [0, 0, 0], [0.3, 0, 1], [0.5, 0, 0]])
+    assert primary_classes(target).tolist() == [1, -1, 2, 0]
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 9), st.integers(0, 9))
+def test_bounds_know_further_rows_that_they_leave_alone(seed, most, least):
+    rng = np.random.default_rng(seed)
+    classes, order = rng.integers(-1, 4, 40), rng.integers(-1, 9, 40)
+    rows = np.flatnonzero(rng.random(40) < 0.7)
+    for own in (None, order):
+        bounds = ClassBounds(classes, max(most, least), least, own)
+        drawn = bounds.drawn(rows, np.random.default_rng(seed))
+        again = bounds.drawn(rows, np.random.default_rng(seed + 1))
+        assert np.isin(drawn, rows).all()
+        assert len(drawn) == len(again)
+        further = np.repeat(np.arange(40, 45), [1, 2, 3, 1, 1])
+        both = bounds.with_more(5).drawn(np.concatenate([rows, further]), np.random.default_rng(seed))
+        assert_array_equal(both[both >= 40], further)
+        counts = [np.bincount(classes[part[part < 40]] + 1, minlength=5) for part in (both, drawn)]
+        assert_array_equal(*counts)

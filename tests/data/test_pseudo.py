@@ -6,6 +6,7 @@ from hypothesis.extra import numpy as hnp
 
 from outfold.data.pseudo import (
     HELD_OUT,
+    INCOMPLETE,
     SEEN,
     SURPLUS,
     UNSURE,
@@ -17,6 +18,7 @@ from outfold.data.pseudo import (
     counts_by_class,
     learned_target,
     most_likely,
+    without_incomplete,
 )
 
 ROWS = st.integers(1, 60)
@@ -145,3 +147,10 @@ def test_rows_that_belong_to_held_out_or_known_ones_are_barred() -> None:
     assert lenient.tolist() == ["", HELD_OUT, SEEN, "", ""]
     both = barred(copies, groups, held_out=places(0, 1, 2), trained=places(0, 1, 2), seen_groups=True)
     assert both.tolist() == [HELD_OUT, HELD_OUT, HELD_OUT, HELD_OUT, ""]
+
+
+def test_recordings_without_all_their_windows_are_left_out() -> None:
+    recording = np.array(["b", "a", "b", "c", "b", "a"], dtype=object)
+    shut = np.array(["", "", HELD_OUT, "", "", SEEN], dtype=object)
+    assert without_incomplete(shut, recording, 3).tolist() == ["", INCOMPLETE, HELD_OUT, INCOMPLETE, "", SEEN]
+    assert without_incomplete(shut, recording, 2).tolist() == ["", "", HELD_OUT, INCOMPLETE, "", SEEN]
