@@ -70,9 +70,11 @@ class TrainSettings(Spec):
     keep: Keep = Keep()
     predict: Predict = Predict()
 
-    def unused(self) -> set[str]:
-        """Settings without a value that came after others; no key of a job knows of them until they have one."""
-        return {name for name in ("class_cap", "class_floor", "pseudo_batch") if getattr(self, name) is None}
+    def unused(self) -> dict[str, Any]:
+        """Settings that came after others and say nothing here, as pydantic's `exclude`: no job's key knows of them."""
+        later = ("add_clips", "class_cap", "class_floor", "pseudo_batch")
+        silent: dict[str, Any] = {name: True for name in later if getattr(self, name) is None}
+        return silent | ({"mix": {"waveforms"}} if self.mix is not None and not self.mix.waveforms else {})
 
     def refuse_uneven_bounds(self) -> None:
         """Refuse bounds of rows a class that cannot be kept, or that a sampler would undo.

@@ -249,7 +249,7 @@ def fit_recipe(model: Model, settings: TrainSettings, context: Context) -> dict[
     prepare, on_photos = context.recipe.data.prepare, isinstance(settings.view, ImageView)
     weights = {"target_weights": task.target_weights} if task.target_weights else {}
     only_stored = {"top"} if settings.keep.combine == "best" else set()  # further epochs on disk change no prediction
-    outside: dict[str, Any] = {"keep": only_stored} | dict.fromkeys(("predict", "folds", *settings.unused()), True)
+    outside: dict[str, Any] = {"predict": True, "folds": True, "keep": only_stored} | settings.unused()
     sums = {"identities": task.identities} if settings.outputs.identities != "report" else {}
     return {
         "settings": settings.model_dump(mode="json", exclude=outside),
