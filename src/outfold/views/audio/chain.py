@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,7 @@ def _parsed(item: str | dict[str, Any]) -> WaveformTransform | SpecAugment:
     if name not in TRANSFORMS:
         raise RecipeError(f"augment has no transform of sound {name!r}", fix=suggestion(name, TRANSFORMS))
     kind = TRANSFORMS[name]
-    known = list(kind.__dataclass_fields__)
+    known = list(signature(kind).parameters)
     settings = dict(given) if isinstance(given, dict) else {known[0]: given} if given is not None else {}
     for key in settings:
         if key not in known:
