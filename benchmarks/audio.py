@@ -29,8 +29,8 @@ import soundfile
 import torch
 
 from outfold.data.audio.decode import decode_audio
-from outfold.views.audio import Decibels, LogMel, log_mel, log_mel_tensor
 from outfold.settings.mel_presets import BIRDCLEF_224, BIRDCLEF_288, BIRDCLEF_SED
+from outfold.views.audio import Decibels, LogMel, log_mel, log_mel_tensor
 
 CLIP_S, RATE, BATCH = 5, 32_000, 16
 SETTINGS = {"224 x 224": BIRDCLEF_224, "288 x 286": BIRDCLEF_288, "128 x 384": BIRDCLEF_SED}

@@ -64,6 +64,9 @@ class Display:
     def _photos(self, event: dict[str, Any]) -> None:
         self._bar(f"photos of the {event['table']} table", event)
 
+    def _recordings(self, event: dict[str, Any]) -> None:
+        self._bar(f"recordings of the {event['table']} table", event)
+
     def _embedding(self, event: dict[str, Any]) -> None:
         self._bar(f"vectors of the {event['table']} table", event)
 

@@ -7,10 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from outfold.data.audio.findings import clip_findings, recording_findings
+from outfold.data.audio.inspection import InspectedAudio, inspect_recordings
+from outfold.data.audio.rows import RowClips
 from outfold.data.columns import cell_texts
 from outfold.data.crop_checks import box_findings, read_boxes, unknown_box_findings
 from outfold.data.crops import Box, boxes_of_rows
-from outfold.data.findings import Finding, count, finding_of, listed, places_of
+from outfold.data.findings import Finding, Level, count, finding_of, listed, places_of
 from outfold.data.folds import FoldTable, make_folds
 from outfold.data.inspection import (
     Inspected,
@@ -45,13 +48,22 @@ class Table:
     name: Part
     samples: Samples
     """Its rows; ids may repeat, for this is what is checked."""
-    files: tuple[Inspected, ...] = ()
+    files: tuple[Inspected, ...] | tuple[InspectedAudio, ...] = ()
     """What each row's file turned out to be; empty where the rows have no files."""
 
     @property
     def keys(self) -> list[str]:
         """Content key of each row's file."""
         return [file.key for file in self.files] or [""] * len(self.samples)
+
+    @property
+    def used_keys(self) -> list[str]:
+        """What tells what each row uses of its file: the content key, and of a recording the seconds."""
+        clips = self.samples.clips
+        if clips is None:
+            return self.keys
+        seconds = zip(clips.start_s, clips.end_s, strict=True)
+        return [key and f"{key} {start} {end}" for key, (start, end) in zip(self.keys, seconds, strict=True)]
 
     @property
     def usable(self) -> np.ndarray:
@@ -104,11 +116,12 @@ def check_data(
         made, more = _check_labels_and_folds(train, data, task, folds, root)
         findings += more
         labels = _label_texts(train.samples.frame, task)
-        findings += duplicate_findings(train.samples, train.keys, labels, root, grouped=folds.duplicates == "group")
+        used, grouped = train.used_keys, folds.duplicates == "group"
+        findings += duplicate_findings(train.samples, used, labels, root, grouped=grouped)
         if test is not None:
-            findings += overlap_findings(train.samples, train.keys, test.samples, test.keys, root)
+            findings += overlap_findings(train.samples, used, test.samples, test.used_keys, root)
         if unlabelled is not None:
-            findings += unlabelled_findings(train.samples, train.keys, unlabelled.samples, unlabelled.keys, root)
+            findings += unlabelled_findings(train.samples, used, unlabelled.samples, unlabelled.used_keys, root)
     return Checked(tuple(findings), train, test, made, unlabelled)
 
 
@@ -130,8 +143,15 @@ def _check_table(
     if samples.media is None:
         return Table(name, samples), findings
     tell = None if progress is None else lambda done, total: progress(name, done, total)
+    level: Level = "error" if data.on_bad_media == "stop" else "warning"
+    if samples.clips is not None:
+        heard = tuple(inspect_recordings(samples.media, workers=workers, progress=tell))
+        findings += recording_findings(samples, heard, root, level=level, table=name)
+        padded = any(one.recordings is not None and one.recordings.last == "pad" for one in data.sources)
+        findings += [] if padded else clip_findings(samples, heard, root, level=level)
+        return Table(name, samples, heard), findings
     files = tuple(inspect_files(samples.media, workers=workers, progress=tell))
-    findings += fault_findings(samples, files, root, level="error" if data.on_bad_media == "stop" else "warning")
+    findings += fault_findings(samples, files, root, level=level)
     findings += appearance_findings(files, name)
     return Table(name, samples, files), findings + (box_findings(samples, files, name, root) if boxes else [])
 
@@ -201,14 +221,14 @@ def _read_leniently(
         found = finding_of(error)
     except DataError as error:
         return None, [finding_of(error)]
-    return alone(source.model_copy(update={"image": None}), image=None), [found]
+    return alone(source.model_copy(update={"image": None, "audio": None}), image=None, audio=None), [found]
 
 
 def _with_ids(samples: Samples, column: str) -> Samples | None:
     if column not in samples.frame.columns:
         return None
     ids = np.array([text or "" for text in cell_texts(samples.frame[column])], dtype=object)
-    return Samples(samples.frame, ids, samples.media, column, samples.mapped)
+    return Samples(samples.frame, ids, samples.media, column, samples.mapped, clips=samples.clips)
 
 
 def _joined(parts: Sequence[Samples], id_column: str) -> Samples | None:
@@ -219,7 +239,9 @@ def _joined(parts: Sequence[Samples], id_column: str) -> Samples | None:
     frame = pd.concat([part.frame for part in parts], ignore_index=True)
     complete = all(part.media is not None for part in parts)
     ids, mapped = np.concatenate([part.ids for part in parts]), tuple(one for part in parts for one in part.mapped)
-    return Samples(frame, ids, tuple(media) if complete else None, id_column, mapped)
+    clips = [part.clips for part in parts if part.clips is not None]
+    seconds = RowClips.stacked(clips) if len(clips) == len(parts) else None
+    return Samples(frame, ids, tuple(media) if complete else None, id_column, mapped, clips=seconds)
 
 
 def _id_findings(samples: Samples) -> list[Finding]:

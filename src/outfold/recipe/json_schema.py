@@ -2,6 +2,7 @@
 
 from typing import Any, get_args
 
+from outfold.settings.mel_presets import PRESETS
 from outfold.settings.predicting import TTA_SETS
 from outfold.settings.recipe import Recipe
 from outfold.settings.track import Track
@@ -12,6 +13,11 @@ SHORT_FORMS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("Data", "train"): [TEXT, {"$ref": "#/$defs/Source"}],
     ("Data", "unlabelled"): [TEXT, {"$ref": "#/$defs/Source"}],
     ("Data", "test"): [TEXT],
+    ("Source", "recordings"): [TEXT],
+    ("AudioView", "mel"): [
+        {"enum": list(PRESETS)},
+        {"type": "object", "properties": {"preset": {"enum": list(PRESETS)}}, "required": ["preset"]},
+    ],
     ("Task", "target"): [TEXT],
     ("Score", "where"): [TEXT],
     ("Folds", "group"): [TEXT],
@@ -44,6 +50,7 @@ def json_schema() -> dict[str, Any]:
         heirs = ["Member", "TrainStage"] if model == "TrainSettings" else [model]
         for name in heirs:
             models[name]["properties"][key] = _with_forms(models[name]["properties"][key], forms)
+    models["Source"]["anyOf"] = [{"required": [name]} for name in (*models["Source"].pop("required"), "recordings")]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from outfold.data.audio.inspection import InspectedAudio
 from outfold.data.balance import primary_classes
 from outfold.data.cache import default_cache_folder
 from outfold.data.checks import Checked, Progress, Table, check_data
 from outfold.data.findings import Finding, count, finding_of
 from outfold.data.folds import FoldTable
+from outfold.data.inspection import Inspected
 from outfold.data.targets import TargetCodec
 from outfold.errors import OutfoldError
 from outfold.runs.table_inputs import check_table_inputs
@@ -117,22 +119,24 @@ def _cost_findings(recipe: Recipe, checked: Checked, device: str) -> list[Findin
             test_rows,
             device=chosen,
             aspect=_aspect(checked),
+            length_s=_mean_length_s(checked),
             unlabelled_rows=unlabelled_rows,
             classes=_classes(recipe, checked),
             of_recording=_rows_of_recordings(checked),
         )
     except OutfoldError as error:
         return [finding_of(error)]
+    media = "recording" if recipe.data.has_audio else "photo"
     what = (
         f"estimate: {count(cost.models, 'model')} in about {_duration(cost.seconds)} on {chosen.type}"
-        f"{', after the photos are read once' if cost.cache else ''}; about {_bytes(cost.memory)} of memory, "
-        f"{f'{_bytes(cost.cache)} of photo cache, ' if cost.cache else ''}{_bytes(cost.disk)} in the run folder"
+        f"{f', after the {media}s are read once' if cost.cache else ''}; about {_bytes(cost.memory)} of memory, "
+        f"{f'{_bytes(cost.cache)} of {media} cache, ' if cost.cache else ''}{_bytes(cost.disk)} in the run folder"
     )
     free = shutil.disk_usage(_existing(default_cache_folder())).free
     small = Finding(
         "warning",
-        f"only {_bytes(free)} of disk are free where the photo cache goes ({default_cache_folder()})",
-        fix="free some space, set OUTFOLD_CACHE to a folder on another disk, or choose a smaller view.cache_size",
+        f"only {_bytes(free)} of disk are free where the {media} cache goes ({default_cache_folder()})",
+        fix="free some space, set OUTFOLD_CACHE to a folder on another disk, or choose smaller views",
     )
     return [Finding("note", what), *([small] if free < cost.cache + cost.disk else [])]
 
@@ -176,8 +180,19 @@ def _sides(checked: Checked) -> list[tuple[int, int]]:
     if checked.train is None:
         return []
     files, crops = checked.train.files, checked.train.samples.crops or itertools.repeat(None)
-    known = [(file.info, box) for file, box in zip(files, crops, strict=False) if file.info is not None]
-    return [info.upright_size if box is None else box.size for info, box in known]
+    infos = [file.info if isinstance(file, Inspected) else None for file in files]
+    return [
+        info.upright_size if box is None else box.size
+        for info, box in zip(infos, crops, strict=False)
+        if info is not None
+    ]
+
+
+def _mean_length_s(checked: Checked) -> float:
+    """Seconds that the training table's recordings last on average; 0 without recordings."""
+    files = checked.train.files if checked.train is not None else ()
+    lengths = [file.duration_s for file in files if isinstance(file, InspectedAudio) and file.duration_s is not None]
+    return float(np.mean(lengths)) if lengths else 0.0
 
 
 def _existing(folder: Path) -> Path:

@@ -13,21 +13,32 @@ from torch import Tensor
 from outfold.data.folds import FoldTable
 from outfold.data.table_columns import keys_of
 from outfold.models.freeze import set_train_mode, set_trainable
-from outfold.models.network import TABLE, VECTORS, Network, build_network
+from outfold.models.network import TABLE, VECTORS, WAVEFORM, Network, build_network
 from outfold.runs.loads import Load, Rows, loads_of
 from outfold.runs.prepared import stored_bytes
+from outfold.settings.audio_view import AudioView, WaveformView
 from outfold.settings.data import Task
 from outfold.settings.learning import Phase
 from outfold.settings.recipe import Recipe
 from outfold.settings.train import TrainSettings
 from outfold.settings.view import EmbeddingView
-from outfold.stages.inputs import photo_key, photo_members, photo_settings, photo_side, sizes_of, vectors_key
+from outfold.stages.inputs import (
+    photo_key,
+    photo_members,
+    photo_settings,
+    photo_side,
+    sizes_of,
+    sound_key,
+    sound_members,
+    vectors_key,
+)
 from outfold.training.averaging import BatchNorm
 from outfold.training.combining import MOST_BATCHES
 from outfold.training.device import make_fabric, set_up_optimizer
 from outfold.training.guards import explained_memory
 from outfold.training.losses import build_loss
 from outfold.training.optim import build_optimizer, parameter_groups
+from outfold.views.audio.input import arranged, pictures_of
 from outfold.views.inputs import Size
 
 STATE_COPIES = 3
@@ -66,6 +77,7 @@ def estimate(
     *,
     device: torch.device,
     aspect: float = 1.5,
+    length_s: float = 0.0,
     unlabelled_rows: int = 0,
     classes: np.ndarray | None = None,
     of_recording: Mapping[str, float] | None = None,
@@ -78,6 +90,7 @@ def estimate(
         test_rows: rows of the test table.
         device: where the run would compute.
         aspect: longer side of a typical photo over its shorter one.
+        length_s: how long a row's recording lasts on average, in seconds.
         unlabelled_rows: rows of `data.unlabelled`; students are taken to learn from all that they may.
         classes: int64, the class of each training row, where members cap or repeat the rows of a class.
         of_recording: by table, `test` or `unlabelled`, the mean rows of a recording, where batches have whole ones.
@@ -109,7 +122,14 @@ def estimate(
     else:
         sides = {photo_key(settings): photo_side(settings) for _, _, settings in photo_members(recipe)}
         cache = sum(round(total * side * side * aspect * 3) for side in sides.values())
+        cache += _sound_bytes(recipe, total, length_s)
     return Estimate(seconds, _peak_memory(device), cache, weights, models)
+
+
+def _sound_bytes(recipe: Recipe, rows: int, length_s: float) -> int:
+    """Bytes of recordings in the cache, where each row lasts so many seconds."""
+    views = {sound_key(view): view for _, _, view in sound_members(recipe)}
+    return sum(round(rows * min(length_s, 2 * view.span_s) * view.sample_rate * 2) for view in views.values())
 
 
 def _outputs(task: Task) -> int:
@@ -216,12 +236,22 @@ def _inputs(settings: TrainSettings, batch_size: int, size: Size, device: torch.
     """A batch of black photos, or of vectors of zeros, and empty table rows."""
     if isinstance(settings.view, EmbeddingView):
         inputs = {VECTORS: torch.zeros((batch_size, VECTOR_WIDTH), device=device)}
+    elif isinstance(settings.view, AudioView | WaveformView):
+        inputs = _of_silence(settings.view, batch_size, device)
     else:
         images = torch.zeros((batch_size, 3, *size), device=device)
         inputs = {"image": images.contiguous(memory_format=torch.channels_last)}
     if settings.table is not None:
         inputs[TABLE] = torch.zeros((batch_size, _table_width(settings)), device=device)
     return inputs
+
+
+def _of_silence(view: AudioView | WaveformView, batch_size: int, device: torch.device) -> dict[str, Tensor]:
+    """A batch of silent windows, or of their pictures, which cost as much as any others."""
+    waveforms = torch.zeros((batch_size, view.samples), device=device)
+    if isinstance(view, AudioView):
+        return {"image": arranged(pictures_of(waveforms, view.mel), view)}
+    return {WAVEFORM: waveforms}
 
 
 def _table_width(settings: TrainSettings) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from outfold.data.audio.decode import AudioInfo
+from outfold.data.audio.decode import GRACE_S, AudioInfo
 from outfold.data.audio.inspection import Fault, InspectedAudio, Sound
 from outfold.data.columns import require_columns
 from outfold.data.findings import Finding, Level, count, listed, places_of
@@ -106,6 +106,20 @@ def sound_findings(samples: Samples, files: Sequence[InspectedAudio], root: Path
         (long, "note", f"with a recording longer than {LONG_S / 3600:.0f} h", "they are read as a stream of windows"),
     ]
     return [one for notes, level, what, fix in kinds for one in _finding(samples, notes, root, level, what, fix)]
+
+
+def clip_findings(samples: Samples, files: Sequence[InspectedAudio], root: Path, *, level: Level) -> list[Finding]:
+    """Rows that are seconds of a recording which it does not have."""
+    if samples.clips is None:
+        return []
+    ends, starts = samples.clips.end_s, samples.clips.start_s
+    beyond = {
+        row: f"{starts[row]:g} to {ends[row]:g} s of {length:.3f} s"
+        for row, (_, _, length) in _usable(files).items()
+        if starts[row] >= length or (np.isfinite(ends[row]) and ends[row] > length + GRACE_S)
+    }
+    fix = "correct the seconds in the table"
+    return _finding(samples, beyond, root, level, "with seconds behind the end of the recording", fix)
 
 
 def duration_findings(

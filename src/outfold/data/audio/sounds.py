@@ -25,11 +25,13 @@ class Sounds:
             same samples, once on disk.
         rows: int64 (n,), the rows in use.
         duration_s: float64 (m,), of all rows of the table, how long they are.
+        tail_s: float64 (m,), where in the row its tail begins; 0 for a row that is kept whole.
     """
 
     cache: AudioCache
     rows: np.ndarray
     duration_s: np.ndarray
+    tail_s: np.ndarray
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -43,7 +45,7 @@ class Sounds:
     def bad(self) -> dict[int, str]:
         """Rows of the table without sound, and why."""
         count = len(self.duration_s)
-        return {place % count: reason for place, reason in reversed(self.cache.bad.items())}
+        return dict(sorted((place % count, reason) for place, reason in self.cache.bad.items()))
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -75,9 +77,8 @@ class Sounds:
         count, start, samples = len(self.duration_s), round(start_s * rate), round(length_s * rate)
         if start + samples <= self.cache.length(place):
             return self.cache.read(place, start, start + samples)
-        tail = self.cache.length(place + count)
-        start -= round(float(self.duration_s[place]) * rate) - tail
-        return self.cache.read(place + count, max(start, 0), max(start, 0) + samples)
+        start = max(start - round(float(self.tail_s[place]) * rate), 0)
+        return self.cache.read(place + count, start, start + samples)
 
 
 def build_sounds(
@@ -126,7 +127,13 @@ def build_sounds(
         [*heads, *tails], sample_rate, folder, missing=missing, workers=workers, on_bad="drop", progress=progress
     )
     count = len(heads)
-    sounds = Sounds(cache, np.arange(count), np.where(long, ends - clips.start_s, cache.lengths[:count] / sample_rate))
+    lasting = ends - clips.start_s
+    sounds = Sounds(
+        cache,
+        np.arange(count),
+        np.where(long, lasting, cache.lengths[:count] / sample_rate),
+        np.where(long, lasting - span_s, 0.0),
+    )
     if on_bad == "stop":
         refuse_bad(sounds.bad, count, name_row, media="recordings")
     return sounds

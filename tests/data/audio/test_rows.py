@@ -1,0 +1,121 @@
+"""Rows that are seconds of recordings, and tables whose rows are the windows of recordings."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from pydantic import ValidationError
+
+from outfold.data.audio.rows import RowClips, clips_of_rows, rows_of_recordings
+from outfold.data.table import load_samples, samples_from_frame
+from outfold.errors import DataError
+from outfold.settings.data import Data, Source
+from outfold.settings.recordings import Audio, Recordings
+
+RATE = 8000
+Write = Callable[[str, float], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def recording(name: str, seconds: float) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, np.random.default_rng(0).normal(0, 0.1, round(seconds * RATE)), RATE)
+        return path
+
+    return recording
+
+
+def test_a_row_for_each_window(write: Write, tmp_path: Path) -> None:
+    write("calls/b.wav", 12.0)
+    write("calls/a_1.flac", 10.0)
+    write("calls/short.wav", 3.0)
+    table = rows_of_recordings(Recordings(path="calls/*.*"), tmp_path, "row_id")
+    assert list(table.columns) == ["row_id", "file", "recording", "start_s", "end_s"]
+    assert table["row_id"].tolist() == ["a_1_5", "a_1_10", "b_5", "b_10"]
+    assert table["file"].tolist() == ["calls/a_1.flac"] * 2 + ["calls/b.wav"] * 2
+    assert table["start_s"].tolist() == [0, 5, 0, 5]
+    padded = rows_of_recordings(Recordings(path="calls/*.*", last="pad"), tmp_path, "row_id")
+    assert padded["row_id"].tolist() == ["a_1_5", "a_1_10", "b_5", "b_10", "b_15", "short_5"]
+    every_second = rows_of_recordings(Recordings(path="calls/b.wav", hop_s=1), tmp_path, "row_id")
+    assert every_second["end_s"].tolist() == [5, 6, 7, 8, 9, 10, 11, 12]
+
+
+def test_recordings_that_give_no_rows_are_refused(write: Write, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no file fits the pattern 'calls/\*.ogg'"):
+        rows_of_recordings(Recordings(path="calls/*.ogg"), tmp_path, "id")
+    write("calls/short.wav", 3.0)
+    with pytest.raises(DataError, match="shorter than a window of 5 s"):
+        rows_of_recordings(Recordings(path="calls/*.wav"), tmp_path, "id")
+    write("calls/b.wav", 12.0)
+    with pytest.raises(DataError, match="has no row id"):
+        rows_of_recordings(Recordings(path="calls/b.wav", hop_s=2.5), tmp_path, "id")
+
+
+@pytest.mark.parametrize("pattern", ["../*.wav", "/etc/*", "a/../../*.wav", ""])
+def test_patterns_stay_below_the_root(pattern: str) -> None:
+    with pytest.raises(ValidationError, match="below the data root"):
+        Recordings(path=pattern)
+
+
+def test_files_outside_the_root_are_refused(write: Write, tmp_path: Path) -> None:
+    outside, root = write("outside.wav", 6.0), tmp_path / "root"
+    root.mkdir()
+    (root / "link.wav").symlink_to(outside)
+    with pytest.raises(DataError, match=r"link.wav: the file's real place lies outside"):
+        rows_of_recordings(Recordings(path="*.wav"), root, "id")
+
+
+def test_seconds_by_columns(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"file": ["a.wav", "b/c.wav"], "from": [0.5, 2], "to": [5.5, 7]})
+    media = [tmp_path / "a.wav", tmp_path / "b" / "c.wav"]
+    clips = clips_of_rows(frame, Audio(path="{file}", start_s="from", end_s="to"), media, tmp_path)
+    assert clips.recording.tolist() == ["a.wav", "b/c.wav"]
+    assert (clips.start_s.tolist(), clips.end_s.tolist()) == ([0.5, 2], [5.5, 7])
+    whole = clips_of_rows(frame, Audio(path="{file}"), media, tmp_path)
+    assert (whole.start_s.tolist(), whole.end_s.tolist()) == ([0, 0], [np.inf, np.inf])
+    both = RowClips.stacked([clips, whole]).take(np.array([3, 0]))
+    assert (both.recording.tolist(), both.start_s.tolist()) == (["b/c.wav", "a.wav"], [0, 0.5])
+    with pytest.raises(DataError, match="1 rows are no seconds of a recording"):
+        clips_of_rows(frame.assign(to=[5, 1]), Audio(path="{file}", start_s="from", end_s="to"), media, tmp_path)
+    with pytest.raises(DataError, match="1 cells of column"):
+        changed = frame.assign(**{"from": ["soon", "2"]})
+        clips_of_rows(changed, Audio(path="{file}", start_s="from"), media, tmp_path)
+
+
+def test_samples_know_their_seconds(write: Write, tmp_path: Path) -> None:
+    write("train/x.wav", 3.0)
+    write("test/y.wav", 11.0)
+    pd.DataFrame({"name": ["x"], "label": ["bird"]}).to_csv(tmp_path / "train.csv", index=False)
+    given = {
+        "train": "train.csv",
+        "test": {"recordings": {"path": "test/*.wav"}},
+        "id": "name",
+        "audio": {"path": "train/{name}.wav"},
+    }
+    data = Data.model_validate(given)
+    train, test = load_samples(data, tmp_path), load_samples(data, tmp_path, "test")
+    assert train.clips is not None and test.clips is not None
+    assert train.clips.end_s.tolist() == [np.inf]
+    assert test.ids.tolist() == ["y_5", "y_10"]
+    assert test.clips.recording.tolist() == ["test/y.wav"] * 2
+    assert test.media == (tmp_path / "test" / "y.wav",) * 2
+    assert test.take([1]).clips.start_s.tolist() == [5.0]
+    later = samples_from_frame(test.frame, data, tmp_path)
+    assert later.clips is not None
+    assert later.clips.start_s.tolist() == [0, 5]
+
+
+def test_media_are_of_one_kind() -> None:
+    both = {"train": "t.csv", "id": "i", "audio": {"path": "{i}.wav"}, "image": {"path": "{i}.png"}}
+    with pytest.raises(ValidationError, match=r"photos \(`image`\) or recordings \(`audio`\), not both"):
+        Data.model_validate(both)
+    with pytest.raises(ValidationError, match="from a `table` or from `recordings`"):
+        Source.model_validate({"table": "t.csv", "recordings": {"path": "*.wav"}})
+    with pytest.raises(ValidationError, match="say themselves where the sound is"):
+        Source.model_validate({"recordings": {"path": "*.wav"}, "audio": {"path": "x"}})
+    assert Source.model_validate({"recordings": "*.wav"}).table == "*.wav"

@@ -1,0 +1,152 @@
+"""Recordings from the table to the answer: training, windows of soundscapes, later rows, going on after a kill."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+
+import outfold
+from outfold.errors import MediaError, RecipeError
+from outfold.runs.check import check_recipe
+from outfold.settings.recipe import Recipe
+
+
+def run(recipe: dict[str, Any], folder: Path, root: Path) -> outfold.Run:
+    return outfold.run(Recipe.model_validate(recipe), folder, data=root, device="cpu")
+
+
+def likeliest(predictions: pd.DataFrame) -> list[str]:
+    return [name.removeprefix("prob_") for name in predictions.filter(like="prob_").idxmax(axis=1)]
+
+
+def truth_of(root: Path, ids: pd.Series) -> list[str]:
+    truth = pd.read_csv(root / "solution.csv").set_index("row_id")
+    return truth.loc[ids].idxmax(axis=1).tolist()
+
+
+def test_windows_of_soundscapes_are_told_apart(calls_recipe: dict[str, Any], calls: Path, tmp_path: Path) -> None:
+    done = run(calls_recipe, tmp_path / "run", calls)
+    assert done.score > 0.9
+    assert done.predictions is not None
+    assert done.predictions["id"].tolist() == [f"s{one}_{end}" for one in range(3) for end in (2, 4, 6, 8)]
+    assert np.mean(np.array(likeliest(done.predictions)) == truth_of(calls, done.predictions["id"])) > 0.9
+    table = pd.DataFrame({"name": ["x"], "file": ["later/s3.wav"], "start_s": [4.0], "end_s": [6.0]})
+    later = done.predict(table, root=calls, device="cpu")
+    assert later["kind"].tolist() == truth_of(calls, pd.Series(["s3_6"]))
+    again = done.predict(table, root=calls, device="cpu", processes=2)
+    pd.testing.assert_frame_equal(later, again)
+
+
+def test_equal_runs_give_equal_numbers_and_keep_what_is_done(
+    calls_recipe: dict[str, Any], calls: Path, tmp_path: Path
+) -> None:
+    calls_recipe["stages"]["fit"]["mix"] = {"one_of": ["mixup"], "waveforms": True}
+    calls_recipe["stages"]["fit"]["phases"][0]["epochs"] = 2
+    first = run(calls_recipe, tmp_path / "one", calls)
+    second = run(calls_recipe, tmp_path / "two", calls)
+    pd.testing.assert_frame_equal(first.oof, second.oof)
+    pd.testing.assert_frame_equal(first.predictions, second.predictions)
+    weights = next((tmp_path / "one").glob("stages/fit/a/fold0*/weights.safetensors"))
+    written = weights.stat().st_mtime_ns
+    third = run(calls_recipe, tmp_path / "one", calls)
+    assert weights.stat().st_mtime_ns == written
+    pd.testing.assert_frame_equal(first.oof, third.oof)
+
+
+def test_clips_are_added_up_and_keep_the_labels_of_both(
+    calls_recipe: dict[str, Any], calls: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(calls, root)
+    table = pd.read_csv(root / "train.csv")
+    pd.concat([table, pd.get_dummies(table["kind"]).astype(int)], axis=1).to_csv(root / "train.csv", index=False)
+    calls_recipe["task"] = {"kind": "multilabel", "target": ["low", "middle", "high"], "metric": "macro_roc_auc"}
+    calls_recipe["folds"] = {"k": 3, "stratify": "kind"}
+    calls_recipe["stages"]["fit"]["add_clips"] = {"p": 0.7}
+    assert run(calls_recipe, tmp_path / "run", root).score > 0.7
+
+
+def test_a_frozen_backbone_hears_each_recording_once(calls_recipe: dict[str, Any], calls: Path, tmp_path: Path) -> None:
+    fit = calls_recipe["stages"]["fit"]
+    fit["view"] |= {"patches": {"frames": 16, "hop": 8}, "transpose": True, "channels": "single"}
+    fit["augment"] = []
+    fit["phases"] = [{"name": "head", "epochs": 3, "train": "head", "augment": False}]
+    events: list[dict[str, Any]] = []
+    recipe = Recipe.model_validate(calls_recipe)
+    done = outfold.run(recipe, tmp_path / "run", data=calls, device="cpu", emit=events.append)
+    assert done.summary["status"] == "complete"
+    assert any(event["event"] == "recordings" for event in events)
+
+
+def test_bad_recordings_stop_a_run_or_are_left_out(calls_recipe: dict[str, Any], calls: Path, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(calls, root)
+    (root / "train" / "c04.wav").write_bytes(b"nothing to hear")
+    calls_recipe["stages"]["fit"]["phases"][0]["epochs"] = 1
+    with pytest.raises(MediaError, match="1 of 36 recordings"):
+        run(calls_recipe, tmp_path / "run", root)
+    checked = check_recipe(Recipe.model_validate(calls_recipe), root)
+    assert not checked.ok
+    assert any("no recording, or not allowed" in finding.what for finding in checked.findings)
+    calls_recipe["data"]["on_bad_media"] = "drop"
+    done = run(calls_recipe, tmp_path / "dropped", root)
+    assert len(done.oof) == 35
+    assert check_recipe(Recipe.model_validate(calls_recipe), root, device="cpu").ok
+
+
+def test_check_tells_of_seconds_that_are_not_there(calls_recipe: dict[str, Any], calls: Path, tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(calls, root)
+    table = pd.read_csv(root / "train.csv").assign(begin=0.0, end=1.0)
+    table.loc[5, "end"] = 20.0
+    table.to_csv(root / "train.csv", index=False)
+    calls_recipe["data"]["audio"] |= {"start_s": "begin", "end_s": "end"}
+    checked = check_recipe(Recipe.model_validate(calls_recipe), root)
+    assert [finding.what for finding in checked.findings if finding.level == "error"] == [
+        "1 row with seconds behind the end of the recording"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"predict": {"tta": ["identity", "hflip"]}}, "turns photos"),
+        ({"phases": [{"name": "all", "epochs": 1, "size": 64}]}, "`size` is for photos"),
+        ({"add_clips": {}}, "joins labels"),
+        ({"head": {"name": "sed"}, "view": {"transpose": True}}, "attends to time"),
+        ({"head": {"name": "sed"}, "view": {"patches": {"frames": 8, "hop": 4}}}, "attends to time"),
+        ({"mix": {"one_of": ["cutmix"]}, "view": {"patches": {"frames": 8, "hop": 4}}}, "this view is in patches"),
+        ({"mix": {"one_of": ["cutmix"], "waveforms": True}}, "use mixup alone"),
+        ({"view": {"patches": {"frames": 800, "hop": 4}}}, "a window has 65 frames only"),
+        ({"view": {"span_s": 1}}, "does not fit into span_s"),
+        ({"view": {"middle_s": [1.5, 2]}}, "the window's own middle"),
+        ({"view": {"kind": "image", "size": 32}, "add_clips": {}}, "adds up sounds"),
+        (
+            {"view": {"kind": "waveform", "encoder": {"model_type": "hubert"}}},
+            "`backbone` is for backbones of pictures",
+        ),
+    ],
+)
+def test_settings_that_do_not_go_together(calls_recipe: dict[str, Any], changes: dict[str, Any], says: str) -> None:
+    fit = calls_recipe["stages"]["fit"]
+    view = changes.pop("view", {})
+    fit |= changes
+    fit["view"] = view if "kind" in view else fit["view"] | view
+    with pytest.raises(ValidationError, match=says):
+        Recipe.model_validate(calls_recipe)
+
+
+def test_who_hears_needs_recordings(calls_recipe: dict[str, Any]) -> None:
+    del calls_recipe["data"]["audio"], calls_recipe["data"]["test"]
+    with pytest.raises(ValidationError, match=r"set data\.audio"):
+        Recipe.model_validate(calls_recipe)
+
+
+def test_transforms_are_those_of_sound(calls_recipe: dict[str, Any], calls: Path, tmp_path: Path) -> None:
+    calls_recipe["stages"]["fit"]["augment"] = ["hflip"]
+    with pytest.raises(RecipeError, match="no transform of sound 'hflip'"):
+        run(calls_recipe, tmp_path / "run", calls)
