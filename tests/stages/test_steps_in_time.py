@@ -20,6 +20,7 @@ from outfold.inference.learned_steps import learn
 from outfold.inference.postprocess import apply
 from outfold.metrics import get_metric
 from outfold.report.loading import load_evaluation
+from outfold.runs.check import check_recipe
 from outfold.settings.postprocess import Step
 from outfold.settings.recipe import Recipe
 
@@ -215,14 +216,21 @@ def test_rows_that_are_alone(done: Path, root: Path, tmp_path: Path) -> None:
             outfold.run(Recipe.model_validate(recipe), tmp_path / "other", data=alone, device="cpu")
 
 
+def told_by_check(recipe: dict[str, Any], root: Path) -> str:
+    return " ".join(finding.what for finding in check_recipe(Recipe.model_validate(recipe), root).findings)
+
+
 def test_what_is_refused_before_anything_is_trained(root: Path, tmp_path: Path) -> None:
     torn = recipe_of(post=steps(GIVEN[0]))
     torn["folds"] = {"k": 3, "duplicates": "ignore"}
     with pytest.raises(DataError, match=r"folds tear recordings[\s\S]*in fold 0[\s\S]*folds\.group"):
         outfold.run(Recipe.model_validate(torn), tmp_path / "torn", data=root, device="cpu")
+    assert "folds tear recordings" in told_by_check(torn, root)
+    assert "folds tear recordings" not in told_by_check(recipe_of(post=steps(*LEARNED)), root)
     off = recipe_of(post=steps({"smooth": {"kernel": [1, 2, 1], "hop_s": 4}}))
     with pytest.raises(DataError, match="off the grid"):
         outfold.run(Recipe.model_validate(off), tmp_path / "off", data=root, device="cpu")
+    assert "off the grid" in told_by_check(off, root)
     far = recipe_of(post=steps({"smooth": {"kernel": "fit", "hop_s": 2.5}}))
     far["stages"]["post"]["steps"][0]["smooth"]["kernel"] = [1, 2, 1]
     told: list[dict[str, Any]] = []

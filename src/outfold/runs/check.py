@@ -20,6 +20,7 @@ from outfold.data.targets import TargetCodec
 from outfold.errors import OutfoldError
 from outfold.runs.table_inputs import check_table_inputs
 from outfold.runs.try_folds import try_folds
+from outfold.settings.postprocess import PostprocessStage
 from outfold.settings.recipe import Recipe
 from outfold.tracking.packages import require_packages
 
@@ -71,6 +72,7 @@ def _table_findings(recipe: Recipe, checked: Checked, root: Path) -> list[Findin
     ]
     if checked.folds is not None:
         looks.append(partial(_try_variants, recipe, checked.train, checked.folds, root))
+        looks.append(partial(_check_steps_in_time, recipe, checked.train, checked.test, checked.folds))
     if checked.ok:
         looks += [partial(check_table_inputs, recipe, root), partial(check_vectors, recipe, root)]
     return _refused(*looks)
@@ -87,6 +89,18 @@ def _try_variants(recipe: Recipe, train: Table, own: FoldTable, root: Path) -> N
         content_keys=[key for key, keep in zip(train.keys, kept, strict=True) if keep],
         dropped=train.samples.ids[~kept].tolist(),
     )
+
+
+def _check_steps_in_time(recipe: Recipe, train: Table, test: Table | None, own: FoldTable) -> None:
+    """Whether steps in time can be done on the tables' rows; nothing of variants, which share their groups."""
+    from outfold.runs.prepare import chosen_folds  # torch
+    from outfold.stages.rows_in_time import check_rows
+
+    kept = train.samples.take(np.isin(train.samples.ids.astype(str), own.ids.astype(str)))
+    tested = None if test is None else test.samples
+    for name, stage in recipe.stages.items():
+        if isinstance(stage, PostprocessStage) and stage.in_time:
+            check_rows(name, stage, recipe, kept, tested, own, chosen_folds(recipe.folds, own))
 
 
 def _refused(*looks: Callable[[], object]) -> list[Finding]:

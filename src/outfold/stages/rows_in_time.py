@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from outfold.data.audio.rows import RowClips
-from outfold.data.dataset import Dataset, Rows
+from outfold.data.dataset import Dataset
 from outfold.data.folds import FoldTable
+from outfold.data.table import Samples
 from outfold.errors import DataError, RecipeError
 from outfold.inference.in_time import smoothing
 from outfold.inference.learned_in_time import HALF
@@ -35,24 +36,54 @@ def refuse_rows(name: str, stage: PostprocessStage, recipe: Recipe, dataset: Dat
     """Refuse rows on which steps in time would leak, or could not be learned.
 
     Raises:
-        DataError: rows are no recordings, those of one recording are in several folds, the metric is not defined where
-            numbers are learned, or rows do not lie as a step has them; see `outfold.inference.in_time.smoothing`.
+        DataError: see `check_rows`, or the metric is not defined where numbers are learned.
+        RecipeError: see `check_rows`.
+    """
+    test = None if dataset.test is None else dataset.test.samples
+    for variant in sorted(fold_variants_behind(stage.source, recipe.stages), key=str):
+        folds, held_out = dataset.folds_of(variant), dataset.held_out_of(variant)
+        check_rows(name, stage, recipe, dataset.train.samples, test, folds, held_out)
+    if stage.fitted:
+        _refuse_undefined(name, dataset, metric)
+
+
+def check_rows(
+    name: str,
+    stage: PostprocessStage,
+    recipe: Recipe,
+    train: Samples,
+    test: Samples | None,
+    folds: FoldTable,
+    held_out: Sequence[int],
+) -> None:
+    """Refuse tables on which steps in time would leak, or could not be done or learned.
+
+    Args:
+        name: of the stage.
+        stage: with a step in time.
+        recipe: the stage's.
+        train: training rows.
+        test: rows of the test table.
+        folds: of the training rows.
+        held_out: those that are held out in turn.
+
+    Raises:
+        DataError: rows are no recordings, those of one recording are in several folds, or rows do not lie as a step has
+            them; see `outfold.inference.in_time.smoothing`.
         RecipeError: a number is to be learned on rows that its step cannot change.
     """
-    if dataset.test is not None:
-        idle_steps(stage.steps, _clips_of(name, "test", dataset.test))  # rows off the grid are told of before training
+    if test is not None:
+        idle_steps(stage.steps, _clips_of(name, "test", test))  # rows off the grid are told of before training
     if not recipe.predicts_out_of_fold(stage.reads[0]):
         return
-    clips = _clips_of(name, "training", dataset.train).take(dataset.scored_rows)
-    for variant in sorted(fold_variants_behind(stage.source, recipe.stages), key=str):
-        _refuse_torn(name, dataset, dataset.folds_of(variant), dataset.held_out_of(variant))
+    clips = _clips_of(name, "training", train)
+    _refuse_torn(name, clips, folds, held_out)
+    scored = clips.take(folds.judged(held_out))
     for step in stage.steps:
-        idle = without_effect(step, clips)
+        idle = without_effect(step, scored)
         if idle is not None and step.fitted:
             problem = f"stage {name!r}: nothing of step `{step.name}` can be learned: out of fold {idle}"
             raise RecipeError(problem, fix="give its numbers, or train on recordings whose windows are labelled")
-    if stage.fitted:
-        _refuse_undefined(name, dataset, metric)
 
 
 def idle_steps(steps: Sequence[Step], clips: RowClips | None) -> list[str]:
@@ -69,20 +100,18 @@ def without_effect(step: Step, clips: RowClips) -> str | None:
         return None
     kernel = (1.0,) * (2 * HALF + 1) if step.smooth.kernel == "fit" else step.smooth.kernel
     beside = smoothing(clips.recording, clips.start_s, kernel, step.smooth.hop_s).count_nonzero() > len(clips)
-    return None if beside else f"no row has a neighbour that counts, {step.smooth.hop_s:g} s to the next"
+    return None if beside else f"no row has a neighbour that counts, at {step.smooth.hop_s:g} s from row to row"
 
 
-def _clips_of(name: str, table: str, rows: Rows) -> RowClips:
-    if rows.samples.clips is None:
+def _clips_of(name: str, table: str, samples: Samples) -> RowClips:
+    if samples.clips is None:
         problem = f"stage {name!r} looks at the rows of a recording together, and the {table} rows are no recordings"
         raise DataError(problem, fix="set data.audio, or give all tables their own")
-    return rows.samples.clips
+    return samples.clips
 
 
-def _refuse_torn(name: str, dataset: Dataset, folds: FoldTable, held_out: Sequence[int]) -> None:
+def _refuse_torn(name: str, clips: RowClips, folds: FoldTable, held_out: Sequence[int]) -> None:
     """A row's prediction would come to depend on models that trained on the row, by way of its neighbours'."""
-    clips = dataset.train.samples.clips
-    assert clips is not None  # asked before
     recording = np.unique(clips.recording, return_inverse=True)[1]
     for fold in held_out:
         train, valid = folds.split(fold)
