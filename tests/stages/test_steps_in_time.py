@@ -148,6 +148,20 @@ def test_given_steps_change_every_table_alike(done: Path, root: Path, tmp_path: 
     assert_allclose(probabilities(again), submitted[BIRDS], rtol=1e-5)
 
 
+def test_a_test_table_made_of_recordings(done: Path, root: Path, tmp_path: Path) -> None:
+    """Windows named `<name>_<end second>`, in the order of recordings and time, answered by class."""
+    stages = {"post": steps(*GIVEN), "answer": {"kind": "submit", "from": "post", "columns": {"row_id": "window"}}}
+    answer_of(done, root, tmp_path / "table", **stages)
+    recipe = recipe_of(**stages)
+    recipe["data"]["test"] = {"recordings": {"path": "t*.wav", "window_s": 5}}
+    shutil.copytree(done, tmp_path / "recordings")
+    outfold.run(Recipe.model_validate(recipe), tmp_path / "recordings", data=root, device="cpu")
+    by_table, by_recording = (pd.read_csv(tmp_path / one / "submission.csv") for one in ("table", "recordings"))
+    assert list(by_recording.columns) == ["window", *BIRDS]
+    assert by_recording["window"].tolist() == [f"t{name}_{5 * place + 5}" for name in range(4) for place in range(12)]
+    assert_allclose(by_table.set_index("window").loc[by_recording["window"]], by_recording[BIRDS], rtol=1e-6)
+
+
 def test_numbers_are_learned_on_other_folds(done: Path, root: Path, tmp_path: Path) -> None:
     before, run = outfold.load_run(done), answer_of(done, root, tmp_path / "run", post=steps(*LEARNED))
     record, given = run.summary["stages"]["post"]["postprocess"], [Step.model_validate(step) for step in LEARNED]
