@@ -198,6 +198,26 @@ def test_rounds(recipe: dict[str, Any], root: Path, tmp_path: Path) -> None:
     assert teachers == [["noisy1/s/whole-seed3"], ["noisy1/s/whole-seed5"]]
 
 
+def test_what_is_heard_is_learned_beside_clips(recipe: dict[str, Any], root: Path, tmp_path: Path) -> None:
+    view = {"kind": "audio", "window_s": 1, "span_s": 1, "mel": {"sample_rate": 2000, "n_fft": 128, "window": 128}}
+    view["mel"] |= {"hop": 64, "mels": 32, "f_min": 0, "f_max": 1000, "size": [32, 32]}
+    heard = {"view": view, "backbone": "test_efficientnet", "weights": "none", "members": {"s": {}}, "seeds": [3]}
+    heard["phases"] = [{"name": "all", "epochs": 1}]
+    recipe["folds"] = "full"
+    for stage in ("teacher", "student"):
+        recipe["stages"][stage] |= heard
+    recipe["stages"]["student"] |= {"add_clips": {"p": 0.5}, "keep": {"best": "last", "top": 2, "combine": "average"}}
+    recipe["stages"]["student"]["phases"] = [{"name": "all", "epochs": 2}]
+    done = run(recipe, tmp_path / "run", root)
+    (told,) = done.summary["stages"]["labels"]["labels"]
+    assert (told["kept"], told["left_out"]["incomplete"]) == (16, 3)
+    history = pd.read_csv(tmp_path / "run/stages/student/s/whole-seed3/history.csv")
+    assert np.isfinite(history["train_loss"]).all()
+    fit = json.loads((tmp_path / "run/stages/student/s/whole-seed3/fit.json").read_text())
+    assert fit["combined"]["batches"] == 6  # of 8 clips and 8 windows each
+    assert fit["epoch_rows"] == 6 * (8 + 8)
+
+
 class Stop(BaseException):
     """Stands for a kill: nothing of outfold's own handles it."""
 

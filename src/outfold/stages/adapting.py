@@ -125,6 +125,7 @@ def seconds_to_go_on(start: Model, settings: TrainSettings, context: Context) ->
     """About how long a model takes to go on with all training rows and the test table, by how long its start took."""
     dataset, record = context.dataset, read_json(context.place(start) / "fit.json")
     assert dataset.test is not None  # the rows to go on with
-    learned = len(dataset.folds_of(settings.folds).split(start.fold)[0]) + record["pseudo_rows"]
+    trained = len(dataset.folds_of(settings.folds).split(start.fold)[0])
+    learned = record.get("epoch_rows", trained + record["pseudo_rows"])
     seen, to_see = record["epochs"] * learned, sum(phase.epochs for phase in settings.phases)
     return record["seconds"] / max(seen, 1) * to_see * (len(dataset.train) + len(dataset.test))

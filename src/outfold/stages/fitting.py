@@ -126,6 +126,7 @@ def learn(
         "space": None if begin.model.space is None else begin.model.space.to_dict(),
         "table": None if begin.model.encoder is None else begin.model.encoder.to_dict(),
         "pseudo_rows": 0 if pseudo is None else len(pseudo.rows),
+        "epoch_rows": sum(map(len, fit.split.batches(settings.batch_size, (model.seed, 1)))),
         **({} if begin.start is None else {"start": begin.start}),
     }
     spent = {

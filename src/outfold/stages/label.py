@@ -131,12 +131,23 @@ def _labels_job(name: str, stage: LabelStage, students: Students, keys: dict[Mod
 def _answers(stage: LabelStage, models: Sequence[Model], context: Context) -> Predictions:
     """The mean of the models' probabilities, logits or values as labels, in the order of the rows."""
     codec, rows = context.dataset.codec, rows_to_label(stage, context.dataset)
-    parts = [read_predictions(context.place(model), stage.rows, codec) for model in models]
-    mean = Predictions.mean(parts, stage.averaged, codec.kind).aligned_to(rows.samples.ids)
+    mean = _mean(stage, models, context)
     if stage.sharpen is None:
         return mean.to_probability(codec.kind)
     logits = mean.to_logit(codec.kind).values
     return replace(mean, values=sharpen_by_recording(logits, recordings_of(rows)), space="probability")
+
+
+def _mean(stage: LabelStage, models: Sequence[Model], context: Context) -> Predictions:
+    """The mean of what models say of the rows, of which no more than one is held at a time: tables can be large."""
+    kind, ids = context.dataset.codec.kind, rows_to_label(stage, context.dataset).samples.ids
+    total: np.ndarray | None = None
+    for model in models:
+        part = read_predictions(context.place(model), stage.rows, context.dataset.codec).aligned_to(ids)
+        part = part.to_logit(kind) if stage.averaged == "logit" else part.to_probability(kind)
+        total = part.values.astype(np.float64) if total is None else np.add(total, part.values, out=total)
+    assert total is not None  # a teacher has members
+    return replace(part, values=total / len(models))
 
 
 def _chosen(stage: LabelStage, fold: int, answers: Predictions, context: Context) -> Chosen:
