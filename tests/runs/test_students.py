@@ -1,6 +1,7 @@
 """Students of soundscapes: labels by recording and seed, batches with whole recordings, rounds, full data, no leak."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,23 @@ import outfold
 from outfold.data.predictions import sigmoid
 from outfold.errors import DataError
 from outfold.inference.in_time import sharpen_by_recording
+from outfold.runs import estimate
 from outfold.runs.check import check_recipe
+from outfold.runs.loads import Load
 from outfold.settings.recipe import Recipe
 
 RATE, CLASSES = 200, ["owl", "wren"]
 LENGTHS = {"dawn": 4, "dusk": 4, "noon": 3, "night": 4, "rain": 4}
 """Seconds of the soundscapes; the windows have one each, and `noon` is not complete."""
+MEL = {"sample_rate": 2000, "n_fft": 128, "window": 128, "hop": 64, "mels": 32, "f_min": 0, "f_max": 1000}
+HEARD = {
+    "view": {"kind": "audio", "window_s": 1, "span_s": 1, "mel": MEL | {"size": [32, 32]}},
+    "backbone": "test_efficientnet",
+    "weights": "none",
+    "members": {"s": {}},
+    "phases": [{"name": "all", "epochs": 1}],
+}
+"""What a stage sets otherwise whose only member hears the recordings."""
 
 
 @pytest.fixture
@@ -178,6 +190,22 @@ def test_no_validation_row_is_learned_from(recipe: dict[str, Any], root: Path, t
         assert not same_weights(tmp_path / "before", tmp_path / "after", f"fold1-seed{seed}")
 
 
+@pytest.mark.parametrize("heard", [False, True])
+def test_windows_of_a_recording_that_is_labelled_teach_nobody(
+    heard: bool, recipe: dict[str, Any], root: Path, tmp_path: Path
+) -> None:
+    shutil.copy(root / "scapes" / "dawn.wav", root / "clips" / "c00.wav")
+    recipe["folds"]["only"] = [0, 1]
+    recipe["stages"]["labels"]["complete_windows"] = None
+    for stage in ("teacher", "student"):
+        recipe["stages"][stage] |= {"seeds": [3]} | (HEARD if heard else {})
+    done = run(recipe, tmp_path / "run", root)
+    for fold, reason in ((0, "held_out"), (1, "seen")):
+        why = labels_of(tmp_path / "run", f"fold{fold}-seed3")["left_out"]
+        assert (why == np.where(why.index.str.startswith("dawn"), reason, "")).all()
+    assert done.summary["audit"]["errors"] == []
+
+
 def test_a_seed_does_not_depend_on_the_others(recipe: dict[str, Any], root: Path, tmp_path: Path) -> None:
     recipe["folds"] = "full"
     run(recipe, tmp_path / "both", root)
@@ -199,13 +227,9 @@ def test_rounds(recipe: dict[str, Any], root: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_heard_is_learned_beside_clips(recipe: dict[str, Any], root: Path, tmp_path: Path) -> None:
-    view = {"kind": "audio", "window_s": 1, "span_s": 1, "mel": {"sample_rate": 2000, "n_fft": 128, "window": 128}}
-    view["mel"] |= {"hop": 64, "mels": 32, "f_min": 0, "f_max": 1000, "size": [32, 32]}
-    heard = {"view": view, "backbone": "test_efficientnet", "weights": "none", "members": {"s": {}}, "seeds": [3]}
-    heard["phases"] = [{"name": "all", "epochs": 1}]
     recipe["folds"] = "full"
     for stage in ("teacher", "student"):
-        recipe["stages"][stage] |= heard
+        recipe["stages"][stage] |= HEARD | {"seeds": [3]}
     recipe["stages"]["student"] |= {"add_clips": {"p": 0.5}, "keep": {"best": "last", "top": 2, "combine": "average"}}
     recipe["stages"]["student"]["phases"] = [{"name": "all", "epochs": 2}]
     done = run(recipe, tmp_path / "run", root)
@@ -282,6 +306,25 @@ def test_a_column_that_is_missing_is_found_before_anything_trains(
         run(recipe, tmp_path / "run", root)
     found = check_recipe(Recipe.model_validate(recipe), root).findings
     assert any("class_cap" in one.what for one in found if one.level == "error")
+
+
+def test_a_check_says_what_it_costs(recipe: dict[str, Any], root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe["stages"]["student"]["class_floor"] = 20
+    loads = []
+    own = estimate.loads_of
+
+    def watched(*given: Any) -> list[Load]:
+        loads.append((given[0], own(*given)))
+        return loads[-1][1]
+
+    monkeypatch.setattr(estimate, "loads_of", watched)
+    checked = check_recipe(Recipe.model_validate(recipe), root, device="cpu")
+    assert not [one for one in checked.findings if one.level == "error"]
+    assert any("18 models" in one.what for one in checked.findings)
+    (student,) = dict(loads)["student"]
+    assert student.beside == 8  # two recordings of 19 / 5 windows
+    train = pd.read_csv(root / "train.csv").query("fold != 0")
+    assert student.learned > len(train) // 8 * (8 + 8)  # more with the floor
 
 
 def test_bounds_that_never_fire_are_told(recipe: dict[str, Any], root: Path, tmp_path: Path) -> None:
