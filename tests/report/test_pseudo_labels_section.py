@@ -31,5 +31,20 @@ def test_every_row_is_counted_by_fold_and_by_class() -> None:
     assert "could not be compared" in html
 
 
+def test_labels_of_one_seed_and_of_whole_recordings() -> None:
+    labels = [{**fold(-1, 680), "seed": seed} for seed in (3, 5)]
+    for one in labels:
+        for counts in (one["left_out"], *one["classes"]):
+            counts["incomplete"] = 96
+    section = pseudo_labels(run_with({"labels": {"kind": "label", "rows": 2000, "not_compared": [], "labels": labels}}))
+    assert section is not None
+    html = str(section.html())
+    for text in ("by held-out fold and seed", ">none<", ">5<", "of incomplete recordings", ">96<"):
+        assert text in html, text
+    earlier = pseudo_labels(run_with({"labels": {"labels": [fold(0, 680)], "not_compared": []}}))
+    assert earlier is not None
+    assert "incomplete" not in str(earlier.html())
+
+
 def test_every_reason_has_a_column() -> None:
     assert list(LEFT_OUT) == list(REASONS)

@@ -37,6 +37,12 @@ def test_memory_errors_say_what_to_lower(error: Exception) -> None:
         raise error
 
 
+def test_memory_errors_count_the_rows_beside_a_batch() -> None:
+    said = r"batches of 128 and 192 beside them at[\s\S]*batch_size=64, half the pseudo_batch, and accumulate=2"
+    with pytest.raises(TrainingError, match=said), explained_memory(128, (224, 224), 192):
+        raise MemoryError
+
+
 def test_other_errors_pass() -> None:
     with pytest.raises(RuntimeError, match="shapes"), explained_memory(1, (1, 1)):
         raise RuntimeError("shapes do not match")

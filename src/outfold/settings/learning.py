@@ -16,8 +16,8 @@ class ClassCap(Spec):
 
     rows: int = Field(ge=1)
     by: str | None = None
-    """Column whose largest values stay: the newest, by a date written 2024-05-01 or a year; of equal ones the first in
-    the table, and rows without a value go first. Drawn anew in every epoch when not given."""
+    """Column whose largest values stay: the newest, by a year or a date written 2024-05-01; of equal ones the first in
+    the table. Rows without a value are the first to be left out. Drawn anew in every epoch when not given."""
 
 
 class Mix(Spec):
