@@ -87,6 +87,19 @@ def test_the_network_answers_for_clips_and_frames() -> None:
     torch.testing.assert_close(attention.sum(dim=1), torch.ones(3, 4))
 
 
+def test_frames_are_given_in_training_to_a_loss_that_looks_at_them() -> None:
+    learning = sed_network(loss={"name": "bce", "frame_share": 0.5}, head={"name": "sed"})
+    torch.manual_seed(0)
+    features = torch.randn(3, 5, learning.head.hidden.in_features)
+    for network in (learning, sed_network(loss={"name": "bce"}, head={"name": "sed"})):
+        said = network.train().head.clip_and_frames(features)
+        behind = HeadOnly(network)({"features": features})
+        whole = torch.cat([said.clip[:, None], said.frames], dim=1)
+        assert torch.equal(behind, whole if network is learning else said.clip)
+        assert torch.equal(network.eval().logits(features, {}), said.clip)
+        assert network(PICTURES).shape == (3, 4)
+
+
 def test_time_runs_along_the_width() -> None:
     network = sed_network().eval()
     reversed_in_time, upside_down = ({"image": PICTURES["image"].flip(side)} for side in (3, 2))

@@ -26,6 +26,7 @@ from outfold.training.losses import (
 
 CLASS_WEIGHT = torch.tensor([0.5, 1.0, 2.0, 0.1])
 SIDES = torch.tensor([[0.5], [3.0]])
+CLIP = {"frame_share": None}
 
 
 def generator() -> torch.Generator:
@@ -195,6 +196,18 @@ class TestSoundEvents:
         for wrong in (frames[:, 0], frames.transpose(1, 2), frames[:3], frames[:, :0]):
             with pytest.raises(ValueError, match="not \\(b, t, k\\)"):
                 sed_loss(logits, wrong, hard)
+
+    @pytest.mark.parametrize("name", ["bce", "focal_bce"])
+    def test_a_recipe_asks_for_a_share_of_the_frames(
+        self, logits: Tensor, frames: Tensor, soft: Tensor, name: str
+    ) -> None:
+        loss = Loss(name=name, frame_share=0.3, label_smoothing=0.1)  # type: ignore[arg-type]
+        ours, alone = (build_loss(one, "multilabel", CLASS_WEIGHT) for one in (loss, loss.model_copy(update=CLIP)))
+        mask = (torch.arange(24).reshape(6, 4) % 3 > 0).float()
+        joined = torch.cat([logits[:, None], frames], dim=1)
+        expected = 0.7 * alone(logits, soft, mask) + 0.3 * alone(frames.amax(dim=1), soft, mask)
+        torch.testing.assert_close(ours(joined, soft, mask), expected)
+        torch.testing.assert_close(ours(logits, soft, mask), alone(logits, soft, mask))
 
 
 @every_loss

@@ -15,7 +15,8 @@ from outfold.metrics.values import weighted_r_squared
 from outfold.models.target_layer import units_of
 from outfold.settings.learning import Loss
 from outfold.settings.network import Outputs
-from outfold.training.losses import LossFunction, build_loss, mean_spread, mse, smooth_l1, weighted_r2
+from outfold.training.losses import LossFunction, build_loss, mse, smooth_l1, weighted_r2
+from outfold.training.losses_of_values import mean_spread
 
 WEIGHTS = (0.1, 0.1, 0.1, 0.2, 0.5)
 COUNTS = torch.tensor(WEIGHTS, dtype=torch.float64)

@@ -114,13 +114,14 @@ class SeparateLinear(nn.Module):
         return torch.baddbmm(self.bias[:, None], inputs, self.weight.mT)
 
 
-def build_head(head: Head, features: int, outputs: int) -> nn.Module:
+def build_head(head: Head, features: int, outputs: int, *, learns_frames: bool = False) -> nn.Module:
     """The head a recipe names, with fresh weights.
 
     Args:
         head: its name, dropout and hidden layers.
         features: length of the pooled features, or of a frame's.
         outputs: number of logits.
+        learns_frames: a SED head gives the logits of frames too in training.
     """
     if head.name == "mlp":
         kind = MlpPerOutput if head.per_output else MlpHead
@@ -129,5 +130,5 @@ def build_head(head: Head, features: int, outputs: int) -> nn.Module:
     if head.name == "multi_sample_dropout":
         return MultiSampleDropoutHead(features, outputs, dropout, head.copies)
     if head.name == "sed":
-        return SedHead(features, outputs, dropout)
+        return SedHead(features, outputs, dropout, learns_frames=learns_frames)
     return LinearHead(features, outputs, dropout)

@@ -161,7 +161,8 @@ def build_network(
             table_inputs, table.widths, table.dropout, table.activation, table.last_dropout, table.weight
         )
     features = stem.width + (branch.width if branch else 0)
-    head = build_head(settings.head, features, outputs if space is None else len(space.raw_columns))
+    made = outputs if space is None else len(space.raw_columns)
+    head = build_head(settings.head, features, made, learns_frames=settings.learns_frames)
     return _kind(settings, head)(
         stem.module, head, stem.input_name, branch, grid=stem.grid, last=target_layer(space)
     ), stats

@@ -26,6 +26,10 @@ class SedLogits(NamedTuple):
     frames: Tensor
     attention: Tensor
 
+    def joined(self) -> Tensor:
+        """(b, 1 + t, k): the logits of a clip before those of its frames, for a loss of both."""
+        return torch.cat([self.clip[:, None], self.frames], dim=1)
+
 
 class SedHead(nn.Module):
     """Attention over time: dropout, a hidden layer with ReLU, dropout, then scores and attention of every frame.
@@ -34,18 +38,21 @@ class SedHead(nn.Module):
         features: length c of a frame's features.
         outputs: number k of logits.
         dropout: share of features that rest in training, before the hidden layer and after it.
+        learns_frames: in training, give the logits of frames too.
     """
 
-    def __init__(self, features: int, outputs: int, dropout: float = 0.0) -> None:
+    def __init__(self, features: int, outputs: int, dropout: float = 0.0, *, learns_frames: bool = False) -> None:
         super().__init__()
         self.dropout = dropout
+        self.learns_frames = learns_frames
         self.hidden = nn.Linear(features, features)
         self.attention = nn.Linear(features, outputs)
         self.score = nn.Linear(features, outputs)
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Features of frames (b, t, c) -> logits of clips (b, k)."""
-        return self.clip_and_frames(frames).clip
+        """Features of frames (b, t, c) -> logits of clips (b, k), or in training `joined` ones (b, 1 + t, k)."""
+        logits = self.clip_and_frames(frames)
+        return logits.joined() if self.training and self.learns_frames else logits.clip
 
     def clip_and_frames(self, frames: Tensor) -> SedLogits:
         """Features of frames (b, t, c) -> logits of clips and of their frames."""

@@ -67,6 +67,9 @@ class Loss(Part):
     target_weights: bool = False
     """smooth_l1 and mse: each target counts as `task.target_weights` say; weighted_r2 (1 - R2 over the batch, as the
     metric, in the user's unit) always does so."""
+    frame_share: float | None = Field(None, gt=0, le=1)
+    """With `head.name: sed`: this share of the training loss is that of each class's surest frame, the rest that of the
+    clip; the clip's alone when not given. The validation loss is always the clip's, which is what predicts."""
 
     def refuse_conflicts(self) -> None:
         """Refuse a loss without a name, and settings of another loss.
@@ -76,7 +79,8 @@ class Loss(Part):
         """
         if self.name is None:
             raise ValueError("`name` is missing, which says what loss it is")
-        refuse_idle(self, self.name, {"gamma": ("focal", "focal_bce"), "beta": ("smooth_l1",)})
+        binary = ("bce", "focal_bce")
+        refuse_idle(self, self.name, {"gamma": ("focal", "focal_bce"), "beta": ("smooth_l1",), "frame_share": binary})
 
 
 class Optimizer(Part):

@@ -74,6 +74,8 @@ class TrainSettings(Spec):
         """Settings that came after others and say nothing here, as pydantic's `exclude`: no job's key knows of them."""
         later = ("add_clips", "class_cap", "class_floor", "pseudo_batch")
         silent: dict[str, Any] = {name: True for name in later if getattr(self, name) is None}
+        if self.loss is not None and not self.learns_frames:
+            silent["loss"] = {"frame_share"}
         return silent | ({"mix": {"waveforms"}} if self.mix is not None and not self.mix.waveforms else {})
 
     def refuse_uneven_bounds(self) -> None:
@@ -112,13 +114,20 @@ class TrainSettings(Spec):
                 "is trained: set `keep.validate_after: epoch`"
             )
 
+    @property
+    def learns_frames(self) -> bool:
+        """Whether the loss looks at the frames of a clip too."""
+        return self.loss is not None and self.loss.frame_share is not None
+
     def refuse_frames_beside(self) -> None:
-        """Refuse inputs that a head over frames has no place for; a member may set a part of it only.
+        """Refuse inputs that a head over frames has no place for, and frames without it; a member may set a part only.
 
         Raises:
             ValueError: says which.
         """
         if self.head.name != "sed":
+            if self.learns_frames:
+                raise ValueError(f"`loss.frame_share` is for `head.name: sed`, and this is `{self.head.name}`")
             return
         if self.table is not None:
             raise ValueError("`head.name: sed` attends to frames of a picture, and rows of a table have none")

@@ -14,7 +14,8 @@ from outfold.stages.outputs import classes_of, member_codec, member_target
 from outfold.stages.scoring import greater_is_better, judged, metric_names, scores_of
 from outfold.training.checkpoints import Watched
 from outfold.training.examples import Split
-from outfold.training.losses import LEAST_SPREAD, LossFunction, build_loss, mean_spread
+from outfold.training.losses import LossFunction, build_loss
+from outfold.training.losses_of_values import LEAST_SPREAD, mean_spread
 from outfold.training.validation import Judge
 
 

@@ -172,7 +172,7 @@ def _model_jobs(model: Model, settings: TrainSettings, context: Context, *, pred
         model.seed,
         content_of(settings, cells_read(settings, context.recipe, training=True), dataset.train, train, valid),
         member_target(settings, dataset),
-        dataset.weight if dataset.weight is not None else "",
+        dataset.loss_weight if dataset.loss_weight is not None else "",
         train,
         valid,
         *([] if labels is None else [labels.key, *_labelled_cells(settings, labels, context)]),

@@ -6,7 +6,7 @@ optional `weight` of shape (b, 1) or (b, k) that multiplies each sample or each 
 take a `target_weight` of shape (k,), in the order of the targets. Half-precision logits are computed with as float32.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -16,15 +16,23 @@ from torch.nn import functional as F
 from outfold.errors import RecipeError
 from outfold.settings.data import TaskKind
 from outfold.settings.learning import Loss
+from outfold.training.losses_of_values import Units, loss_of_values, mse, smooth_l1, weighted_r2
+from outfold.training.terms import LossFunction, full, weighted
 
-LossFunction = Callable[[Tensor, Tensor, Tensor | None], Tensor]
-"""(logits (b, k), target (b, k), weight (b, 1) or (b, k) or None) -> scalar."""
-
-Units = Callable[[Tensor], Tensor]
-"""What a regression's network gives, (b, k), in the user's unit."""
-
-LEAST_SPREAD = 1e-3
-"""Share of the training rows' spread that `weighted_r2` takes every batch to have at least."""
+__all__ = [
+    "LossFunction",
+    "bce",
+    "build_loss",
+    "cross_entropy",
+    "focal",
+    "focal_bce",
+    "mse",
+    "of_clips_and_frames",
+    "sed_loss",
+    "smooth_l1",
+    "smooth_labels",
+    "weighted_r2",
+]
 
 
 def cross_entropy(
@@ -41,7 +49,7 @@ def cross_entropy(
         weight: (b, 1) or (b, k).
         class_weight: (k,).
     """
-    log_p = F.log_softmax(_full(logits), dim=1)
+    log_p = F.log_softmax(full(logits), dim=1)
     return _mean_of_rows(-target * log_p, weight, class_weight)
 
 
@@ -57,7 +65,7 @@ def focal(
 
     gamma 0 is the cross-entropy; class weights are the paper's alpha.
     """
-    log_p = F.log_softmax(_full(logits), dim=1)
+    log_p = F.log_softmax(full(logits), dim=1)
     return _mean_of_rows(-target * _power(-torch.expm1(log_p), gamma) * log_p, weight, class_weight)
 
 
@@ -70,7 +78,7 @@ def bce(logits: Tensor, target: Tensor, weight: Tensor | None = None, *, class_w
         weight: (b, 1) or (b, k).
         class_weight: (2, k) or (2, 1), rows for the negative and the positive side of each output.
     """
-    logits = _full(logits)
+    logits = full(logits)
     return _mean_of_cells(-F.logsigmoid(-logits), -F.logsigmoid(logits), target, weight, class_weight)
 
 
@@ -86,7 +94,7 @@ def focal_bce(
 
     Lin et al. 2017, arXiv:1708.02002; gamma 0 is the BCE. Class weights, (2, k) or (2, 1), are the paper's alpha.
     """
-    log_p, log_q = F.logsigmoid(_full(logits)), F.logsigmoid(-_full(logits))
+    log_p, log_q = F.logsigmoid(full(logits)), F.logsigmoid(-full(logits))
     negative = -_power(log_p.exp(), gamma) * log_q
     positive = -_power(log_q.exp(), gamma) * log_p
     return _mean_of_cells(negative, positive, target, weight, class_weight)
@@ -124,64 +132,18 @@ def sed_loss(
     return (1 - frame_share) * loss(clip_logits, target, weight) + frame_share * of_frames
 
 
-def smooth_l1(
-    output: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    *,
-    beta: float = 1.0,
-    target_weight: Tensor | None = None,
-) -> Tensor:
-    """Mean over cells of w d^2 / (2 beta) where |d| < beta, else w (|d| - beta / 2), with d = output - target.
+def of_clips_and_frames(loss: LossFunction, frame_share: float) -> LossFunction:
+    """`sed_loss` of logits (b, 1 + t, k), those of a clip before those of its frames, as a SED head gives in training.
 
-    The mean is over all b k cells and not over their weights: with target weights of sum 1 it is k times smaller than
-    a weighted mean.
+    In evaluation it gives logits (b, k) of clips, of which `loss` alone is the loss: a validation judges what predicts.
     """
-    terms = F.smooth_l1_loss(_full(output), target, reduction="none", beta=beta)
-    return _weighted(_weighted(terms, target_weight), weight).mean()
 
+    def of_both(logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        if logits.ndim == 2:
+            return loss(logits, target, weight)
+        return sed_loss(logits[:, 0], logits[:, 1:], target, weight, frame_share=frame_share, loss=loss)
 
-def mse(output: Tensor, target: Tensor, weight: Tensor | None = None, *, target_weight: Tensor | None = None) -> Tensor:
-    """Mean over cells of w times the squared difference; over all b k cells, as `smooth_l1`."""
-    return _weighted(_weighted((_full(output) - target).square(), target_weight), weight).mean()
-
-
-def weighted_r2(
-    output: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    *,
-    target_weight: Tensor | None = None,
-    units: Units | None = None,
-    least_spread: float = 1e-8,
-) -> Tensor:
-    """1 - R^2 of a batch: sum w (y - p)^2 / sum w (y - m)^2 over all cells, with one mean m = sum w y / sum w.
-
-    As the metric of the same name, see `outfold.metrics.values.weighted_r_squared`; w is the product of a cell's
-    `weight` and its `target_weight`. Where a batch has next to no spread, it is taken to have `least_spread`, so that
-    loss and gradient stay finite.
-
-    Args:
-        output: (b, k).
-        target: (b, k), on the scale of the output.
-        weight: (b, 1) or (b, k).
-        target_weight: (k,), in the order of the targets; all alike when not given.
-        units: brings outputs and targets to the user's unit, where errors and spread are measured; None where they are
-            in it.
-        least_spread: smallest mean of (y - m)^2, in the user's unit squared.
-    """
-    output = _full(output)
-    predicted, true = (output, target) if units is None else (units(output), units(target))
-    cells = _weighted(_weighted(torch.ones_like(true), target_weight), weight)
-    spread, total = _spread(true, cells)
-    residual = (cells * (true - predicted).square()).sum()
-    return residual / spread.clamp_min(torch.finfo(true.dtype).tiny).maximum(least_spread * total)
-
-
-def mean_spread(values: Tensor, target_weight: Tensor | None = None) -> float:
-    """The weighted mean of (y - m)^2 over all cells of values (n, k), m as in `weighted_r2`."""
-    spread, total = _spread(values, _weighted(torch.ones_like(values), target_weight))
-    return float(spread / total)
+    return of_both
 
 
 def smooth_labels(target: Tensor, smoothing: float, classes: int) -> Tensor:
@@ -217,6 +179,8 @@ def build_loss(
 ) -> LossFunction:
     """The loss a recipe names, or the task's default, as a function of (logits, target, weight).
 
+    With a frame share the logits may also be those of clips and frames; see `of_clips_and_frames`.
+
     Args:
         loss: name and settings; None for the task's default.
         kind: the task.
@@ -233,7 +197,7 @@ def build_loss(
     loss = loss or DEFAULT_LOSS[kind]
     _require_fitting(loss, kind, class_weight, target_weight)
     if kind == "regression":
-        return _of_values(loss, target_weight, units, least_spread)
+        return loss_of_values(loss, target_weight, units, least_spread)
     function: LossFunction
     if loss.name in ("bce", "focal_bce"):
         class_weight = None if class_weight is None else _sides(class_weight, kind)
@@ -245,17 +209,9 @@ def build_loss(
         function = partial(bce, class_weight=class_weight)
     else:
         function = partial(focal_bce, gamma=loss.gamma, class_weight=class_weight)
-    return _smoothed(function, loss.label_smoothing, kind) if loss.label_smoothing else function
-
-
-def _of_values(loss: Loss, target_weight: Tensor | None, units: Units | None, least_spread: float) -> LossFunction:
-    """A loss of a regression."""
-    if loss.name == "weighted_r2":
-        return partial(weighted_r2, target_weight=target_weight, units=units, least_spread=least_spread)
-    own = target_weight if loss.target_weights else None
-    if loss.name == "mse":
-        return partial(mse, target_weight=own)
-    return partial(smooth_l1, beta=loss.beta, target_weight=own)
+    if loss.label_smoothing:
+        function = _smoothed(function, loss.label_smoothing, kind)
+    return function if loss.frame_share is None else of_clips_and_frames(function, loss.frame_share)
 
 
 def _smoothed(function: LossFunction, smoothing: float, kind: TaskKind) -> LossFunction:
@@ -286,29 +242,14 @@ def _sides(class_weight: Tensor, kind: TaskKind) -> Tensor:
     return class_weight.reshape(2, 1) if kind == "binary" else class_weight.expand(2, -1)
 
 
-def _full(values: Tensor) -> Tensor:
-    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
-
-
 def _power(share: Tensor, gamma: float) -> Tensor:
     """Share ** gamma for a share of 0..1; kept off 0, where the slope is infinite for gamma < 1."""
     return share.clamp_min(torch.finfo(share.dtype).eps) ** gamma if gamma < 1 else share**gamma
 
 
-def _weighted(terms: Tensor, weight: Tensor | None) -> Tensor:
-    return terms if weight is None else terms * weight
-
-
-def _spread(values: Tensor, cells: Tensor) -> tuple[Tensor, Tensor]:
-    """The sum of w (y - m)^2 around the one mean of all cells, and the sum of w."""
-    total = cells.sum()
-    centre = (cells * values).sum() / total.clamp_min(torch.finfo(values.dtype).tiny)
-    return (cells * (values - centre).square()).sum(), total
-
-
 def _mean_of_rows(terms: Tensor, weight: Tensor | None, class_weight: Tensor | None) -> Tensor:
     """Mean over samples of the sum over classes."""
-    return _weighted(_weighted(terms, class_weight), weight).sum(dim=1).mean()
+    return weighted(weighted(terms, class_weight), weight).sum(dim=1).mean()
 
 
 def _mean_of_cells(
@@ -317,4 +258,4 @@ def _mean_of_cells(
     """Mean over cells of the loss of either side, each by its share of the target."""
     if class_weight is not None:
         negative, positive = negative * class_weight[0], positive * class_weight[1]
-    return _weighted(target * positive + (1 - target) * negative, weight).mean()
+    return weighted(target * positive + (1 - target) * negative, weight).mean()
