@@ -23,6 +23,7 @@ from outfold.training.losses import (
     smooth_l1,
     smooth_labels,
 )
+from outfold.views.mix import mix_cells
 
 CLASS_WEIGHT = torch.tensor([0.5, 1.0, 2.0, 0.1])
 SIDES = torch.tensor([[0.5], [3.0]])
@@ -240,6 +241,22 @@ def test_half_precision_is_computed_in_float32(
     value = loss(half, soft)
     assert value.dtype == torch.float32
     torch.testing.assert_close(value, loss(half.float(), soft))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("cross_entropy", "multiclass"), ("focal", "multiclass"), ("bce", "multilabel"), ("focal_bce", "multilabel")],
+)
+@pytest.mark.parametrize("width", [1, 4])
+def test_mixed_samples_keep_the_weight_of_either(
+    logits: Tensor, hard: Tensor, name: str, kind: str, width: int
+) -> None:
+    loss = build_loss(Loss(name=name, label_smoothing=0.1), kind, CLASS_WEIGHT)  # type: ignore[arg-type]
+    weight = torch.rand(6, width, generator=generator())
+    weight[1] = 0
+    order = torch.tensor([1, 2, 3, 4, 5, 0])
+    expected = 0.3 * loss(logits, hard, weight) + 0.7 * loss(logits, hard[order], weight[order])
+    torch.testing.assert_close(loss(logits, *mix_cells(hard, weight, 0.3, order)), expected)
 
 
 def test_smoothing_of_cells_counts_two_classes() -> None:

@@ -206,7 +206,7 @@ def _counts(names: Sequence[str], counts: np.ndarray) -> dict[str, int]:
 
 def _telling(recipe: Recipe, dataset: Dataset, known: Known, inputs: Sequence[str]) -> list[Finding]:
     codec, folds = dataset.codec, dataset.folds
-    ignore = [*codec.columns, *([recipe.folds.column] if recipe.folds.column else [])]
+    ignore = [*codec.columns, *recipe.task.label_columns, *([recipe.folds.column] if recipe.folds.column else [])]
     features = table_features(dataset.train.samples, inputs=inputs, ignore=ignore)
     features += [] if known.facts is None else known.facts.features()
     return telling(features, dataset.target, codec.outputs, codec.kind, splits_of(folds), folds.groups)
@@ -240,8 +240,9 @@ def cut_rows(recipe: Recipe, samples: Samples) -> np.ndarray | None:
 def _with_a_role(recipe: Recipe, samples: Samples) -> set[str]:
     """Columns that are no unnamed group, for the recipe says what they are."""
     folds, data = recipe.folds, recipe.data
-    single = [name for name in (folds.column, folds.time, data.weight) if name is not None]
-    return {samples.id_column, SOURCE, SOURCE_ROW, *recipe.task.target, *folds.group, *single}
+    rating = None if data.rating is None else data.rating.column
+    single = [name for name in (folds.column, folds.time, data.weight, rating) if name is not None]
+    return {samples.id_column, SOURCE, SOURCE_ROW, *recipe.task.label_columns, *folds.group, *single}
 
 
 def _labels(samples: Samples, columns: Sequence[str]) -> list[str]:

@@ -89,7 +89,7 @@ def _common_features(
     """
     assert dataset.test is not None  # the caller looked
     train, test = dataset.train.samples, dataset.test.samples
-    apart = {train.id_column, SOURCE, SOURCE_ROW, *recipe.task.target, *groups, *_filters(recipe)}
+    apart = {train.id_column, SOURCE, SOURCE_ROW, *recipe.task.label_columns, *groups, *_filters(recipe)}
     common = [name for name in map(str, train.frame.columns) if name in test.frame.columns and name not in apart]
     frame = pd.concat([train.frame[common], test.frame[common]], ignore_index=True)
     frame = frame[[name for name in common if not is_identifier(frame[name])]]

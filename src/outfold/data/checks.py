@@ -29,7 +29,10 @@ from outfold.data.label_checks import (
     fold_findings,
     identity_findings,
     label_findings,
+    secondary_findings,
 )
+from outfold.data.label_sets import learned_of_secondary
+from outfold.data.row_weights import rating_findings
 from outfold.data.rows import SOURCE_ROW
 from outfold.data.source_checks import group_findings, mapping_findings, unlabelled_findings
 from outfold.data.table import Part, Samples, load_samples, sources_of
@@ -172,6 +175,7 @@ def _check_labels_and_folds(
     target = codec.encode(samples.frame)
     names, member = class_members(codec, target)
     findings += [*class_findings(names, member, folds.k), *identity_findings(task, samples, target)]
+    findings += _weak_label_findings(data, task, samples.frame, codec, target)
     if folds.file is not None and not complete:
         return None, findings  # the file is for all rows, and these are not all
     try:
@@ -180,6 +184,17 @@ def _check_labels_and_folds(
     except DataError as error:
         return None, [*findings, finding_of(error)]
     return made, findings + fold_findings(made, names, member, samples)
+
+
+def _weak_label_findings(
+    data: Data, task: Task, frame: pd.DataFrame, codec: TargetCodec, target: np.ndarray
+) -> list[Finding]:
+    """What secondary labels and ratings show; one that cannot be read is a finding too."""
+    try:
+        learned = learned_of_secondary(task, frame, codec.outputs, target)
+        return [*secondary_findings(task, learned), *rating_findings(data.rating, frame)]
+    except DataError as error:
+        return [finding_of(error)]
 
 
 def _read(data: Data, root: Path, part: Part, targets: Sequence[str]) -> tuple[Samples | None, list[Finding]]:

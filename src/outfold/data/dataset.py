@@ -90,7 +90,7 @@ class Dataset:
         train: labelled rows.
         test: rows to predict, or None.
         codec: between the user's labels and numbers, as models learn them.
-        target: float32 (n, k) of the training rows, as `codec.encode` gives it.
+        target: float32 (n, k) of the training rows, as `codec.encode` gives it: the truth.
         weight: float32 (n, 1) sample weights, or None.
         folds: the fold of each training row.
         held_out: the folds that are held out in turn: all that can be, unless the recipe asks for some only.
@@ -105,6 +105,8 @@ class Dataset:
         variants: further assignments of folds, by the names that members use.
         unlabelled: rows without labels, or None.
         unlabelled_copies: int64 (u,), as `copies`, of the rows without labels.
+        soft_target: float32 (n, k), what is learned of the training rows; None where that is the truth.
+        mask: float32 (n, k), 0 for the cells that the loss passes over, else 1; None where it counts all.
     """
 
     root: Path
@@ -125,6 +127,20 @@ class Dataset:
     variants: Mapping[str, FoldTable] = field(default_factory=dict)
     unlabelled: Rows | None = None
     unlabelled_copies: np.ndarray | None = None
+    soft_target: np.ndarray | None = None
+    mask: np.ndarray | None = None
+
+    @property
+    def learned_target(self) -> np.ndarray:
+        """float32 (n, k): what is learned of the training rows, which no score looks at."""
+        return self.target if self.soft_target is None else self.soft_target
+
+    @cached_property
+    def loss_weight(self) -> np.ndarray | None:
+        """float32 (n, k) where cells are masked, else (n, 1) sample weights, or None where all count alike."""
+        if self.weight is None or self.mask is None:
+            return self.weight if self.mask is None else self.mask
+        return self.weight * self.mask
 
     @cached_property
     def answer(self) -> TargetCodec:

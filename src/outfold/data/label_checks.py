@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from outfold.data.audio.labels import SoftTargets
 from outfold.data.breaches import breach, breaking_rows, equation
 from outfold.data.columns import require_columns, value_like
 from outfold.data.findings import Finding, count, finding_of, listed, places_of
 from outfold.data.folds import FoldTable
+from outfold.data.label_sets import usable_cells
 from outfold.data.table import Samples
 from outfold.data.targets import TargetCodec
 from outfold.errors import DataError
@@ -87,6 +89,16 @@ def class_findings(names: Sequence[str], member: np.ndarray, k: int) -> list[Fin
     return findings
 
 
+def secondary_findings(task: Task, learned: SoftTargets | None) -> list[Finding]:
+    """Secondary labels that are no class, with the number of rows that have them; None: the task has no such labels."""
+    if task.secondary is None or learned is None or not learned.left_out:
+        return []
+    names = listed(f"{name} ({rows})" for name, rows in learned.left_out.items())
+    what = f"{count(len(learned.left_out), 'secondary label')} in column {task.secondary.column!r} without a class"
+    fix = "nothing, if they are not to be predicted; else name them in task.classes, or correct them"
+    return [Finding("warning", f"{what}, which nothing is learned of (rows that have them): {names}", fix=fix)]
+
+
 def identity_findings(task: Task, samples: Samples, target: np.ndarray) -> list[Finding]:
     """Training rows that break a declared sum of targets by more than rounding.
 
@@ -131,6 +143,8 @@ def fold_findings(table: FoldTable, names: Sequence[str], member: np.ndarray, sa
 
 def _allowed(task: Task, column: pd.Series) -> np.ndarray:
     """Bool (n,): the cells that are labels of this task."""
+    if task.label_sets:
+        return usable_cells(column, None if task.classes is None else list(map(str, task.classes)))
     if task.kind in ("multilabel", "regression"):
         values = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
         return np.isin(values, (0, 1)) if task.kind == "multilabel" else np.abs(values) <= np.finfo(np.float32).max
@@ -140,6 +154,9 @@ def _allowed(task: Task, column: pd.Series) -> np.ndarray:
 
 
 def _expected(task: Task) -> str:
+    if task.label_sets:
+        among = "" if task.classes is None else f" among the classes {listed(task.classes, 10)}"
+        return f"a label or a list of labels{among}"
     if task.kind == "multilabel":
         return "0 or 1"
     return "a finite number" if task.kind == "regression" else f"among the classes {listed(task.classes or (), 10)}"

@@ -10,7 +10,9 @@ import pandas as pd
 from pandas.api.types import pandas_dtype
 
 from outfold.data.columns import kind_of, require_columns, value_like
+from outfold.data.label_sets import found_labels, label_indicators, list_texts
 from outfold.data.rows import name_rows
+from outfold.data.target_cells import finite_values, indicators, present, some
 from outfold.errors import DataError
 from outfold.settings.data import Label, Task, TaskKind
 
@@ -24,13 +26,15 @@ class TargetCodec:
     kind: TaskKind
     columns: tuple[str, ...]
     classes: tuple[Label, ...]
-    """Multiclass: the labels in output order. Binary: (negative, positive). Else empty."""
+    """Multiclass and label sets: the labels in output order. Binary: (negative, positive). Else empty."""
     outputs: tuple[str, ...]
     """Names of the model's outputs: the classes, the positive class, or the columns."""
     dtypes: tuple[str, ...]
     """The pandas dtype of each target column, which `labels` gives back (regression: always float64)."""
     rest: bool = False
     """Binary: every label but the positive one is negative, whatever it is; see `against_rest`."""
+    label_sets: bool = False
+    """Multilabel: the one column holds all labels of a row; see `outfold.data.label_sets`."""
 
     @classmethod
     def fit(cls, task: Task, frame: pd.DataFrame) -> "TargetCodec":
@@ -45,7 +49,10 @@ class TargetCodec:
         """
         require_columns(frame, task.target, role="a target", table="training table")
         columns, dtypes = task.target, tuple(str(frame[name].dtype) for name in task.target)
-        if task.kind in ("multilabel", "regression"):
+        if task.label_sets:
+            names = _label_names(task, frame)
+            codec = cls(task.kind, columns, names, names, dtypes, label_sets=True)
+        elif task.kind in ("multilabel", "regression"):
             codec = cls(task.kind, columns, (), columns, dtypes)
         else:
             classes = _classes(task, frame[columns[0]])
@@ -57,21 +64,26 @@ class TargetCodec:
     def encode(self, frame: pd.DataFrame) -> np.ndarray:
         """The targets of `frame` as float32 (n, outputs).
 
-        Multiclass: one-hot. Binary: 1 for the positive label. Multilabel: 0 or 1. Regression: the values.
+        Multiclass: one-hot. Binary: 1 for the positive label. Multilabel: 0 or 1; of label sets 1 for the labels in the
+        target column, whatever secondary labels say. Regression: the values.
 
         Raises:
             DataError: a label is missing, unknown, or not a number; the rows are named.
         """
         require_columns(frame, self.columns, role="a target", table="table")
+        if self.label_sets:
+            return label_indicators(frame, self.columns[0], self.outputs)
         if self.kind == "multiclass":
             return np.eye(len(self.classes), dtype=np.float32)[self._codes(frame)]
         if self.kind == "binary":
             return self._codes(frame).astype(np.float32)[:, None]
-        read = _indicators if self.kind == "multilabel" else _values
+        read = indicators if self.kind == "multilabel" else finite_values
         return np.stack([read(frame, name) for name in self.columns], axis=1)
 
     def labels(self, predictions: np.ndarray) -> pd.DataFrame:
         """The target columns that predictions (n, outputs) say, in the user's own values and types.
+
+        A label set comes back as the text of a list, such as `['a', 'b']`.
 
         Args:
             predictions: probabilities (multiclass: the largest wins; binary and multilabel: at least 0.5 is positive)
@@ -89,6 +101,8 @@ class TargetCodec:
         if self.kind in ("multiclass", "binary"):
             codes = predictions.argmax(axis=1) if self.kind == "multiclass" else (predictions[:, 0] >= 0.5).astype(int)
             return pd.DataFrame({self.columns[0]: _restore([self.classes[code] for code in codes], self.dtypes[0])})
+        if self.label_sets:
+            return pd.DataFrame({self.columns[0]: list_texts(predictions >= 0.5, self.outputs)})
         values = predictions >= 0.5 if self.kind == "multilabel" else predictions.astype(np.float64)
         dtypes = self.dtypes if self.kind == "multilabel" else ("float64",) * len(self.columns)
         return pd.DataFrame(
@@ -101,13 +115,15 @@ class TargetCodec:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, which keeps the difference between 1, 1.0, true and "1"."""
         lists = {name: list(getattr(self, name)) for name in ("columns", "classes", "outputs", "dtypes")}
-        return {"kind": self.kind, **lists, "rest": self.rest}
+        sets = {"label_sets": True} if self.label_sets else {}
+        return {"kind": self.kind, **lists, "rest": self.rest, **sets}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "TargetCodec":
         """The codec that `to_dict` described."""
         lists = {name: tuple(values[name]) for name in ("columns", "classes", "outputs", "dtypes")}
-        return cls(values["kind"], **lists, rest=bool(values.get("rest", False)))
+        rest, sets = (bool(values.get(name, False)) for name in ("rest", "label_sets"))
+        return cls(values["kind"], **lists, rest=rest, label_sets=sets)
 
     def against_rest(self, label: Label) -> "TargetCodec":
         """The binary codec of one class of a multiclass target against all others together.
@@ -142,7 +158,7 @@ class TargetCodec:
 
     def _codes(self, frame: pd.DataFrame) -> np.ndarray:
         """Position of each row's label in `classes`, int64 (n,)."""
-        column = _present(frame, self.columns[0])
+        column = present(frame, self.columns[0])
         texts = all(isinstance(label, str) for label in self.classes) and kind_of(column) != "text"
         position = {label: code for code, label in enumerate(self.classes)}
         cells = [str(cell) for cell in column.tolist()] if texts else column.tolist()
@@ -153,8 +169,8 @@ class TargetCodec:
             raise DataError(
                 f"{len(unknown)} labels in column {self.columns[0]!r} are not among the classes: "
                 + name_rows(frame, unknown),
-                got=_some(found),
-                expected=f"one of {_some(self.classes)}",
+                got=some(found),
+                expected=f"one of {some(self.classes)}",
             )
         return codes
 
@@ -225,6 +241,16 @@ def _classes(task: Task, column: pd.Series) -> tuple[Label, ...]:
     return _positive_last(task, classes, column) if task.kind == "binary" else classes
 
 
+def _label_names(task: Task, frame: pd.DataFrame) -> tuple[str, ...]:
+    """The labels of label sets in output order."""
+    if task.classes is not None:
+        return _output_names(task.classes)
+    classes = tuple(sorted(found_labels(frame, task.target[0]), key=natural_key))
+    if not classes:
+        raise DataError(f"column {task.target[0]!r} holds no label in any row")
+    return classes
+
+
 def _positive_last(task: Task, classes: tuple[Label, ...], column: pd.Series) -> tuple[Label, ...]:
     if task.positive is None:
         return classes
@@ -251,51 +277,7 @@ def _output_names(labels: Sequence[Label]) -> tuple[str, ...]:
     return names
 
 
-def _present(frame: pd.DataFrame, name: str) -> pd.Series:
-    """The column, or DataError where a cell is missing."""
-    missing = np.flatnonzero(frame[name].isna())
-    if len(missing):
-        raise DataError(
-            f"{len(missing)} rows have no value in target column {name!r}: {name_rows(frame, missing)}",
-            fix="fill them in, or leave the rows out (`where` of the source)",
-        )
-    return frame[name]
-
-
-def _numbers(frame: pd.DataFrame, name: str) -> np.ndarray:
-    """A target column as float64 (n,), NaN where a cell is not a number."""
-    return pd.to_numeric(_present(frame, name), errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-
-
-def _indicators(frame: pd.DataFrame, name: str) -> np.ndarray:
-    values = _numbers(frame, name)
-    _refuse(frame, name, ~np.isin(values, (0.0, 1.0)), expected="0 or 1 (or booleans)")
-    return values.astype(np.float32)
-
-
-def _values(frame: pd.DataFrame, name: str) -> np.ndarray:
-    with np.errstate(over="ignore"):
-        values = _numbers(frame, name).astype(np.float32)
-    _refuse(frame, name, ~np.isfinite(values), expected="finite numbers")
-    return values
-
-
-def _refuse(frame: pd.DataFrame, name: str, wrong: np.ndarray, *, expected: str) -> None:
-    rows = np.flatnonzero(wrong)
-    if len(rows):
-        raise DataError(
-            f"{len(rows)} values of target column {name!r} are not usable: {name_rows(frame, rows)}",
-            got=_some(list(dict.fromkeys(frame[name].iloc[rows].tolist()))),
-            expected=expected,
-        )
-
-
 def _restore(labels: list[Label], dtype: str) -> pd.Series:
     """Labels as a column of the user's type; a category column comes back as its values."""
     series = pd.Series(labels)
     return series if dtype in ("category", "object") else series.astype(pandas_dtype(dtype))
-
-
-def _some(values: Sequence[Any], limit: int = 10) -> str:
-    shown = ", ".join(map(repr, values[:limit]))
-    return shown + (f" and {len(values) - limit} more" if len(values) > limit else "")

@@ -134,7 +134,8 @@ def _sound_bytes(recipe: Recipe, rows: int, length_s: float) -> int:
 
 def _outputs(task: Task) -> int:
     """Logits of networks that learn a task; two where classes are yet to be counted."""
-    return len(task.target) if task.kind in ("multilabel", "regression") else len(task.classes or ()) or 2
+    a_column_each = task.kind in ("multilabel", "regression") and not task.label_sets
+    return len(task.target) if a_column_each else len(task.classes or ()) or 2
 
 
 def _embedding_seconds(recipe: Recipe, rows: int, device: torch.device) -> float:

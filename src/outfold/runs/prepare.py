@@ -16,6 +16,7 @@ from outfold.data.inspection import duplicate_findings, equal_vector_findings, o
 from outfold.data.keys import content_keys
 from outfold.data.label_checks import class_findings, class_members, fold_findings
 from outfold.data.prepared import PreparedPhotos
+from outfold.data.row_weights import row_weights
 from outfold.data.rows import name_rows
 from outfold.data.source_checks import group_findings, mapping_findings
 from outfold.data.table import Samples, load_samples, refuse_known_ids
@@ -29,6 +30,7 @@ from outfold.runs.sounds import with_sounds
 from outfold.runs.table_inputs import check_table_inputs, read_table_inputs
 from outfold.runs.try_folds import quick, refuse_other_rows, try_folds
 from outfold.runs.vectors import check_vectors, vectors_of_rows
+from outfold.runs.weak_labels import check_weak_labels, weak_label_findings, with_secondary_labels
 from outfold.settings.data import Folds
 from outfold.settings.recipe import Recipe
 from outfold.settings.train import TrainSettings
@@ -55,7 +57,8 @@ def load_dataset(
         DataError, MediaError: a table, label, fold or photo is not usable.
     """
     samples = load_samples(recipe.data, root, targets=recipe.task.target)
-    TargetCodec.fit(recipe.task, samples.frame)  # a table that cannot work says so before any photo is read
+    # a table that cannot work says so before any photo is read
+    check_weak_labels(recipe, samples.frame, TargetCodec.fit(recipe.task, samples.frame))
     check_auxiliary_targets(recipe, samples.frame)
     check_caps(recipe, samples.frame)
     check_table_inputs(recipe, root, samples.frame)
@@ -77,9 +80,6 @@ def load_dataset(
     train, dropped = sifted.train, [*dropped, *sifted.dropped]
     frame = train.samples.frame
     codec = TargetCodec.fit(recipe.task, frame)
-    weight = None
-    if recipe.data.weight is not None:
-        weight = frame[recipe.data.weight].to_numpy(np.float32)[:, None]
 
     def make(folds: Folds) -> FoldTable:
         return make_folds(
@@ -104,7 +104,7 @@ def load_dataset(
         test,
         codec,
         target,
-        weight,
+        row_weights(recipe.data, frame),
         folds,
         held_out,
         dropped,
@@ -118,6 +118,7 @@ def load_dataset(
         unlabelled_copies=sifted.unlabelled_copies,
     )
     score_masks(recipe.task, frame)  # a score that looks at no row is refused before anything is trained
+    dataset = with_secondary_labels(dataset, recipe.task)
     return replace(dataset, warnings=data_warnings(recipe, dataset))
 
 
@@ -139,6 +140,7 @@ def data_warnings(recipe: Recipe, dataset: Dataset) -> list[str]:
     findings = class_findings(names, member, len(np.unique(dataset.folds.fold)))
     findings += fold_findings(dataset.folds, names, member, train.samples)
     findings += [*mapping_findings(train.samples), *group_findings(recipe.folds, train.samples)]
+    findings += weak_label_findings(recipe, dataset)
     findings += _unknown_boxes(recipe, dataset)
     for vectors in train.vectors.values():
         findings += equal_vector_findings(train.samples, vectors.content, dataset.folds.fold)

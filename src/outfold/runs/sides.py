@@ -110,7 +110,7 @@ def _narrowed(codec: TargetCodec, columns: Sequence[str], name: str) -> tuple[Ta
     unknown = [column for column in columns if column not in codec.columns]
     if unknown:
         raise DataError(f"{name} does not predict {', '.join(unknown)}", expected=f"some of {list(codec.columns)}")
-    if not columns or codec.kind in ("multiclass", "binary"):
+    if not columns or codec.kind in ("multiclass", "binary") or codec.label_sets:
         return codec, list(range(len(codec.outputs)))
     places = [codec.columns.index(column) for column in columns]
     dtypes = tuple(codec.dtypes[place] for place in places)

@@ -8,11 +8,13 @@ import numpy as np
 from outfold.data.dataset import Dataset
 from outfold.data.folds import FoldTable, read_folds
 from outfold.data.reading import read_rows
+from outfold.data.row_weights import row_weights
 from outfold.data.table import load_samples
 from outfold.errors import DataError, RunError
 from outfold.run_folder import FOLDS, variant_file
 from outfold.runs.prepare import chosen_folds, load_rows
 from outfold.runs.summary import read_codecs
+from outfold.runs.weak_labels import with_secondary_labels
 from outfold.settings.recipe import Recipe
 from outfold.stages.base import Compute
 
@@ -47,16 +49,14 @@ def training_dataset(folder: Path, recipe: Recipe, root: Path, compute: Compute)
 
     folds = folds_in(FOLDS, recipe.folds.time)
     codec, _ = read_codecs(folder)
-    frame, weight = train.samples.frame, None
-    if recipe.data.weight is not None:
-        weight = frame[recipe.data.weight].to_numpy(np.float32)[:, None]
-    return Dataset(
+    frame = train.samples.frame
+    dataset = Dataset(
         root,
         train,
         None,
         codec,
         codec.encode(frame),
-        weight,
+        row_weights(recipe.data, frame),
         folds,
         chosen_folds(recipe.folds, folds),
         score_class=recipe.task.score_class,
@@ -64,3 +64,4 @@ def training_dataset(folder: Path, recipe: Recipe, root: Path, compute: Compute)
             name: folds_in(variant_file(name), recipe.folds.variant(name).time) for name in recipe.fold_variants()
         },
     )
+    return with_secondary_labels(dataset, recipe.task)

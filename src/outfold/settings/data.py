@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from outfold.settings.base import Name, Spec
+from outfold.settings.labels import Rating, Secondary
 from outfold.settings.recordings import Audio, Recordings
 from outfold.settings.sums import in_order
 
@@ -127,6 +128,8 @@ class Data(Spec):
     """Bring photos to stored sizes once; without, each way of viewing photos keeps its own pixels in the cache."""
     weight: str | None = None
     """Column of non-negative sample weights."""
+    rating: Rating | None = None
+    """Sample weights from ratings of quality; they multiply those of `weight`."""
     on_bad_media: Literal["stop", "drop"] = "stop"
     """Rows whose file is missing or unreadable: stop with their list, or go on without them and count them."""
 
@@ -219,7 +222,7 @@ class Task(Spec):
 
     kind: TaskKind
     target: Names
-    """Target column; for multilabel and several regression targets a list of columns."""
+    """Target column; for multilabel (without `label_sets`) and several regression targets a list of columns."""
     metric: str
     """The metric the run is judged by; see `outfold.metrics.METRICS`."""
     metrics: tuple[str, ...] = ()
@@ -234,9 +237,15 @@ class Task(Spec):
     identities: dict[str, tuple[str, ...]] = {}
     """Regression: targets that are the sum of others, e.g. `{total: [leaves, stems]}`; see the members' `outputs`."""
     classes: tuple[Label, ...] | None = None
-    """The allowed labels in output order; those found in the training table, sorted, when not given."""
+    """Classes and label sets: the allowed labels in output order; those found in the target column of the training
+    table, sorted, when not given."""
     positive: Label | None = None
     """Binary only: the label that counts as 1; the larger of the two when not given."""
+    label_sets: bool = False
+    """Multilabel: the one target column holds all labels of a row: a label, or a list of them as text, such as
+    `['a', 'b']` or `[]`."""
+    secondary: Secondary | None = None
+    """Label sets: a column of further labels, and what is learned of them."""
 
     @model_validator(mode="before")
     @classmethod
@@ -250,6 +259,26 @@ class Task(Spec):
         if self.kind in ("multiclass", "binary") and len(self.target) != 1:
             raise ValueError(f"a {self.kind} task has exactly one target column, got {list(self.target)}")
         return self
+
+    @model_validator(mode="after")
+    def _label_sets_in_one_column(self) -> "Task":
+        if self.label_sets and (self.kind != "multilabel" or len(self.target) != 1):
+            raise ValueError(
+                "label_sets are of a multilabel task with one target column, "
+                f"got a {self.kind} task of {list(self.target)}"
+            )
+        if self.classes is not None and self.kind in ("multilabel", "regression") and not self.label_sets:
+            raise ValueError(f"classes has no effect on a {self.kind} task, whose outputs are its target columns")
+        if self.secondary is not None and not self.label_sets:
+            raise ValueError("secondary labels are beside those of label_sets; set `label_sets: true`")
+        if self.secondary is not None and self.secondary.column in self.target:
+            raise ValueError(f"secondary.column is the target column itself, {self.secondary.column!r}")
+        return self
+
+    @property
+    def label_columns(self) -> tuple[str, ...]:
+        """The columns of a table that hold labels."""
+        return self.target if self.secondary is None else (*self.target, self.secondary.column)
 
     @model_validator(mode="after")
     def _a_weight_for_each_target(self) -> "Task":
@@ -319,8 +348,8 @@ class Folds(Spec):
     """Values of group columns that mean that the group is not known, e.g. `[-1]`, with `null` for empty cells: such a
     row is a group of its own."""
     stratify: Names = ()
-    """Columns whose distribution should be the same in all folds; numeric targets are binned by quantile. The audit
-    judges the user's own folds by them."""
+    """Columns whose distribution should be the same in all folds; numeric targets are binned by quantile, and a list of
+    labels counts as its first one. The audit judges the user's own folds by them."""
     group_size: bool = False
     """Spread large and small groups evenly too: the number of a group's rows is one more thing to stratify by."""
     cut: tuple[Cut, ...] = ()

@@ -113,15 +113,21 @@ class Recipe(Spec):
     def _settings_fit_the_task(self) -> "Recipe":
         for name, member, settings in self.members():
             place = f"stage {name!r}, member {member!r}"
-            if self.task_of(name).kind == "regression" and settings.balance != "none":
-                raise ValueError(f"{place}: a regression has no classes to balance; remove `balance`")
+            if self.task_of(name).kind == "regression":
+                self._refuse_what_needs_classes(place, settings)
             if settings.add_clips is not None and self.task_of(name).kind not in ("binary", "multilabel"):
                 raise ValueError(f"{place}: `add_clips` joins labels, and a clip of this task has one; use `mix`")
-            if self.task_of(name).kind == "regression" and (settings.class_cap or settings.class_floor):
-                raise ValueError(f"{place}: a regression has no classes; remove `class_cap` and `class_floor`")
-            if self.data.weight is not None and settings.mix is not None:
-                raise ValueError(f"{place}: mixed samples have no weight of their own; use `mix` or `data.weight`")
         return self
+
+    def _refuse_what_needs_classes(self, place: str, settings: TrainSettings) -> None:
+        """Refuse what a regression cannot have: rows balanced by class, and mixed ones that have weights."""
+        if settings.balance != "none":
+            raise ValueError(f"{place}: a regression has no classes to balance; remove `balance`")
+        if settings.class_cap or settings.class_floor:
+            raise ValueError(f"{place}: a regression has no classes; remove `class_cap` and `class_floor`")
+        weighing = [name for name in ("weight", "rating") if getattr(self.data, name) is not None]
+        if weighing and settings.mix is not None:
+            raise ValueError(f"{place}: mixed values have no weight of their own; use `mix` or `data.{weighing[0]}`")
 
     @model_validator(mode="after")
     def _stages_read_what_is_there(self) -> "Recipe":

@@ -201,7 +201,7 @@ def _jobs(model: Model, stage: AdaptStage, start_key: str, context: Context) -> 
         train.content_of(settings, given, dataset.train, learned),
         train.content_of(settings, told, rows, np.arange(len(rows))),
         member_target(settings, dataset),
-        dataset.weight if dataset.weight is not None else "",
+        dataset.loss_weight if dataset.loss_weight is not None else "",
         learned,
         *key_of_bounds(class_bounds(settings, dataset), learned),
         *(keys_of_inputs(settings, context.jobs, one) for one in dict.fromkeys(("oof", step))),

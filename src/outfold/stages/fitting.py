@@ -184,7 +184,7 @@ def _examples(
         return Examples(rows.samples.ids, inputs, target if space is None else space.encode(target), weight)
 
     train, given = shown_rows(settings, dataset.train, context.results, "oof"), _given(settings, dataset)
-    examples = examples_of(train, member_target(settings, dataset), dataset.weight, given)
+    examples = examples_of(train, member_target(settings, dataset), dataset.loss_weight, given)
     tables = [(train, examples.inputs)]
     if pseudo is None:
         return examples, tables

@@ -14,8 +14,8 @@ def member_codec(settings: TrainSettings, codec: TargetCodec) -> TargetCodec:
 
 
 def member_target(settings: TrainSettings, dataset: Dataset) -> np.ndarray:
-    """float32 (n, k), the training rows' targets in the member's own outputs."""
-    return in_member_outputs(settings, dataset.codec, dataset.target)
+    """float32 (n, k), what is learned of the training rows, in the member's own outputs."""
+    return in_member_outputs(settings, dataset.codec, dataset.learned_target)
 
 
 def in_member_outputs(settings: TrainSettings, codec: TargetCodec, target: np.ndarray) -> np.ndarray:
@@ -24,8 +24,11 @@ def in_member_outputs(settings: TrainSettings, codec: TargetCodec, target: np.nd
 
 
 def classes_of(settings: TrainSettings, dataset: Dataset, rows: np.ndarray) -> np.ndarray:
-    """float32 (m, k), the member's targets of some training rows, int64 (m,), with a column for each class."""
-    return by_class(member_target(settings, dataset)[rows], dataset.codec.kind)
+    """float32 (m, k), the labels of some training rows, int64 (m,), with a column for each of the member's classes.
+
+    Secondary labels are none of them: a class is as rare as its primary labels are.
+    """
+    return by_class(in_member_outputs(settings, dataset.codec, dataset.target)[rows], dataset.codec.kind)
 
 
 def by_class(target: np.ndarray, kind: TaskKind) -> np.ndarray:

@@ -26,7 +26,8 @@ def context_for(name: str, context: Context) -> Context:
         return context
     dataset, codec = context.dataset, auxiliary_codec(recipe.task)
     target = codec.encode(dataset.train.samples.frame)
-    return replace(context, recipe=recipe, dataset=replace(dataset, codec=codec, target=target, score_class=None))
+    own = replace(dataset, codec=codec, target=target, score_class=None, soft_target=None, mask=None)
+    return replace(context, recipe=recipe, dataset=own)
 
 
 def inference_for(name: str, inference: Inference) -> Inference:

@@ -43,7 +43,11 @@ def parse_labels(text: str | None, separator: str | None = None) -> Labels:
     else:
         items = [text] if separator is None else text.split(separator)
         if separator is None and any(mark in text for mark in _SEPARATORS):
-            raise DataError("several labels without a list", got=repr(text), fix="say which separator is between them")
+            raise DataError(
+                "several labels without a list",
+                got=repr(text),
+                fix="write them as a list, ['a', 'b'], or say which separator is between them",
+            )
     return tuple(dict.fromkeys(label for item in items if (label := item.strip())))
 
 
@@ -104,20 +108,39 @@ def soft_targets(
             length, a class is there twice, or the value is no probability.
     """
     place = _places(classes)
-    if len(primary) != len(secondary):
-        raise DataError("primary and secondary labels of different rows", got=f"{len(primary)} and {len(secondary)}")
-    if not 0 <= secondary_value <= 1:
-        raise DataError("the target of secondary labels is no probability", got=secondary_value, expected="0 to 1")
-    values = np.zeros((len(primary), len(classes)), np.float32)
-    mask = np.ones_like(values)
-    left_out: Counter[str] = Counter()
-    for row, (first, also) in enumerate(zip(primary, secondary, strict=True)):
-        known = [place[label] for label in also if label in place]
-        left_out.update(set(also) - place.keys())
-        values[row, known], mask[row, known] = secondary_value, 0.0
-        own = _primary_places(first, place, row)
-        values[row, own], mask[row, own] = 1.0, 1.0
-    return SoftTargets(values, mask, dict(left_out.most_common()))
+    own = np.zeros((len(primary), len(classes)), np.float32)
+    for row, labels in enumerate(primary):
+        own[row, _primary_places(labels, place, row)] = 1.0
+    return with_secondary(own, secondary, classes, value=secondary_value)
+
+
+def with_secondary(
+    target: np.ndarray, secondary: Sequence[Labels], classes: Sequence[str], *, value: float = 1.0, mask: bool = True
+) -> SoftTargets:
+    """Targets of primary labels with secondary labels beside them; see `soft_targets`.
+
+    Args:
+        target: float32 (n, k), 1 for primary labels, else 0.
+        secondary: (n,) labels that are also heard in the recordings.
+        classes: (k,) in the order of the columns.
+        value: target of secondary labels, 0 to 1.
+        mask: False counts every cell, those of secondary labels too.
+
+    Raises:
+        DataError: the lists are not of these rows, a class is there twice, or the value is no probability.
+    """
+    place = _places(classes)
+    if len(target) != len(secondary):
+        raise DataError("primary and secondary labels of different rows", got=f"{len(target)} and {len(secondary)}")
+    if not 0 <= value <= 1:
+        raise DataError("the target of secondary labels is no probability", got=value, expected="0 to 1")
+    also = np.zeros(target.shape, dtype=bool)
+    for row, labels in enumerate(secondary):
+        also[row, [place[label] for label in labels if label in place]] = True
+    left_out = Counter(label for labels in secondary for label in set(labels) - place.keys())
+    only = also & (target == 0)
+    values = np.where(only, np.float32(value), target)
+    return SoftTargets(values, np.where(only & mask, np.float32(0), np.float32(1)), dict(left_out.most_common()))
 
 
 def rating_weights(

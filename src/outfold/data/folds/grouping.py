@@ -8,7 +8,8 @@ import pandas as pd
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from outfold.data.columns import kind_of, value_like
+from outfold.data.audio.labels import parse_labels
+from outfold.data.columns import cell_texts, kind_of, value_like
 from outfold.errors import DataError
 from outfold.settings.data import Label
 
@@ -63,7 +64,8 @@ def names_no_group(column: pd.Series, unknown: Sequence[Label | None]) -> np.nda
 def strata_of(frame: pd.DataFrame, columns: Sequence[str], k: int) -> np.ndarray:
     """One stratum per row from the values of all columns together.
 
-    Quantities (see `is_quantity`) are cut into at most MAX_BINS parts with equally many rows.
+    Quantities (see `is_quantity`) are cut into at most MAX_BINS parts with equally many rows; a list of labels counts
+    as its first one.
 
     Args:
         frame: the table, n rows.
@@ -99,10 +101,25 @@ def small_classes(values: Sequence[str], k: int) -> dict[str, int]:
     return {str(name): int(count) for name, count in counts.items() if count < k}
 
 
+def class_texts(column: pd.Series) -> list[str]:
+    """The class of each row as text: a cell's own text, or the first label of a cell that holds a list of them."""
+    return [MISSING if text is None else _first_label(text) for text in cell_texts(column)]
+
+
+def _first_label(text: str) -> str:
+    """Of a list of labels; MISSING where it is empty. Other texts stay as they are."""
+    if not text.startswith("["):
+        return text
+    try:
+        return next(iter(parse_labels(text)), MISSING)
+    except DataError:
+        return text
+
+
 def _texts(column: pd.Series, name: str, k: int) -> list[str]:
     if is_quantity(column, k):
         return _binned(column, k)
-    texts = [MISSING if pd.isna(value) else str(value) for value in column.tolist()]
+    texts = class_texts(column)
     small = small_classes(texts, k)
     if small:
         shown = ", ".join(f"{label!r} ({count})" for label, count in list(small.items())[:5])

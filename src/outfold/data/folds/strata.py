@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from outfold.data.folds.grouping import MAX_BINS, MISSING, is_quantity
+from outfold.data.folds.grouping import MAX_BINS, MISSING, class_texts, is_quantity
 from outfold.errors import DataError
 
 FOLD_SIZE = "rows"
@@ -91,7 +91,7 @@ def _texts(column: pd.Series, k: int) -> np.ndarray:
     if is_quantity(column, k):
         values = pd.Series(pd.to_numeric(column).to_numpy(dtype=np.float64, na_value=np.nan))
         column = pd.qcut(values, _bins(int(values.notna().sum()), k), duplicates="drop")
-    return np.array([MISSING if pd.isna(value) else str(value) for value in column.tolist()], dtype=object)
+    return np.array(class_texts(column), dtype=object)
 
 
 def _group_sizes(groups: np.ndarray, k: int) -> np.ndarray:
