@@ -25,7 +25,7 @@ from outfold.stages import train
 from outfold.stages.adapting import GoingOn, go_on, seconds_to_go_on
 from outfold.stages.base import FORMAT, Context, Inference, Job, Model, Result, answered, digest
 from outfold.stages.bounds import class_bounds, key_of_bounds
-from outfold.stages.outputs import member_codec, member_target
+from outfold.stages.outputs import learned_content, member_codec
 from outfold.stages.predicting import predict_model, read_predictions
 from outfold.stages.scope import context_for
 from outfold.stages.sharing import perform_all, predict_table
@@ -200,8 +200,7 @@ def _jobs(model: Model, stage: AdaptStage, start_key: str, context: Context) -> 
         _label_keys(stage.labels, step, context),
         train.content_of(settings, given, dataset.train, learned),
         train.content_of(settings, told, rows, np.arange(len(rows))),
-        member_target(settings, dataset),
-        dataset.loss_weight if dataset.loss_weight is not None else "",
+        *learned_content(settings, dataset),
         learned,
         *key_of_bounds(class_bounds(settings, dataset), learned),
         *(keys_of_inputs(settings, context.jobs, one) for one in dict.fromkeys(("oof", step))),

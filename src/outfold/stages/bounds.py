@@ -8,7 +8,7 @@ from outfold.data.columns import require_columns
 from outfold.data.dataset import Dataset
 from outfold.settings.recipe import Recipe
 from outfold.settings.train import TrainSettings
-from outfold.stages.outputs import by_class, member_target
+from outfold.stages.outputs import classes_of
 
 
 def class_bounds(settings: TrainSettings, dataset: Dataset) -> ClassBounds | None:
@@ -20,7 +20,7 @@ def class_bounds(settings: TrainSettings, dataset: Dataset) -> ClassBounds | Non
     cap = settings.class_cap
     if cap is None and settings.class_floor is None:
         return None
-    classes = primary_classes(by_class(member_target(settings, dataset), dataset.codec.kind))
+    classes = primary_classes(classes_of(settings, dataset, np.arange(len(dataset.train))))
     order = None if cap is None or cap.by is None else order_by(dataset.train.samples.frame, cap.by)
     return ClassBounds(classes, None if cap is None else cap.rows, settings.class_floor, order)
 

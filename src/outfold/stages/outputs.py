@@ -18,6 +18,19 @@ def member_target(settings: TrainSettings, dataset: Dataset) -> np.ndarray:
     return in_member_outputs(settings, dataset.codec, dataset.learned_target)
 
 
+def learned_content(settings: TrainSettings, dataset: Dataset) -> list[object]:
+    """What a member learns of the training rows, for a job's key: targets, weights, and the truth where it differs.
+
+    The truth then still says how rare a class is.
+    """
+    truth = [] if dataset.soft_target is None else [dataset.target]
+    return [
+        member_target(settings, dataset),
+        "" if dataset.loss_weight is None else dataset.loss_weight,
+        *truth,
+    ]
+
+
 def in_member_outputs(settings: TrainSettings, codec: TargetCodec, target: np.ndarray) -> np.ndarray:
     """Targets in the task's outputs, float32 (n, c), in the member's own, (n, k); those of merged classes add up."""
     return target @ codec.merged(settings.merge_classes)[1] if settings.merge_classes else target

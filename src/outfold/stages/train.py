@@ -17,7 +17,7 @@ from outfold.stages.base import FORMAT, Context, Inference, Job, Model, Result, 
 from outfold.stages.bounds import class_bounds, epoch_rows, key_of_bounds
 from outfold.stages.fitting import fit_model
 from outfold.stages.inputs import media_keys, pixels_name, sizes_of, table_encoder, vectors_of
-from outfold.stages.outputs import member_codec, member_target
+from outfold.stages.outputs import learned_content, member_codec
 from outfold.stages.predicting import predict_model, read_predictions
 from outfold.stages.pseudo_rows import labels_job, most_pseudo_rows, recordings_of, rows_beside, rows_of_labels
 from outfold.stages.sharing import predict_table
@@ -171,8 +171,7 @@ def _model_jobs(model: Model, settings: TrainSettings, context: Context, *, pred
         fit_recipe(model, settings, context),
         model.seed,
         content_of(settings, cells_read(settings, context.recipe, training=True), dataset.train, train, valid),
-        member_target(settings, dataset),
-        dataset.loss_weight if dataset.loss_weight is not None else "",
+        *learned_content(settings, dataset),
         train,
         valid,
         *([] if labels is None else [labels.key, *_labelled_cells(settings, labels, context)]),
