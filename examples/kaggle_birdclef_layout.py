@@ -1,6 +1,7 @@
 """Lay ESC-10 and unlabelled soundscapes out like BirdCLEF 2024, to try its system on real sounds whose truth is known.
 
     python examples/kaggle_birdclef_layout.py ESC10_FOLDER SOUNDSCAPES_FOLDER OUT --soundscapes 24 --unlabelled 48
+        --weights yamnet_mobilenetv1_100.safetensors
 
 ESC10_FOLDER holds labels.csv (columns file, label, fold, src_file) and clips of 5 s, ten sounds; SOUNDSCAPES_FOLDER
 holds labels.csv (column file) and recordings of one site without labels. The author's folds of ESC-10 keep clips cut
@@ -28,6 +29,7 @@ is a matter of taste: in each window they touch they last 0.25 s at least, or as
 """
 
 import argparse
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -287,6 +289,7 @@ def main() -> None:
     parser.add_argument("--sounds", type=int, default=6, help="in a soundscape, on average")
     parser.add_argument("--mixed-share", type=float, default=0.3, help="of training clips that get a second sound")
     parser.add_argument("--seed", type=int, default=0, help="decides everything that is drawn")
+    parser.add_argument("--weights", type=Path, nargs="*", default=[], help="files of weights to put into OUT/weights")
     given = parser.parse_args()
     if given.seconds < 10 or given.seconds % WINDOW_S:
         parser.error(f"--seconds {given.seconds}: 10 or more, and a multiple of {WINDOW_S}")
@@ -303,6 +306,9 @@ def main() -> None:
         mixed_share=given.mixed_share,
         seed=given.seed,
     )
+    for file in given.weights:
+        (given.out / "weights").mkdir(exist_ok=True)
+        shutil.copyfile(file, given.out / "weights" / file.name)
     second = (tables["train"]["secondary_labels"] != "[]").mean()
     print(f"train: {len(tables['train']):,} clips, {second:.0%} with a secondary label")
     for name in ("unlabeled", "test"):

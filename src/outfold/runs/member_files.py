@@ -14,6 +14,7 @@ from outfold.data.targets import TargetCodec
 from outfold.ensemble.shift import as_held_out
 from outfold.errors import DataError, RunError
 from outfold.files import read_json
+from outfold.run_folder import WHOLE, read_model_folder
 from outfold.settings.blend import BlendStage
 from outfold.settings.data import TaskKind
 from outfold.settings.postprocess import PostprocessStage
@@ -29,7 +30,7 @@ class MemberFiles:
 
     Attributes:
         name: `stage/member`.
-        oof: by model, its held-out rows.
+        oof: by model, its held-out rows; empty where nothing was held out.
         test: by model, the test table; empty without one.
         kind: the task it learned.
     """
@@ -105,7 +106,7 @@ def read_member(folder: Path, summary: Mapping[str, Any], name: str, kind: TaskK
     # Test-time training leaves one model for the test table, as it leaves one for each fold.
     whole = [_place(folder, stage, member, part["test"])] * len(places) if "test" in part else places
     has_test = bool(summary["data"]["test_rows"])
-    oof = tuple(_read(place, "oof") for place in places)
+    oof = tuple(_read(place, "oof") for place in places if read_model_folder(place.name)[0] != WHOLE)
     test = tuple(_read(place, "test") for place in whole) if has_test else ()
     return MemberFiles(name, oof, test, kind)
 
