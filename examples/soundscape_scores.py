@@ -106,9 +106,8 @@ def main() -> None:
     answers = answers_of(run, truth)
     teachers, students = (name for name, stage in run.recipe.stages.items() if isinstance(stage, TrainStage))
     later = in_time(run, answers[students], truth)
-    print(
-        f"macro ROC-AUC over {len(truth.ids):,} windows of {len(set(truth.soundscape))} soundscapes, 95% over soundscapes"
-    )
+    soundscapes = len(set(truth.soundscape))
+    print(f"macro ROC-AUC over {len(truth.ids):,} windows of {soundscapes} soundscapes, 95% over soundscapes")
     for name, answer in {**answers, **{f"{students}, {name}": one for name, one in later.items()}}.items():
         print(truth.score(name, answer))
     print("differences")

@@ -66,10 +66,16 @@ def placed(error: ValueError, *place: str) -> ValidationError:
     return ValidationError.from_exception_data(".".join(place), [details])
 
 
+INDIVISIBLE = ("mel",)
+"""Settings that mean something together only, and are replaced whole."""
+
+
 def overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
-    """Merge two nested dictionaries; `above` wins, lists are replaced whole."""
+    """Merge two nested dictionaries; `above` wins. Lists, and what is of another `kind`, are replaced whole."""
     merged = dict(below)
     for key, value in above.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = overlay(merged[key], value) if both else value
+        under = merged.get(key)
+        both = isinstance(value, dict) and isinstance(under, dict) and key not in INDIVISIBLE
+        alike = both and value.get("kind", under.get("kind")) == under.get("kind", value.get("kind"))
+        merged[key] = overlay(under, value) if alike else value
     return merged
