@@ -15,9 +15,13 @@ def require_files(recipe: Recipe, root: Path) -> None:
     """
     if not root.is_dir():
         raise RecipeError(f"the data root {root} is not a folder", fix="give the folder of your tables with --data")
-    named = [(source.table, "data.train") for source in recipe.data.train]
-    if recipe.data.test is not None:
-        named.append((recipe.data.test.table, "data.test"))
+    data = recipe.data
+    sources = [
+        *((source, "data.train") for source in data.train),
+        *([(data.test, "data.test")] if data.test is not None else []),
+        *((source, "data.unlabelled") for source in (data.unlabelled if recipe.labels_unlabelled() else ())),
+    ]
+    named = [(source.table, key) for source, key in sources if source.recordings is None]
     if recipe.folds.file is not None:
         named.append((recipe.folds.file, "folds.file"))
     if recipe.duplicates is not None and recipe.duplicates.decisions is not None:
@@ -26,6 +30,12 @@ def require_files(recipe: Recipe, root: Path) -> None:
         if isinstance(settings.view, EmbeddingView):
             files = (*settings.view.vectors, *settings.view.ids)
             named += [(name, f"stages.{stage}, member {member}: view") for name in files]
+    for source, key in sources:
+        if source.recordings is not None and next(root.glob(source.recordings.path), None) is None:
+            raise RecipeError(
+                f"{key}: no recording fits {source.recordings.path} in {root}",
+                fix="give the folder they lie in with --data, or another pattern with --set",
+            )
     for name, key in named:
         if not (root / name).is_file():
             raise RecipeError(

@@ -57,10 +57,10 @@ def recording_findings(
         DataError: there is no such column.
     """
     findings = fault_findings(samples, files, root, level=level)
-    findings += sound_findings(samples, files, root)
+    findings += sound_findings(samples, _each_once(samples, files), root)
     if durations is not None:
         findings += duration_findings(samples, files, durations, root)
-    return findings + format_findings(files, table)
+    return findings + format_findings(_each_once(samples, files), table)
 
 
 def fault_findings(samples: Samples, files: Sequence[InspectedAudio], root: Path, *, level: Level) -> list[Finding]:
@@ -176,6 +176,14 @@ def format_findings(files: Sequence[InspectedAudio], table: str) -> list[Finding
         how = f"{table}: parts of {count(slow.total(), 'recording')} are reached by decoding all that precedes them"
         findings.append(Finding("note", f"{how} ({listed(slow)}), which the cache does once"))
     return findings
+
+
+def _each_once(samples: Samples, files: Sequence[InspectedAudio]) -> list[InspectedAudio]:
+    """The same files, where several rows are seconds of one recording nothing but for the first of them."""
+    places = list(samples.media or range(len(files)))[: len(files)]
+    first = {place: row for row, place in reversed(list(enumerate(places)))}
+    firsts = set(first.values())
+    return [file if row in firsts else InspectedAudio() for row, file in enumerate(files)]
 
 
 def _usable(files: Sequence[InspectedAudio]) -> dict[int, tuple[AudioInfo, Sound, float]]:
