@@ -150,3 +150,17 @@ def test_transforms_are_those_of_sound(calls_recipe: dict[str, Any], calls: Path
     calls_recipe["stages"]["fit"]["augment"] = ["hflip"]
     with pytest.raises(RecipeError, match="no transform of sound 'hflip'"):
         run(calls_recipe, tmp_path / "run", calls)
+
+
+def test_a_member_of_another_view_has_that_view_alone(calls_recipe: dict[str, Any]) -> None:
+    fit = calls_recipe["stages"]["fit"]
+    fit["members"]["mel"] = {"view": {"mel": {"preset": "yamnet", "hop": 100}}}
+    fit["members"]["waves"] = {
+        "backbone": None,
+        "augment": ["gain"],
+        "view": {"kind": "waveform", "encoder": {"model_type": "hubert"}, "window_s": 2},
+    }
+    settings = Recipe.model_validate(calls_recipe).members_of("fit")
+    assert (settings["mel"].view.mel.hop, settings["mel"].view.mel.mels) == (100, 64)
+    assert settings["mel"].view.channels == "ramp"
+    assert (settings["waves"].view.kind, settings["waves"].view.window_s) == ("waveform", 2)

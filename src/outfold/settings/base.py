@@ -75,7 +75,17 @@ def overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     merged = dict(below)
     for key, value in above.items():
         under = merged.get(key)
-        both = isinstance(value, dict) and isinstance(under, dict) and key not in INDIVISIBLE
-        alike = both and value.get("kind", under.get("kind")) == under.get("kind", value.get("kind"))
-        merged[key] = overlay(under, value) if alike else value
+        if (
+            isinstance(value, dict)
+            and isinstance(under, dict)
+            and key not in INDIVISIBLE
+            and _of_one_kind(under, value)
+        ):
+            value = overlay(under, value)
+        merged[key] = value
     return merged
+
+
+def _of_one_kind(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two mappings are parts of the same thing; one that does not say its `kind` may be."""
+    return len({part["kind"] for part in (one, other) if "kind" in part}) < 2
