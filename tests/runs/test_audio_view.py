@@ -154,7 +154,7 @@ def test_transforms_are_those_of_sound(calls_recipe: dict[str, Any], calls: Path
 
 def test_a_member_of_another_view_has_that_view_alone(calls_recipe: dict[str, Any]) -> None:
     fit = calls_recipe["stages"]["fit"]
-    fit["members"]["mel"] = {"view": {"mel": {"preset": "yamnet", "hop": 100}}}
+    fit["members"]["mel"] = {"view": {"kind": "audio", "mel": {"preset": "yamnet", "hop": 100}}}
     fit["members"]["waves"] = {
         "backbone": None,
         "augment": ["gain"],

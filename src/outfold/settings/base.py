@@ -75,14 +75,14 @@ def overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     merged = dict(below)
     for key, value in above.items():
         under = merged.get(key)
+        merged[key] = value
         if (
             isinstance(value, dict)
             and isinstance(under, dict)
             and key not in INDIVISIBLE
             and _of_one_kind(under, value)
         ):
-            value = overlay(under, value)
-        merged[key] = value
+            merged[key] = overlay(under, value)
     return merged
 
 
