@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 import outfold
-from outfold.errors import MediaError, RecipeError
+from outfold.errors import DataError, MediaError, RecipeError
 from outfold.runs.check import check_recipe
 from outfold.settings.recipe import Recipe
 
@@ -164,3 +164,22 @@ def test_a_member_of_another_view_has_that_view_alone(calls_recipe: dict[str, An
     assert (settings["mel"].view.mel.hop, settings["mel"].view.mel.mels) == (100, 64)
     assert settings["mel"].view.channels == "ramp"
     assert (settings["waves"].view.kind, settings["waves"].view.window_s) == ("waveform", 2)
+
+
+def test_backgrounds_are_mixed_in_and_change_what_is_learned(
+    calls_recipe: dict[str, Any], calls: Path, tmp_path: Path
+) -> None:
+    fit = calls_recipe["stages"]["fit"]
+    fit["phases"] = [{"name": "all", "epochs": 1, "lr": 1e-3}]
+    fit["augment"] = [{"background": {"path": "later/*.wav", "snr_db": [0, 5], "p": 1}}]
+    root = tmp_path / "data"
+    shutil.copytree(calls, root)
+    first = run(calls_recipe, tmp_path / "run", root).oof
+    shutil.copy(root / "soundscapes" / "s0.wav", root / "later" / "s3.wav")
+    assert not run(calls_recipe, tmp_path / "run", root).oof.equals(first)
+    fit["augment"] = [{"background": {"path": "nothing/*.wav"}}]
+    with pytest.raises(DataError, match="no file fits the pattern 'nothing"):
+        run(calls_recipe, tmp_path / "other", root)
+    fit["augment"] = ["background"]
+    with pytest.raises(RecipeError, match="needs the pattern of its files"):
+        run(calls_recipe, tmp_path / "third", root)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from outfold.data.audio.sounds import Sounds
+from outfold.data.audio.sounds import Backgrounds, Sounds
 from outfold.data.cache import ImageCache
 from outfold.data.crops import photo_key
 from outfold.data.folds import FoldTable
@@ -49,6 +49,7 @@ class Rows:
         columns: what members read of the table, by key; see `outfold.data.table_columns`.
         vectors: what members read instead of photos, by key.
         sounds: by preparation key, the recordings of these rows.
+        backgrounds: by pattern and rate, recordings that training mixes into those of rows.
     """
 
     samples: Samples
@@ -57,6 +58,7 @@ class Rows:
     columns: Columns = field(default_factory=dict)
     vectors: Mapping[str, Vectors] = field(default_factory=dict)
     sounds: Mapping[str, Sounds] = field(default_factory=dict)
+    backgrounds: Mapping[tuple[str, int], Backgrounds] = field(default_factory=dict)
 
     @cached_property
     def media_keys(self) -> tuple[str, ...]:
@@ -78,7 +80,7 @@ class Rows:
         vectors = {key: part.take(rows) for key, part in self.vectors.items()}
         content = tuple(self.content[row] for row in rows if self.content)
         sounds = {key: part.take(rows) for key, part in self.sounds.items()}
-        return Rows(self.samples.take(rows), photos, content, columns, vectors, sounds)
+        return Rows(self.samples.take(rows), photos, content, columns, vectors, sounds, self.backgrounds)
 
 
 @dataclass(frozen=True)

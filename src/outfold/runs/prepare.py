@@ -26,7 +26,7 @@ from outfold.errors import RecipeError
 from outfold.runs.duplicates import sift_copies
 from outfold.runs.prepared import prepared_photos
 from outfold.runs.scores import score_masks
-from outfold.runs.sounds import with_sounds
+from outfold.runs.sounds import backgrounds, with_sounds
 from outfold.runs.table_inputs import check_table_inputs, read_table_inputs
 from outfold.runs.try_folds import quick, refuse_other_rows, try_folds
 from outfold.runs.vectors import check_vectors, vectors_of_rows
@@ -193,6 +193,8 @@ def load_rows(
     """
     hears = next(sound_members(recipe), None) is not None
     rows, bad = (with_sounds if hears else _with_photos)(recipe, samples, table, compute)
+    if hears and table != "new":
+        rows = replace(rows, backgrounds=backgrounds(recipe, root, compute))
     dropped = [(str(samples.ids[row]), reason) for row, reason in sorted(bad.items())]
     if dropped:
         why = "their media cannot be used"

@@ -1,9 +1,11 @@
 """Rows with the recordings that a recipe's members hear."""
 
+from pathlib import Path
+
 import numpy as np
 
 from outfold.data.audio.decode import Missing
-from outfold.data.audio.sounds import Sounds, build_sounds
+from outfold.data.audio.sounds import Backgrounds, Sounds, build_backgrounds, build_sounds
 from outfold.data.cache import default_cache_folder
 from outfold.data.dataset import Rows
 from outfold.data.rows import name_rows
@@ -13,6 +15,7 @@ from outfold.settings.audio_view import AudioView, WaveformView
 from outfold.settings.recipe import Recipe
 from outfold.stages.base import Compute
 from outfold.stages.inputs import sound_key, sound_members
+from outfold.views.audio.chain import background_patterns
 
 
 def with_sounds(recipe: Recipe, samples: Samples, table: str, compute: Compute) -> tuple[Rows, dict[int, str]]:
@@ -41,6 +44,25 @@ def with_sounds(recipe: Recipe, samples: Samples, table: str, compute: Compute) 
     sounds = {key: one.take(kept) for key, one in sounds.items()}
     content = next(iter(sounds.values())).content
     return Rows(samples.take(kept), content=content, sounds=sounds), dict(sorted(bad.items()))
+
+
+def backgrounds(recipe: Recipe, root: Path, compute: Compute) -> dict[tuple[str, int], Backgrounds]:
+    """By pattern and rate, the recordings that members mix into those of rows.
+
+    Raises:
+        DataError, MediaError: a pattern fits no file, or a file is no recording.
+    """
+    wanted = {
+        (pattern, view.sample_rate): None
+        for _, _, settings in recipe.members()
+        if isinstance(view := settings.view, AudioView | WaveformView)
+        for pattern in background_patterns(settings.augment)
+    }
+    folder = default_cache_folder() / "recordings"
+    return {
+        (pattern, rate): build_backgrounds(pattern, root, rate, folder, workers=compute.workers)
+        for pattern, rate in wanted
+    }
 
 
 def _sounds(view: AudioView | WaveformView, recipe: Recipe, samples: Samples, table: str, compute: Compute) -> Sounds:

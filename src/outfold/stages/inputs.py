@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from outfold.data.audio.sounds import Backgrounds
 from outfold.data.dataset import Rows
 from outfold.data.prepared import store_name, stored_size
 from outfold.data.table_columns import keys_of
@@ -16,7 +17,7 @@ from outfold.settings.data import Prepare
 from outfold.settings.recipe import Recipe
 from outfold.settings.train import TrainSettings
 from outfold.settings.view import EmbeddingView, ImageView
-from outfold.views.audio.chain import parse_sound_chain
+from outfold.views.audio.chain import background_patterns, parse_sound_chain
 from outfold.views.audio.input import AudioInput, WaveformInput
 from outfold.views.image import prepare_key, stored_frame, stored_side
 from outfold.views.inputs import DrawnInput, ImageInput, Input, Size, VectorInput
@@ -188,8 +189,18 @@ def main_input(settings: TrainSettings, stats: InputStats, rows: Rows) -> Input:
 
 def sound_input(settings: TrainSettings, view: AudioView | WaveformView, rows: Rows) -> Input:
     """The recordings of these rows as a member's network wants them."""
-    sounds, chain = rows.sounds[sound_key(view)], parse_sound_chain(settings.augment, pictures=view.kind == "audio")
+    sounds, drawn = rows.sounds[sound_key(view)], backgrounds_of(settings, rows)
+    chain = parse_sound_chain(settings.augment, pictures=view.kind == "audio", backgrounds=drawn or None)
     return AudioInput(sounds, view, chain) if isinstance(view, AudioView) else WaveformInput(sounds, view, chain)
+
+
+def backgrounds_of(settings: TrainSettings, rows: Rows) -> dict[str, Backgrounds]:
+    """By pattern, what a member's training mixes into recordings; only training rows have it, others see none."""
+    view = settings.view
+    if not isinstance(view, AudioView | WaveformView) or not rows.backgrounds:
+        return {}
+    patterns = background_patterns(settings.augment)
+    return {pattern: rows.backgrounds[pattern, view.sample_rate] for pattern in patterns}
 
 
 def sound_members(recipe: Recipe) -> Iterator[tuple[str, str, AudioView | WaveformView]]:

@@ -16,7 +16,7 @@ from outfold.settings.view import ImageView
 from outfold.stages.base import FORMAT, Context, Inference, Job, Model, Result, answered, digest
 from outfold.stages.bounds import class_bounds, epoch_rows, key_of_bounds
 from outfold.stages.fitting import fit_model
-from outfold.stages.inputs import media_keys, pixels_name, sizes_of, table_encoder, vectors_of
+from outfold.stages.inputs import backgrounds_of, media_keys, pixels_name, sizes_of, table_encoder, vectors_of
 from outfold.stages.outputs import learned_content, member_codec
 from outfold.stages.predicting import predict_model, read_predictions
 from outfold.stages.pseudo_rows import labels_job, most_pseudo_rows, recordings_of, rows_beside, rows_of_labels
@@ -249,6 +249,7 @@ def fit_recipe(model: Model, settings: TrainSettings, context: Context) -> dict[
     weights = {"target_weights": task.target_weights} if task.target_weights else {}
     only_stored = {"top"} if settings.keep.combine == "best" else set()  # further epochs on disk change no prediction
     outside: dict[str, Any] = {"predict": True, "folds": True, "keep": only_stored} | settings.unused()
+    drawn = backgrounds_of(settings, context.dataset.train)
     sums = {"identities": task.identities} if settings.outputs.identities != "report" else {}
     return {
         "settings": settings.model_dump(mode="json", exclude=outside),
@@ -257,6 +258,7 @@ def fit_recipe(model: Model, settings: TrainSettings, context: Context) -> dict[
         else {"source": "stage", "key": key_of_fit(start, context)},
         "codec": member_codec(settings, context.dataset.codec).to_dict(),
         "watched": settings.keep.best or task.metric,
+        **({"backgrounds": {pattern: one.keys for pattern, one in drawn.items()}} if drawn else {}),
         **({"score_class": task.score_class} if task.score_class is not None else {}),
         **weights,
         **sums,

@@ -94,7 +94,7 @@ def rows_of_recordings(recordings: Recordings, root: Path, id_column: str) -> pd
         MediaError: a file is no recording.
     """
     clips = []
-    files = _files(recordings.path, root)
+    files = recordings_below(root, recordings.path)
     for file in files:
         duration_s = probe_audio(root / file).duration_s
         clips += windows_of(file, duration_s, recordings.window_s, recordings.hop_s, last=recordings.last)
@@ -109,8 +109,14 @@ def rows_of_recordings(recordings: Recordings, root: Path, id_column: str) -> pd
     return table[list(dict.fromkeys([id_column, COLUMNS[0], RECORDING, *COLUMNS[1:]]))]
 
 
-def _files(pattern: str, root: Path) -> list[str]:
-    """Files below the root that fit, relative to it, in the order of their names."""
+def recordings_below(root: Path, pattern: str) -> list[str]:
+    """Files below the root that fit a pattern, relative to it, in the order of their names.
+
+    Raises:
+        DataError: no file fits, the pattern leaves the root, or a file's real place lies outside.
+    """
+    if pattern.startswith("/") or ".." in pattern.split("/"):
+        raise DataError(f"the pattern {pattern!r} leaves the data root", expected="files below it")
     files = sorted(path.relative_to(root).as_posix() for path in root.glob(pattern) if path.is_file())
     if not files:
         raise DataError(f"no file fits the pattern {pattern!r}", got=f"below {root}", expected="recordings")
