@@ -1,11 +1,13 @@
-"""Clips per second on one core: decoding, and log-mel pictures against librosa in the same run.
+"""Clips per second on one core: decoding, log-mel pictures against librosa, models; and a soundscape end to end.
 
-    python benchmarks/audio.py [--seconds 3] [--only decode mel]
+    python benchmarks/audio.py [--seconds 3] [--only decode mel model soundscape]
 
 Clips are five seconds of noise and a chirp. Decoding reads one clip out of a minute at 32 kHz, or at 44.1 kHz and
 resampled (`audio_decode.py` compares ways of decoding). Log-mel pictures are made per clip by librosa (the reference)
 and by `log_mel` (scipy.fft), and in batches of 16 by `log_mel_tensor` (torch.stft). All give the level as librosa does,
 without resizing; the greatest difference is printed beside the times, because a fast number that is wrong is none.
+The soundscape is four minutes of Ogg, as BirdCLEF 2024 had 1,100 of: decoded as a stream, its 48 windows drawn and
+answered by one network, boosted and smoothed; several models share the pictures.
 
 Rounds are interleaved, medians printed and processor time counted, so that other work on the machine disturbs little,
 and all alike.
@@ -26,13 +28,20 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import librosa
 import numpy as np
 import soundfile
+import timm
 import torch
 
 from outfold.data.audio.decode import decode_audio
+from outfold.data.audio.stream import stream_windows
+from outfold.inference.in_time import boost_by_recording, smooth_in_time
+from outfold.settings.audio_view import AudioView
 from outfold.settings.mel_presets import BIRDCLEF_224, BIRDCLEF_288, BIRDCLEF_SED
-from outfold.views.audio import Decibels, LogMel, log_mel, log_mel_tensor
+from outfold.views.audio import Decibels, LogMel, log_mel, log_mel_tensor, normalise
+from outfold.views.audio.input import arranged, pictures_of
 
 CLIP_S, RATE, BATCH = 5, 32_000, 16
+NETWORKS = ("efficientvit_b0", "mnasnet_100", "tf_efficientnet_lite0", "efficientvit_b1")
+SPECIES, SOUNDSCAPE_S, TEST_SOUNDSCAPES, TEST_CORES, LIMIT_MIN = 182, 240, 1_100, 4, 120
 SETTINGS = {"224 x 224": BIRDCLEF_224, "288 x 286": BIRDCLEF_288, "128 x 384": BIRDCLEF_SED}
 
 
@@ -49,10 +58,6 @@ def main() -> None:
 
 def decode(seconds: float) -> None:
     """One clip out of a longer recording."""
-
-    def read(path: Path) -> np.ndarray:
-        return decode_audio(path, RATE, start_s=20, end_s=20 + CLIP_S)
-
     with tempfile.TemporaryDirectory() as folder:
         steps = {}
         for suffix in ("ogg", "flac", "wav"):
@@ -86,7 +91,75 @@ def mel(seconds: float) -> None:
         _print_table(f"log-mel {name}", measure(steps, seconds), notes)
 
 
-SECTIONS: dict[str, Callable[[float], None]] = {"decode": decode, "mel": mel}
+def model(seconds: float) -> None:
+    """Answers of networks to ready pictures, in batches."""
+    pictures = torch.rand(BATCH, 3, 224, 224).contiguous(memory_format=torch.channels_last)
+    networks = {name: network_of(name) for name in NETWORKS}
+    steps = {name: (partial(answer, network, pictures), BATCH) for name, network in networks.items()}
+    _print_table("model, 224 x 224", measure(steps, seconds))
+
+
+def soundscape(seconds: float) -> None:
+    """Four minutes of sound, from the file to 48 answers, and what a competition's test set would take."""
+    network, spent = network_of(NETWORKS[0]), dict.fromkeys(("decode", "log-mel", "model", "in time"), 0.0)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "soundscape.ogg"
+        _write(path, sound(SOUNDSCAPE_S, RATE), RATE)
+        rounds, started = 0, time.perf_counter()
+        while rounds < 2 or time.perf_counter() - started < seconds:
+            for name, took in timed_soundscape(path, network).items():
+                spent[name] += took
+            rounds += 1
+    total = sum(spent.values()) / rounds
+    print(f"\nsoundscape of {SOUNDSCAPE_S} s, {SOUNDSCAPE_S // CLIP_S} windows, {NETWORKS[0]}, one core")
+    for name, took in spent.items():
+        print(f"  {name:<26}{took / rounds:8.2f} s{took / rounds / total:8.0%}")
+    print(f"  {'end to end':<26}{total:8.2f} s")
+    once = total - spent["model"] / rounds
+    for models in (1, 5, 14):
+        minutes = (once + models * spent["model"] / rounds) * TEST_SOUNDSCAPES / TEST_CORES / 60
+        what = f"{models} such model{'s' if models > 1 else ''} on the same pictures"
+        print(f"  {what:<38}{minutes:6.0f} min for {TEST_SOUNDSCAPES:,} on {TEST_CORES} cores (limit {LIMIT_MIN})")
+
+
+def timed_soundscape(path: Path, network: torch.nn.Module) -> dict[str, float]:
+    """Seconds of processor time of each step for one soundscape."""
+    view = AudioView(kind="audio", mel="birdclef_224", channels="ramp")  # type: ignore[arg-type]
+    spent = dict.fromkeys(("decode", "log-mel", "model"), 0.0)
+    answers, windows = [], stream_windows(path, RATE, CLIP_S, batch=BATCH)
+    while True:
+        begin = time.process_time()
+        block = next(windows, None)
+        decoded = time.process_time()
+        spent["decode"] += decoded - begin
+        if block is None:
+            break
+        pictures = arranged(pictures_of(torch.from_numpy(normalise(block.waveforms)), view.mel), view)
+        drawn = time.process_time()
+        answers.append(answer(network, pictures))
+        spent["log-mel"] += drawn - decoded
+        spent["model"] += time.process_time() - drawn
+    begin = time.process_time()
+    logits = torch.cat(answers).numpy()
+    recording = np.zeros(len(logits))
+    boosted = boost_by_recording(logits, recording)
+    smooth_in_time(boosted, recording, np.arange(len(logits)) * float(CLIP_S))
+    return spent | {"in time": time.process_time() - begin}
+
+
+def network_of(name: str) -> torch.nn.Module:
+    """A timm model with random weights and an output for each species."""
+    made = timm.create_model(name, pretrained=False, num_classes=SPECIES)
+    return made.eval().to(memory_format=torch.channels_last)
+
+
+def answer(network: torch.nn.Module, pictures: torch.Tensor) -> torch.Tensor:
+    """Logits of pictures."""
+    with torch.inference_mode():
+        return network(pictures)
+
+
+SECTIONS: dict[str, Callable[[float], None]] = {"decode": decode, "mel": mel, "model": model, "soundscape": soundscape}
 """Name -> a function that measures for some seconds and prints its table; the first row of a table is its reference."""
 
 
