@@ -93,6 +93,37 @@ def test_isic2020_small(two_years: Path, tmp_path: Path) -> None:
     assert later["rank_melanoma"].to_numpy() == pytest.approx(submission["target"].to_numpy(), abs=1e-6)
 
 
+@pytest.fixture
+def soundscapes(shared_data: Callable[[str], Path], tmp_path: Path) -> Path:
+    """Clips and soundscapes of 20 s in the layout of BirdCLEF 2024, by the script that the examples hold."""
+    script = Path(__file__).parents[2] / "examples" / "kaggle_birdclef_layout.py"
+    command = [sys.executable, str(script), str(shared_data("esc10")), str(shared_data("soundscapes_unlabelled"))]
+    command += [str(tmp_path / "data"), "--soundscapes", "3", "--unlabelled", "4", "--seconds", "20", "--weights"]
+    command += [str(shared_data("weights") / "yamnet_mobilenetv1_100.safetensors")]
+    subprocess.run(command, check=True, capture_output=True)
+    return tmp_path / "data"
+
+
+def test_birdclef2024_small(soundscapes: Path, tmp_path: Path) -> None:
+    names = ["dog_bark", "rain", "rooster"]
+    small = "view.mel={preset: birdclef_224, mels: 64, hop: 2500}"
+    sets = [f"teachers.{small}", f"students.{small}", "teachers.members.sed.view.mel={mels: 64, hop: 2500}"]
+    sets += [f"data.train.0.where={{primary_label: [{', '.join(names)}]}}", "labels.complete_windows=4"]
+    sets += ["teachers.phases.0.epochs=3", "teachers.phases.1.epochs=1", "students.phases.0.epochs=2"]
+    sets += ["students.members.windows.pseudo_batch.windows=8"]
+    run = outfold.run("birdclef2024-3rd", tmp_path / "run", data=soundscapes, profile="small", overrides=sets)
+    assert run.summary["score"] is None
+    (labels,) = run.summary["stages"]["labels"]["labels"]
+    assert (labels["rows"], labels["kept"]) == (16, 16)
+    submission = pd.read_csv(tmp_path / "run" / "submission.csv")
+    sample = pd.read_csv(soundscapes / "sample_submission.csv")
+    assert list(submission.columns) == ["row_id", *names]
+    assert submission["row_id"].tolist() == sample["row_id"].tolist()
+    truth = pd.read_csv(soundscapes / "solution.csv")
+    heard = pd.read_parquet(next((tmp_path / "run").glob("stages/teachers/yamnet/*/test.parquet"))).set_index("id")
+    assert truth.set_index("row_id").index.equals(heard.index)
+
+
 def test_a_folder_of_class_folders_from_init_to_predictions(shelf: Path, tmp_path: Path) -> None:
     table = pd.read_csv(shelf / "train.csv")
     for label in (1, 2, 3):
