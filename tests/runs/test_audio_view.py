@@ -12,7 +12,9 @@ from pydantic import ValidationError
 import outfold
 from outfold.errors import DataError, MediaError, RecipeError
 from outfold.runs.check import check_recipe
+from outfold.runs.prepare import load_dataset
 from outfold.settings.recipe import Recipe
+from outfold.stages.base import Compute
 
 
 def run(recipe: dict[str, Any], folder: Path, root: Path) -> outfold.Run:
@@ -183,3 +185,32 @@ def test_backgrounds_are_mixed_in_and_change_what_is_learned(
     fit["augment"] = ["background"]
     with pytest.raises(RecipeError, match="needs the pattern of its files"):
         run(calls_recipe, tmp_path / "third", root)
+
+
+def test_windows_of_a_recording_are_no_copies_of_each_other(
+    calls_recipe: dict[str, Any], calls: Path, tmp_path: Path
+) -> None:
+    """Where members only read vectors, too; folds still keep the windows of a file together."""
+    root = tmp_path / "data"
+    shutil.copytree(calls, root)
+    table = pd.DataFrame({"name": [f"{one}_{end}" for one in "abc" for end in (2, 4, 6, 8)]})
+    table["kind"] = ["low", "high"] * 6
+    table["file"], table["from"] = [f"soundscapes/s{row // 4}.wav" for row in range(12)], 2.0 * (table.index % 4)
+    table.assign(to=table["from"] + 2).to_csv(root / "train.csv", index=False)
+    np.save(root / "vectors.npy", np.random.default_rng(0).normal(size=(12, 4)))
+    table[["name"]].to_csv(root / "ids.csv", index=False)
+    calls_recipe["data"] = {
+        "train": "train.csv",
+        "id": "name",
+        "audio": {"path": "{file}", "start_s": "from", "end_s": "to"},
+    }
+    fit = calls_recipe["stages"]["fit"]
+    for key in ("backbone", "weights", "augment"):
+        del fit[key]
+    fit["view"] = {"kind": "embedding", "vectors": "vectors.npy", "ids": "ids.csv"}
+    recipe = Recipe.model_validate(calls_recipe)
+    dataset = load_dataset(recipe, root, Compute("cpu", 1, lambda event: None))
+    assert len(set(dataset.train.media_keys)) == 12
+    assert len(set(dataset.train.content)) == 3
+    assert [len(set(dataset.folds.fold[4 * one : 4 * one + 4])) for one in range(3)] == [1, 1, 1]
+    assert not [said for said in dataset.warnings if "several rows" in said]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from outfold.data.audio.findings import clip_findings, recording_findings
 from outfold.data.audio.inspection import InspectedAudio, inspect_recordings
-from outfold.data.audio.rows import RowClips
+from outfold.data.audio.rows import RowClips, seconds_keys
 from outfold.data.columns import cell_texts
 from outfold.data.crop_checks import box_findings, read_boxes, unknown_box_findings
 from outfold.data.crops import Box, boxes_of_rows
@@ -63,10 +63,7 @@ class Table:
     def used_keys(self) -> list[str]:
         """What tells what each row uses of its file: the content key, and of a recording the seconds."""
         clips = self.samples.clips
-        if clips is None:
-            return self.keys
-        seconds = zip(clips.start_s, clips.end_s, strict=True)
-        return [key and f"{key} {start} {end}" for key, (start, end) in zip(self.keys, seconds, strict=True)]
+        return self.keys if clips is None else seconds_keys(self.keys, clips)
 
     @property
     def usable(self) -> np.ndarray:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from outfold.data.audio.rows import seconds_keys
 from outfold.data.audio.sounds import Backgrounds, Sounds
 from outfold.data.cache import ImageCache
 from outfold.data.crops import photo_key
@@ -65,9 +66,11 @@ class Rows:
         """What tells what is used of these rows' media from all others: the box of a photo, a recording's seconds."""
         if self.sounds:
             return next(iter(self.sounds.values())).keys
-        photos = self.samples.photos
+        photos, clips = self.samples.photos, self.samples.clips
         if photos is None or not self.content:
             return self.content
+        if clips is not None:
+            return tuple(seconds_keys(self.content, clips))
         return tuple(photo_key(key, photo) for key, photo in zip(self.content, photos, strict=True))
 
     def __len__(self) -> int:

@@ -47,6 +47,15 @@ class RowClips:
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in columns))
 
 
+def seconds_keys(content: Sequence[str], clips: RowClips) -> list[str]:
+    """What tells what each row uses of its recording from all others: the file's content key and the seconds.
+
+    A key that is empty, for a file that cannot be read, stays empty.
+    """
+    seconds = zip(content, clips.start_s, clips.end_s, strict=True)
+    return [key and f"{key} {start} {end}" for key, start, end in seconds]
+
+
 def clips_of_rows(frame: pd.DataFrame, audio: Audio, media: Sequence[Path], root: Path) -> RowClips:
     """The seconds of each row, by the columns that the recipe names.
 
