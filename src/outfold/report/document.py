@@ -38,6 +38,8 @@ def asset(name: str) -> str:
 
 
 def _policy(script: str) -> str:
-    """Allows the script by its hash, styles, and images as data."""
+    """Allows the script by its hash, styles, and images and sound as data."""
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    return f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    return (
+        f"default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+    )

@@ -43,7 +43,7 @@ def write_report(run_folder: Path, *, root: Path | None = None) -> Path:
 
 
 def page(run: Artefacts, root: Path) -> Html:
-    """The page about what was loaded; only photos are still read, below `root`."""
+    """The page about what was loaded; only photos and recordings are still read, below `root`."""
     shown = sections(run, root)
     top = headline(run, [(section.anchor, section.title) for section in shown])
     body = tag(
