@@ -13,7 +13,7 @@ SHADES = 32
 DEPTH_DB = 80
 """What is quieter than the loudest cell by more is black."""
 LEAST_GAP = 0.1
-"""Of the picture's height, between two frequencies that are written."""
+"""Of the picture's height, between two frequencies that are written; half of it to the corner, where seconds stand."""
 
 
 def pixels(levels: np.ndarray, mel: LogMel) -> np.ndarray:
@@ -46,7 +46,7 @@ def frequency_ticks(mel: LogMel) -> list[tuple[float, str]]:
     shares = (row + 0.5) / mel.mels
     ticks: list[tuple[float, str]] = []
     for share, octave in zip(shares.tolist(), octaves.tolist(), strict=True):
-        if 0 <= share <= 1 and (not ticks or share - ticks[-1][0] >= LEAST_GAP):
+        if LEAST_GAP / 2 <= share <= 1 and (not ticks or share - ticks[-1][0] >= LEAST_GAP):
             ticks.append((share, f"{octave:g}"))
     return ticks
 
