@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -190,7 +189,7 @@ def test_no_validation_row_is_learned_from(recipe: dict[str, Any], root: Path, t
         assert not same_weights(tmp_path / "before", tmp_path / "after", f"fold1-seed{seed}")
 
 
-@pytest.mark.parametrize("heard", [False, True])
+@pytest.mark.parametrize("heard", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_windows_of_a_recording_that_is_labelled_teach_nobody(
     heard: bool, recipe: dict[str, Any], root: Path, tmp_path: Path
 ) -> None:
@@ -267,22 +266,17 @@ def test_stopped_and_gone_on_with(recipe: dict[str, Any], root: Path, tmp_path: 
         assert same_weights(tmp_path / "whole", tmp_path / "stopped", f"whole-seed{seed}")
 
 
-@pytest.mark.parametrize(
-    ("change", "again"),
-    [
-        (lambda stages: stages["student"].update(pseudo_batch={"windows": 4}), {"student"}),
-        (lambda stages: stages["student"].update(class_floor=30), {"student"}),
-        (lambda stages: stages["labels"].update(complete_windows=3), {"labels", "student"}),
-        (lambda stages: stages["labels"].update(average="probability"), {"labels", "student"}),
-    ],
-)
-def test_another_setting_does_again_what_it_must(
-    change: Callable[[dict[str, Any]], None], again: set[str], recipe: dict[str, Any], root: Path, tmp_path: Path
-) -> None:
+def test_another_setting_does_again_what_it_must(recipe: dict[str, Any], root: Path, tmp_path: Path) -> None:
     recipe["folds"] = "full"
     run(recipe, tmp_path / "run", root)
-    change(recipe["stages"])
-    assert {job.split("/")[0].split()[0] for job in jobs_left(recipe, tmp_path / "run", root)} == again
+    for stage, change, again in (
+        ("student", {"pseudo_batch": {"windows": 4}}, {"student"}),
+        ("student", {"class_floor": 30}, {"student"}),
+        ("labels", {"complete_windows": 3}, {"labels", "student"}),
+        ("labels", {"average": "probability"}, {"labels", "student"}),
+    ):
+        recipe["stages"][stage] |= change
+        assert {job.split("/")[0].split()[0] for job in jobs_left(recipe, tmp_path / "run", root)} == again, change
 
 
 @pytest.mark.parametrize(
