@@ -108,7 +108,8 @@ def test_birdclef2024_small(soundscapes: Path, tmp_path: Path) -> None:
     names = ["dog_bark", "rain", "rooster"]
     small = "view.mel={preset: birdclef_224, mels: 64, hop: 2500}"
     sets = [f"teachers.{small}", f"students.{small}", "teachers.members.sed.view.mel={mels: 64, hop: 2500}"]
-    sets += [f"data.train.0.where={{primary_label: [{', '.join(names)}]}}", "labels.complete_windows=4"]
+    where = f"{{primary_label: [{', '.join(names)}]}}"
+    sets += [f"data.train={{table: train_metadata.csv, where: {where}}}", "labels.complete_windows=4"]
     sets += ["teachers.phases.0.epochs=3", "teachers.phases.1.epochs=1", "students.phases.0.epochs=2"]
     sets += ["students.members.windows.pseudo_batch.windows=8"]
     run = outfold.run("birdclef2024-3rd", tmp_path / "run", data=soundscapes, profile="small", overrides=sets)
