@@ -43,7 +43,7 @@ class Truth:
         split = [text.rpartition("_") for text in self.ids]
         self.soundscape = np.array([name for name, _, _ in split])
         self.end_s = np.array([float(second) for _, _, second in split])
-        self.metric = metrics.get_metric(METRIC)
+        self.metric = metrics.get_metric(METRIC, "multilabel")
 
     def score(self, name: str, answer: np.ndarray) -> str:
         """A score and its interval over soundscapes."""
