@@ -204,3 +204,30 @@ def test_secondary_labels_that_cannot_be_read_stop_a_run(recipe: dict[str, Any],
     recipe["task"]["secondary"] = {"column": "too"}
     with pytest.raises(DataError, match="no column 'too', needed as a list of labels"):
         run(recipe, tmp_path / "run", root)
+
+
+def test_an_auxiliary_stage_and_a_student_beside_masked_labels(
+    recipe: dict[str, Any], root: Path, tmp_path: Path
+) -> None:
+    """Masks are of the task's labels: an auxiliary stage has none, and pseudo-labelled rows count in every cell."""
+    fit = recipe["stages"].pop("fit") | {"folds": None}
+    recipe["folds"]["only"] = [0]
+    recipe["data"]["rating"] = {"column": "stars", "unrated_weight": 0.5}
+    recipe["stages"] = {
+        "stars": fit | {"target": "stars"},
+        "fit": fit,
+        "told": {"kind": "label", "from": "fit", "rows": "test", "seen_groups": "keep"},
+        "student": fit | {"labels": "told", "mix": {"alpha": 0.4}},
+    }
+    done = run(recipe, tmp_path / "run", root)
+    summary = json.loads((done.path / "summary.json").read_text())
+    assert summary["stages"]["stars"]["target"] == ["stars"]
+    assert summary["stages"]["told"]["labels"][0]["kept"] == 60
+    table, model = pd.read_csv(root / "train.csv"), done.path / "stages" / "student" / "a" / "fold0-seed0"
+    assert json.loads((model / "fit.json").read_text())["pseudo_rows"] == 60
+    truth, mask = truth_and_mask(table)
+    stars = table["stars"].to_numpy()
+    judges = pd.read_csv(done.path / "folds.csv")["fold"].to_numpy() == 0
+    said = pd.read_parquet(model / "oof.parquet").set_index("id").loc[table["clip"][judges], BIRDS].to_numpy(np.float64)
+    terms = cells(said, truth[judges], 0.0) * (mask * np.where(stars == 0, 0.5, stars / 5)[:, None])[judges]
+    assert pd.read_csv(model / "history.csv").iloc[-1]["valid_loss"] == pytest.approx(terms.mean(), rel=1e-5)
