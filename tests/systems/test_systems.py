@@ -1,5 +1,6 @@
 """The built-in systems and a new user's way, for real but small: real photos, real pretrained weights, few epochs."""
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -123,6 +124,14 @@ def test_birdclef2024_small(soundscapes: Path, tmp_path: Path) -> None:
     truth = pd.read_csv(soundscapes / "solution.csv")
     heard = pd.read_parquet(next((tmp_path / "run").glob("stages/teachers/yamnet/*/test.parquet"))).set_index("id")
     assert truth.set_index("row_id").index.equals(heard.index)
+
+
+def test_a_frozen_audio_network_knows_everyday_sounds(shared_data: Callable[[str], Path], tmp_path: Path) -> None:
+    root, weights = tmp_path / "esc10", "yamnet_mobilenetv1_100.safetensors"
+    shutil.copytree(shared_data("esc10"), root)
+    shutil.copy(shared_data("weights") / weights, root / weights)
+    recipe = Path(__file__).parents[2] / "examples" / "esc10_yamnet.yaml"
+    assert outfold.run(recipe, tmp_path / "run", data=root, device="cpu").score >= 0.97
 
 
 def test_a_folder_of_class_folders_from_init_to_predictions(shelf: Path, tmp_path: Path) -> None:

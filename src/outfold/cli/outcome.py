@@ -14,6 +14,14 @@ from outfold.work import WAIT_WORTH_SAYING
 def print_outcome(folder: Path, summary: dict[str, Any], console: Console | None = None) -> None:
     """Print scores, files and next steps of a complete run."""
     console = console or Console()
+    if summary["scores"]:
+        _print_scores(console, summary)
+    _print_targets(console, _final(summary))
+    say(console, *_after_models(summary), *_cautions(summary), *_files(folder, summary))
+
+
+def _print_scores(console: Console, summary: dict[str, Any]) -> None:
+    """The table of scores out of fold."""
     table = Table(title=f"{summary['recipe']}: out-of-fold scores", title_justify="left", title_style="bold")
     table.add_column("metric")
     table.add_column("score", justify="right")
@@ -25,8 +33,6 @@ def print_outcome(folder: Path, summary: dict[str, Any], console: Console | None
         table.add_row(name, number(entry["value"]), _interval(entry), by_fold)
     console.print()
     console.print(table)
-    _print_targets(console, _final(summary))
-    say(console, *_after_models(summary), *_cautions(summary), *_files(folder, summary))
 
 
 def _final(summary: dict[str, Any]) -> dict[str, Any]:
