@@ -7,7 +7,7 @@
 Prints macro ROC-AUC over the windows of the test soundscapes for every teacher and student of the run, for the mean of
 either kind, and for the students' mean with the boost and the smoothing of its postprocess stage, each alone and both;
 with intervals over soundscapes, and differences with theirs. `--other RUN2` compares the members and means that two
-runs share, such as one without the mask of secondary labels (`--set task.secondary.mask=false`).
+runs share, such as one without the mask of secondary labels (`--set task.secondary=null`).
 """
 
 import argparse

@@ -67,6 +67,11 @@ class Display:
     def _recordings(self, event: dict[str, Any]) -> None:
         self._bar(f"recordings of the {event['table']} table", event)
 
+    def _joined(self, event: dict[str, Any]) -> None:
+        self.line(
+            f"{event['rows']:,} rows of the {event['table']} table have the media of others, whose labels they join"
+        )
+
     def _embedding(self, event: dict[str, Any]) -> None:
         self._bar(f"vectors of the {event['table']} table", event)
 

@@ -24,6 +24,7 @@ from outfold.data.targets import TargetCodec
 from outfold.duplicates.find import Duplicates
 from outfold.errors import RecipeError
 from outfold.runs.duplicates import sift_copies
+from outfold.runs.equal_media import join_equal
 from outfold.runs.prepared import prepared_photos
 from outfold.runs.scores import score_masks
 from outfold.runs.sounds import backgrounds, with_sounds
@@ -69,6 +70,10 @@ def load_dataset(
     own = make_folds(quick(recipe.folds), samples, root=root) if recipe.folds.file is None else None
     try_folds({name: recipe.folds.variant(name) for name in recipe.fold_variants()}, samples, root, own=own)
     train, dropped = load_rows(recipe, samples, "train", compute, root)
+    if recipe.data.equal_media == "join":
+        train, joined = join_equal(train, recipe.task)
+        dropped += joined
+        compute.emit({"event": "joined", "table": "train", "rows": len(joined)})
     test = None
     if recipe.data.test is not None:
         there = load_samples(recipe.data, root, "test", targets=recipe.task.target)

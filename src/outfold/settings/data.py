@@ -130,6 +130,9 @@ class Data(Spec):
     """Column of non-negative sample weights."""
     rating: Rating | None = None
     """Sample weights from ratings of quality; they multiply those of `weight`."""
+    equal_media: Literal["keep", "join"] = "keep"
+    """Training rows with identical media, byte for byte (of recordings: and the same seconds): keep all, or with
+    `task.label_sets` make one row of them, the first, with the labels of all."""
     on_bad_media: Literal["stop", "drop"] = "stop"
     """Rows whose file is missing or unreadable: stop with their list, or go on without them and count them."""
 

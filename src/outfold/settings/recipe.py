@@ -251,6 +251,16 @@ class Recipe(Spec):
         return self
 
     @model_validator(mode="after")
+    def _equal_media_have_labels_to_join(self) -> "Recipe":
+        if self.data.equal_media == "keep":
+            return self
+        if not self.task.label_sets or not (self.data.has_audio or self.data.has_photos):
+            raise ValueError("`data.equal_media: join` joins the labels of rows with media; it needs task.label_sets")
+        if any(isinstance(stage, AdaptStage) for stage in self.stages.values()):
+            raise ValueError("`data.equal_media: join` does not go with stages of test-time training (`kind: adapt`)")
+        return self
+
+    @model_validator(mode="after")
     def _who_hears_has_recordings(self) -> "Recipe":
         for name, member, settings in self.members():
             if isinstance(settings.view, AudioView | WaveformView) and not self.data.has_audio:
