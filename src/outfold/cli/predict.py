@@ -10,9 +10,17 @@ from outfold.cli.options import Device, names_in
 
 def predict(
     run: Annotated[Path, typer.Argument(help="A run folder.")],
-    table: Annotated[Path, typer.Argument(help="CSV or parquet with the recipe's id and media columns.")],
+    table: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV or parquet with the recipe's id and media columns; or recordings: a folder, a file or a pattern "
+            "in quotes, 'new/*.ogg'."
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="CSV or parquet file to write.")] = Path("predictions.csv"),
-    data: Annotated[Path | None, typer.Option(help="Folder of the media; the table's own when not given.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the media; that of the table or the recordings when not given.")
+    ] = None,
     device: Device = "auto",
     processes: Annotated[int, typer.Option(min=1, help="Processes that share the rows on a CPU.")] = 1,
     devices: Annotated[

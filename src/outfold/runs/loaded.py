@@ -17,6 +17,7 @@ from outfold.recipe.load import load_recipe
 from outfold.report import write_report
 from outfold.run_folder import OOF, PREDICTIONS, RECIPE, read_summary
 from outfold.runs.forecast import forecast
+from outfold.runs.later_recordings import place_of, samples_of
 from outfold.runs.prepare import load_rows
 from outfold.runs.processes import predicting, slots_of
 from outfold.runs.summary import prediction_columns, read_codecs
@@ -87,7 +88,9 @@ class Run:
 
         Args:
             table: rows with the recipe's id and media columns, or with those of its test table; a DataFrame, or a CSV
-                or parquet file.
+                or parquet file. Recordings by themselves are named by their folder, by a pattern such as
+                `new/*.ogg`, or as one file: rows are their windows, cut as those of the recipe's test table, or one
+                after the other as long as the members hear; their ids are `<name>_<end second>`.
             root: folder that media paths, and the recipe's files of vectors, are relative to; a file's own folder, or
                 the working folder for a DataFrame, when not given.
             device: auto, cpu, cuda, cuda:1, mps.
@@ -107,7 +110,7 @@ class Run:
         """
         prepare_process()
         slots = slots_of(device, processes, devices)
-        samples = self._samples(table, root)
+        samples = self._samples(table, root, emit)
         with predicting(slots, emit) as compute, tiny_numbers_as_zero():
             rows, _ = load_rows(self.recipe, samples, "new", compute, _root_of(table, root), run=self.path)
             inference = self._inference(rows, compute)
@@ -161,8 +164,11 @@ class Run:
             training=lambda: training_dataset(self.path, self.recipe, root, compute),
         )
 
-    def _samples(self, table: pd.DataFrame | Path | str, root: Path | str | None) -> Samples:
+    def _samples(self, table: pd.DataFrame | Path | str, root: Path | str | None, emit: Emit) -> Samples:
         data, where = self.recipe.data, _root_of(table, root)
+        recordings = place_of(table)
+        if recordings is not None:
+            return samples_of(recordings, self.recipe, where, emit)
         name = "frame"
         if not isinstance(table, pd.DataFrame):
             path, name = Path(table), Path(table).name
@@ -176,6 +182,10 @@ class Run:
 
 
 def _root_of(table: pd.DataFrame | Path | str, root: Path | str | None) -> Path:
-    """The folder that paths of later rows start from: the given one, a file's own, or else the working folder."""
-    own = "." if isinstance(table, pd.DataFrame) else Path(table).parent
-    return Path(own if root is None else root).resolve()
+    """Where paths of later rows start from: the given folder, that of what is named, or else the working folder."""
+    if root is not None:
+        return Path(root).resolve()
+    recordings = place_of(table)
+    if recordings is not None:
+        return recordings.root.resolve()
+    return Path("." if isinstance(table, pd.DataFrame) else Path(table).parent).resolve()

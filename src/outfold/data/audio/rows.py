@@ -102,14 +102,24 @@ def rows_of_recordings(recordings: Recordings, root: Path, id_column: str) -> pd
             lies outside the root.
         MediaError: a file is no recording.
     """
+    return rows_of_files(recordings_below(root, recordings.path), recordings, root, id_column)
+
+
+def rows_of_files(files: Sequence[str], recordings: Recordings, root: Path, id_column: str) -> pd.DataFrame:
+    """The same of files that are given, relative to the root, in their order.
+
+    Raises:
+        DataError: all are shorter than a window, or a window has no id.
+        MediaError: a file is no recording.
+    """
     clips = []
-    files = recordings_below(root, recordings.path)
     for file in files:
         duration_s = probe_audio(root / file).duration_s
         clips += windows_of(file, duration_s, recordings.window_s, recordings.hop_s, last=recordings.last)
     if not clips:
         raise DataError(
-            f"{len(files)} recordings {recordings.path!r} are all shorter than a window of {recordings.window_s:g} s",
+            f"all recordings are shorter than a window of {recordings.window_s:g} s",
+            got=f"{len(files)} files, the first is {files[0]}",
             fix="set `last: pad`, which fills their last window with silence",
         )
     names = [Path(clip.file).stem for clip in clips]
