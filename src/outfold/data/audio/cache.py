@@ -42,6 +42,9 @@ is more. `float32`: exact, and twice the disk.
 class AudioCache:
     """Waveforms by row: `cache[i]` is float32 (n,); `cache.read(i, start, stop)` reads only these samples.
 
+    Samples are read from the file, not through a memory map, whose pages would count as the process's memory: hours of
+    recordings cost no more of it than minutes.
+
     Reading is safe from several threads. Pickling sends the path, not the sound. Rows of equal content share samples.
     """
 
@@ -54,13 +57,12 @@ class AudioCache:
         """BLAKE2b of each row's file, "" where it cannot be read."""
         self.part_keys = tuple(part_keys)
         """The same of what is used of it: another key for other seconds."""
-        index, arena = _read_index(folder), folder / ARENA
+        index, self._arena = _read_index(folder), folder / ARENA
         self.sample_rate = index.sample_rate
         """Hz."""
         self.nbytes = index.nbytes
         """Bytes of sound on disk."""
-        dtype = np.dtype(index.storage)
-        self._samples = np.asarray(np.memmap(arena, dtype, "r")) if self.nbytes else np.empty(0, dtype)
+        self._dtype = np.dtype(index.storage)
         position = {key: place for place, key in enumerate(index.keys)}
         self._places = [position[key] if key else -1 for key in self.part_keys]
         self._offsets, self._lengths, self._scales = index.offsets, index.lengths, index.scales
@@ -95,8 +97,8 @@ class AudioCache:
             raise MediaError(f"row {row} has no sound in the cache", got=self.bad[row])
         place = self._places[row]
         first, last, _ = slice(start, stop).indices(self._lengths[place])
-        offset = self._offsets[place]
-        stored = self._samples[offset + first : offset + max(first, last)]
+        offset = (self._offsets[place] + first) * self._dtype.itemsize
+        stored = np.fromfile(self._arena, self._dtype, max(last - first, 0), offset=offset)
         return stored.astype(np.float32) * np.float32(self._scales[place])
 
     def __reduce__(
