@@ -29,8 +29,8 @@ from outfold.duplicates.find import Duplicates, Items, find_duplicates
 from outfold.duplicates.fingerprint import photo_fingerprint
 from outfold.duplicates.link import link_pairs
 from outfold.duplicates.outcome import summary
-from outfold.settings.data import Folds
 from outfold.settings.duplicates import Duplicates as Settings
+from outfold.settings.folds import Folds
 
 LOWER = (0.98, 0.95, 0.9, 0.85, 0.8)
 """Thresholds at which pairs of one lesion are counted; copies need a higher one."""

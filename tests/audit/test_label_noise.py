@@ -5,7 +5,7 @@ import pytest
 from outfold.audit import label_candidates, label_noise
 from outfold.data.predictions import softmax
 from outfold.data.targets import TargetCodec
-from outfold.settings.data import Task
+from outfold.settings.task import Task
 
 
 def predicted(n=600, classes=4, wrong=30, seed=0):

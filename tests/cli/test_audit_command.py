@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from outfold.cli.audit import audit
 from outfold.data.findings import Finding
 from outfold.data.targets import TargetCodec
-from outfold.settings.data import Task
+from outfold.settings.task import Task
 
 RECIPE = """
 name: trial

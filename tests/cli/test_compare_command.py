@@ -17,7 +17,7 @@ from outfold.cli.compare import compare
 from outfold.data.targets import TargetCodec
 from outfold.errors import OutfoldError
 from outfold.metrics import get_metric, interval
-from outfold.settings.data import Task
+from outfold.settings.task import Task
 
 Call = Callable[..., Result]
 MASSES = ("leaf", "stem", "all")

@@ -14,7 +14,7 @@ from outfold.data.predictions import softmax
 from outfold.data.targets import TargetCodec
 from outfold.errors import RunError
 from outfold.metrics import get_metric
-from outfold.settings.data import Task
+from outfold.settings.task import Task
 
 CLASSES, FOLDS, ROWS, TEST = ("mel", "nev", "oth"), 3, 360, 210
 AUC = get_metric("roc_auc", "binary")

@@ -11,7 +11,8 @@ from outfold.cli.folds import folds
 from outfold.data.folds import make_folds, search
 from outfold.data.table import load_samples
 from outfold.errors import DataError
-from outfold.settings.data import Data, Folds
+from outfold.settings.data import Data
+from outfold.settings.folds import Folds
 
 
 @pytest.fixture

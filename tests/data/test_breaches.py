@@ -12,7 +12,8 @@ from outfold.audit import broken_identities
 from outfold.data.breaches import breach, breaches, breaking_rows
 from outfold.data.label_checks import identity_findings
 from outfold.data.table import Samples, load_samples
-from outfold.settings.data import Data, Task
+from outfold.settings.data import Data
+from outfold.settings.task import Task
 
 NAMES = ("green", "dead", "clover", "gdm", "total")
 SUMS = {"gdm": ("green", "clover"), "total": ("gdm", "dead")}

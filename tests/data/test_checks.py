@@ -10,7 +10,9 @@ from outfold.data.folds import FoldTable
 from outfold.data.inspection import inspect_file, inspect_files
 from outfold.data.label_checks import fold_findings
 from outfold.data.table import samples_from_frame
-from outfold.settings.data import Data, Folds, Task
+from outfold.settings.data import Data
+from outfold.settings.folds import Folds
+from outfold.settings.task import Task
 
 
 class Folder:

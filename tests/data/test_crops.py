@@ -20,7 +20,9 @@ from outfold.data.prepared import Store, prepare_photos
 from outfold.data.table import load_samples, samples_from_frame
 from outfold.errors import DataError, RecipeError
 from outfold.recipe.load import load_recipe
-from outfold.settings.data import Data, Folds, Prepare, Task
+from outfold.settings.data import Data, Prepare
+from outfold.settings.folds import Folds
+from outfold.settings.task import Task
 from outfold.settings.view import ImageView
 from outfold.views.image import prepare
 

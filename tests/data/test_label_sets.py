@@ -17,7 +17,9 @@ from outfold.data.label_sets import learned_of_secondary
 from outfold.data.table import samples_from_frame
 from outfold.data.targets import TargetCodec
 from outfold.errors import DataError
-from outfold.settings.data import Data, Folds, Task
+from outfold.settings.data import Data
+from outfold.settings.folds import Folds
+from outfold.settings.task import Task
 
 
 def task(**options: object) -> Task:

@@ -16,7 +16,9 @@ from outfold.data.checks import check_data
 from outfold.data.long import LongRows, pivot
 from outfold.data.table import load_samples, samples_from_frame
 from outfold.errors import DataError
-from outfold.settings.data import Data, Folds, Long, Task
+from outfold.settings.data import Data, Long
+from outfold.settings.folds import Folds
+from outfold.settings.task import Task
 
 LONG = Long(row="row", name="about", value="amount")
 TARGETS = ("green", "dead")

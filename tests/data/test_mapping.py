@@ -14,7 +14,9 @@ from outfold.data.mapping import map_values
 from outfold.data.source_checks import mapping_findings
 from outfold.data.table import load_samples, refuse_known_ids
 from outfold.errors import DataError
-from outfold.settings.data import Data, Folds, Task
+from outfold.settings.data import Data
+from outfold.settings.folds import Folds
+from outfold.settings.task import Task
 
 
 def table(folder: Path, text: str, name: str = "train.csv") -> None:

@@ -11,7 +11,7 @@ from sklearn.preprocessing import LabelBinarizer, StandardScaler
 
 from outfold.data.targets import TargetCodec, TargetScaler, natural_key
 from outfold.errors import DataError
-from outfold.settings.data import Task
+from outfold.settings.task import Task
 
 COLUMNS = {
     "text": pd.Series(["b", "a", "b", "c"]),

@@ -15,8 +15,8 @@ from outfold.inference import learned_in_time
 from outfold.inference.learned_steps import ERRORS, check_metric, column_weights, factor, learn, threshold
 from outfold.inference.postprocess import apply, multiply, zero_below
 from outfold.metrics import METRICS, Metric, get_metric
-from outfold.settings.data import Task
 from outfold.settings.postprocess import Step
+from outfold.settings.task import Task
 
 NAMES = ("green", "dead", "clover")
 WEIGHTS = (0.2, 0.3, 0.5)

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from outfold.data.audio.rows import RowClips
 from outfold.errors import DataError, RecipeError
 from outfold.inference.postprocess import add_up, apply, clip, multiply, zero_below
-from outfold.settings.data import Task
 from outfold.settings.postprocess import PostprocessStage, Step
+from outfold.settings.task import Task
 
 NAMES = ("green", "dead", "clover", "gdm", "total")
 SUMS = {"gdm": ("green", "clover"), "total": ("gdm", "dead")}

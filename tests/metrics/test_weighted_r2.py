@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from outfold.errors import DataError
 from outfold.metrics import get_metric, metric_of, score
-from outfold.settings.data import Task
+from outfold.settings.task import Task
 
 WEIGHTS = {"Dry_Green_g": 0.1, "Dry_Dead_g": 0.1, "Dry_Clover_g": 0.1, "GDM_g": 0.2, "Dry_Total_g": 0.5}
 

@@ -21,7 +21,7 @@ import pytest
 
 from outfold.data.targets import TargetCodec, natural_key
 from outfold.metrics import get_metric, interval, score
-from outfold.settings.data import Task
+from outfold.settings.task import Task
 
 METRICS = {
     "multiclass": ("macro_f1", "accuracy", "log_loss"),

@@ -5,7 +5,7 @@ import pytest
 from outfold.data.targets import TargetCodec
 from outfold.report.loading import Evaluation
 from outfold.report.mistakes import SHOWN, galleries
-from outfold.settings.data import Task
+from outfold.settings.task import Task
 
 METRIC = {"multiclass": "accuracy", "binary": "roc_auc", "multilabel": "macro_roc_auc", "regression": "mae"}
 

@@ -24,10 +24,10 @@ from outfold.report.players import RATE, encoded, that_fit
 from outfold.report.recordings import excerpt, listener_of, words_of
 from outfold.report.sections.samples import samples
 from outfold.report.spectrogram import HEIGHT, WIDTH, frequency_ticks, pixels, time_ticks
-from outfold.settings.data import Task
 from outfold.settings.mel import LogMel
 from outfold.settings.mel_presets import PRESETS
 from outfold.settings.recipe import Recipe
+from outfold.settings.task import Task
 from outfold.views.audio import log_mel
 
 EVIL = "<img src=x onerror=alert(1)>"

@@ -16,7 +16,7 @@ from outfold.metrics import get_metric
 from outfold.report.loading import Evaluation
 from outfold.report.sections.timeline import timeline
 from outfold.report.timelines import MOST_ABSENT, cross_entropy, timelines
-from outfold.settings.data import Task, TaskKind
+from outfold.settings.task import Task, TaskKind
 
 EVIL = "<script>alert(1)</script>"
 

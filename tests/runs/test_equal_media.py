@@ -61,7 +61,7 @@ def test_labels_that_join_are_no_secondary_ones() -> None:
     from outfold.data.dataset import Rows
     from outfold.data.table import Samples
     from outfold.runs.equal_media import join_equal
-    from outfold.settings.data import Task
+    from outfold.settings.task import Task
 
     frame = pd.DataFrame({"id": ["x", "y"], "kind": ["low", "high"], "also": ["['high', 'middle']", "[]"]})
     samples = Samples(frame, frame["id"].to_numpy(object), None, "id")

@@ -13,7 +13,7 @@ from outfold.data.folds import FoldTable, read_folds, whole_table, write_folds
 from outfold.models.seen import seen_by
 from outfold.runs.audit import audit_run
 from outfold.runs.check import check_recipe
-from outfold.settings.data import Folds
+from outfold.settings.folds import Folds
 from outfold.settings.recipe import Recipe
 
 

@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 
 from outfold.metrics import get_metric, interval
 from outfold.runs.scores import Judged, broken_sums, scores_by_target
-from outfold.settings.data import Task
+from outfold.settings.task import Task
 
 NAMES = ("a", "b", "c")
 TASK = Task(kind="regression", target=NAMES, metric="rmse", identities={"c": ("a", "b")})

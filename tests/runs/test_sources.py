@@ -11,7 +11,8 @@ import torch
 from outfold.data.folds import make_folds
 from outfold.data.table import load_samples
 from outfold.runs.prepare import load_dataset
-from outfold.settings.data import Data, Folds
+from outfold.settings.data import Data
+from outfold.settings.folds import Folds
 from outfold.settings.recipe import Recipe
 from outfold.stages.base import Compute
 

@@ -9,8 +9,8 @@ from scipy.optimize import linear_sum_assignment
 
 from outfold.data.breaches import ROUNDING
 from outfold.data.findings import Finding, listed
-from outfold.settings.data import TaskKind
 from outfold.settings.sums import Sums
+from outfold.settings.task import TaskKind
 
 BETTER = 0.1
 """How much better moved columns must fit, on average, before another order of columns is claimed."""

@@ -7,7 +7,7 @@ import numpy as np
 from outfold.data.findings import Finding, count, places_of
 from outfold.data.table import Samples
 from outfold.data.targets import TargetCodec
-from outfold.settings.data import TaskKind
+from outfold.settings.task import TaskKind
 
 FAR = 6.0
 """Robust standard deviations from which on a regression's residual is suspicious."""

@@ -8,7 +8,7 @@ from outfold.audit.telling import auc_by_column
 from outfold.data.findings import Finding, count, listed, places_of
 from outfold.data.table import Samples
 from outfold.ensemble.ranks import fold_ranks
-from outfold.settings.data import TaskKind
+from outfold.settings.task import TaskKind
 
 SCALES_COST = 0.01
 """ROC-AUC that ranks inside each fold gain, from which on folds are on different scales."""

@@ -10,7 +10,7 @@ from outfold.audit.features import Feature
 from outfold.audit.splits import Split, judged_rows
 from outfold.data.findings import Finding, Level, count, listed
 from outfold.metrics import Metric, get_metric, interval
-from outfold.settings.data import TaskKind
+from outfold.settings.task import TaskKind
 
 PRIOR_ROWS = 5.0
 """Rows of the average that each bin's mean is mixed with."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from outfold.data.folds.from_table import Units
     from outfold.data.folds.objective import Imbalance
     from outfold.data.folds.search import FoldSearch
-    from outfold.settings.data import Cut
+    from outfold.settings.folds import Cut
 
     Stratum = tuple[str, str]
 
@@ -267,7 +267,7 @@ def _guess_id(path: Path) -> str:
 
 def _cuts(texts: "Sequence[str]", order: str | None) -> "list[Cut]":
     """`State=WA:7` as a rule."""
-    from outfold.settings.data import Cut
+    from outfold.settings.folds import Cut
 
     if bool(texts) != (order is not None):
         raise typer.BadParameter("--cut and --order COL go together", param_hint="--cut")

@@ -38,7 +38,9 @@ from outfold.data.source_checks import group_findings, mapping_findings, unlabel
 from outfold.data.table import Part, Samples, load_samples, sources_of
 from outfold.data.targets import TargetCodec
 from outfold.errors import DataError, MediaError
-from outfold.settings.data import Data, Folds, Source, Task
+from outfold.settings.data import Data, Source
+from outfold.settings.folds import Folds
+from outfold.settings.task import Task
 
 Progress = Callable[[str, int, int], None]
 """Is told (table, files done, files in all)."""

@@ -17,7 +17,7 @@ from outfold.data.table import Samples
 from outfold.data.table_columns import Columns
 from outfold.data.targets import TargetCodec
 from outfold.data.vectors import Vectors
-from outfold.settings.data import Label
+from outfold.settings.base import Label
 
 
 @dataclass(frozen=True)

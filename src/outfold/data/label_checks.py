@@ -14,7 +14,7 @@ from outfold.data.label_sets import usable_cells
 from outfold.data.table import Samples
 from outfold.data.targets import TargetCodec
 from outfold.errors import DataError
-from outfold.settings.data import Task
+from outfold.settings.task import Task
 
 LARGE_GROUP = 1.5
 """A group with more than this many times a fold's fair share of rows is worth a warning."""

@@ -11,7 +11,7 @@ from outfold.data.rows import name_rows
 from outfold.data.target_cells import present, some
 from outfold.errors import DataError
 from outfold.names import nearest
-from outfold.settings.data import Task
+from outfold.settings.task import Task
 
 
 def found_labels(frame: pd.DataFrame, column: str) -> list[str]:

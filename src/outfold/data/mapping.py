@@ -9,7 +9,7 @@ import pandas as pd
 
 from outfold.data.columns import plain_cells, require_columns, value_like
 from outfold.errors import DataError
-from outfold.settings.data import Label
+from outfold.settings.base import Label
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from outfold.data.targets import TargetCodec
 from outfold.errors import DataError
-from outfold.settings.data import TaskKind
+from outfold.settings.task import TaskKind
 
 Space = Literal["logit", "probability", "value", "rank"]
 

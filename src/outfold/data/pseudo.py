@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from outfold.data.folds import link_groups
-from outfold.settings.data import TaskKind
+from outfold.settings.task import TaskKind
 
 HELD_OUT, SEEN, INCOMPLETE, UNSURE, SURPLUS = "held_out", "seen", "incomplete", "unsure", "surplus"
 REASONS = {

@@ -10,7 +10,7 @@ from outfold.data.folds.grouping import names_no_group
 from outfold.data.table import Samples, refuse_known_ids
 from outfold.errors import DataError
 from outfold.names import suggestion
-from outfold.settings.data import Folds
+from outfold.settings.folds import Folds
 
 
 def mapping_findings(samples: Samples) -> list[Finding]:

@@ -11,7 +11,7 @@ from outfold.data.columns import require_columns
 from outfold.data.folds.grouping import group_column
 from outfold.data.rows import name_rows
 from outfold.errors import DataError
-from outfold.settings.data import Label
+from outfold.settings.base import Label
 from outfold.settings.table_inputs import Derived, TableInputs
 
 Columns = Mapping[str, np.ndarray]

@@ -14,7 +14,8 @@ from outfold.data.label_sets import found_labels, label_indicators, list_texts
 from outfold.data.rows import name_rows
 from outfold.data.target_cells import finite_values, indicators, present, some
 from outfold.errors import DataError
-from outfold.settings.data import Label, Task, TaskKind
+from outfold.settings.base import Label
+from outfold.settings.task import Task, TaskKind
 
 _DIGITS = re.compile(r"([0-9]+)")
 

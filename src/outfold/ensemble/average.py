@@ -11,7 +11,7 @@ import numpy as np
 from outfold.data.predictions import sigmoid, softmax
 from outfold.ensemble.members import Members, shares, stacked
 from outfold.errors import DataError
-from outfold.settings.data import TaskKind
+from outfold.settings.task import TaskKind
 
 Weights = np.ndarray | Sequence[float] | None
 

@@ -11,7 +11,7 @@ from outfold.ensemble.simplex import constrained
 from outfold.errors import RecipeError
 from outfold.metrics import Metric
 from outfold.settings.blend import Method as Name
-from outfold.settings.data import TaskKind
+from outfold.settings.task import TaskKind
 
 
 @dataclass(frozen=True)

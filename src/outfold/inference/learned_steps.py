@@ -13,8 +13,8 @@ from outfold.errors import RecipeError
 from outfold.inference.learned_in_time import best_boost, best_kernel, scored_by
 from outfold.inference.postprocess import apply_one, working
 from outfold.metrics import Metric
-from outfold.settings.data import Task
 from outfold.settings.postprocess import Step
+from outfold.settings.task import Task
 
 TIE = 1e-12
 """Losses nearer than this, relative to the smallest, are equal: their sums were added up in another order."""

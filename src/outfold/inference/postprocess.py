@@ -16,8 +16,8 @@ from outfold.data.identities import add_up
 from outfold.data.predictions import logits_of, probabilities_of
 from outfold.errors import DataError, RecipeError
 from outfold.inference.in_time import boost_by_recording, smooth_in_time
-from outfold.settings.data import Task, TaskKind
 from outfold.settings.postprocess import Smooth, Step
+from outfold.settings.task import Task, TaskKind
 
 
 def multiply(values: np.ndarray, names: Sequence[str], factors: Mapping[str, float]) -> np.ndarray:

@@ -10,7 +10,7 @@ from outfold.errors import DataError, RecipeError
 from outfold.metrics import labels, ranking, values
 from outfold.metrics.statistic import Kernel, Statistic
 from outfold.names import suggestion
-from outfold.settings.data import Task, TaskKind
+from outfold.settings.task import Task, TaskKind
 
 
 @dataclass(frozen=True)

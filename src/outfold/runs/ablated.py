@@ -18,7 +18,7 @@ from outfold.report.ablation import Ablation, Difference, Variant, page
 from outfold.run_folder import read_summary
 from outfold.runs.compare import Pair, pair_of
 from outfold.runs.sides import Reading, read_sides
-from outfold.settings.data import Task
+from outfold.settings.task import Task
 
 TABLE, RECORD, PAGE = "ablation.csv", "ablation.json", "ablation.html"
 LEVEL = 0.95

@@ -26,8 +26,8 @@ from outfold.runs.duplicates import Sifted, sift_copies
 from outfold.runs.embeddings import embeddings
 from outfold.runs.lineage import lineage
 from outfold.runs.summary import read_codecs
-from outfold.settings.data import Folds
 from outfold.settings.duplicates import Duplicates as Look
+from outfold.settings.folds import Folds
 from outfold.settings.recipe import Recipe
 from outfold.stages.base import Compute, Context, Emit, Result
 

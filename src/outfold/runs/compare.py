@@ -22,7 +22,7 @@ from outfold.metrics import (
     simulate_ranks,
 )
 from outfold.runs.sides import Reading, Side, read_sides
-from outfold.settings.data import Task
+from outfold.settings.task import Task
 
 NAMED = 3
 """How many ids an error names."""

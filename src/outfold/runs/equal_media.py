@@ -8,7 +8,7 @@ import pandas as pd
 
 from outfold.data.audio.labels import Labels, label_lists
 from outfold.data.dataset import Rows
-from outfold.settings.data import Task
+from outfold.settings.task import Task
 
 
 def join_equal(rows: Rows, task: Task) -> tuple[Rows, list[tuple[str, str]]]:

@@ -17,9 +17,9 @@ from outfold.models.network import TABLE, VECTORS, WAVEFORM, Network, build_netw
 from outfold.runs.loads import Load, Rows, loads_of
 from outfold.runs.prepared import stored_bytes
 from outfold.settings.audio_view import AudioView, WaveformView
-from outfold.settings.data import Task
 from outfold.settings.learning import Phase
 from outfold.settings.recipe import Recipe
+from outfold.settings.task import Task
 from outfold.settings.train import TrainSettings
 from outfold.settings.view import EmbeddingView
 from outfold.stages.inputs import (

@@ -16,9 +16,9 @@ from outfold.errors import DataError, RunError
 from outfold.files import read_json
 from outfold.run_folder import WHOLE, read_model_folder
 from outfold.settings.blend import BlendStage
-from outfold.settings.data import TaskKind
 from outfold.settings.postprocess import PostprocessStage
 from outfold.settings.recipe import Recipe
+from outfold.settings.task import TaskKind
 from outfold.stages.base import Model, answered
 
 AGAIN = "give the run's command again to make it anew"

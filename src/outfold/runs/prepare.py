@@ -32,7 +32,7 @@ from outfold.runs.table_inputs import check_table_inputs, read_table_inputs
 from outfold.runs.try_folds import quick, refuse_other_rows, try_folds
 from outfold.runs.vectors import check_vectors, vectors_of_rows
 from outfold.runs.weak_labels import check_weak_labels, weak_label_findings, with_secondary_labels
-from outfold.settings.data import Folds
+from outfold.settings.folds import Folds
 from outfold.settings.recipe import Recipe
 from outfold.settings.train import TrainSettings
 from outfold.stages.base import Compute

@@ -17,7 +17,7 @@ from outfold.errors import RecipeError
 from outfold.files import known
 from outfold.metrics import Metric, interval, metric_of, middle
 from outfold.metrics.bootstrap import resampled, units_of
-from outfold.settings.data import Score, Task
+from outfold.settings.task import Score, Task
 from outfold.stages.scoring import metric_names
 
 BY_TARGET = ("r2", "rmse")

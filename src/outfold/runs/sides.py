@@ -17,7 +17,7 @@ from outfold.names import suggestion
 from outfold.recipe.load import load_recipe
 from outfold.report.loading import load_evaluation
 from outfold.run_folder import FOLDS, RECIPE, read_summary
-from outfold.settings.data import Task, TaskKind
+from outfold.settings.task import Task, TaskKind
 
 
 @dataclass(frozen=True)

@@ -27,11 +27,11 @@ from outfold.runs.scores import (
 )
 from outfold.settings.adapt import AdaptStage
 from outfold.settings.blend import BlendStage
-from outfold.settings.data import Task
 from outfold.settings.label import LabelStage
 from outfold.settings.postprocess import PostprocessStage
 from outfold.settings.recipe import Stage, SubmitStage
 from outfold.settings.serve import ServeStage
+from outfold.settings.task import Task
 from outfold.settings.train import TrainSettings, TrainStage
 from outfold.stages import adapt, blend, label, postprocess
 from outfold.stages.base import Context, Model, Result, answered

@@ -8,7 +8,7 @@ import numpy as np
 from outfold.data.folds import FoldTable, make_folds
 from outfold.data.table import Samples
 from outfold.errors import RecipeError
-from outfold.settings.data import Folds
+from outfold.settings.folds import Folds
 
 
 def try_folds(

@@ -10,8 +10,8 @@ from outfold.data.label_checks import secondary_findings
 from outfold.data.label_sets import learned_of_secondary
 from outfold.data.row_weights import rating_findings, row_weights
 from outfold.data.targets import TargetCodec
-from outfold.settings.data import Task
 from outfold.settings.recipe import Recipe
+from outfold.settings.task import Task
 
 
 def check_weak_labels(recipe: Recipe, frame: pd.DataFrame, codec: TargetCodec) -> None:

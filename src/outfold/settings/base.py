@@ -3,11 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import InitErrorDetails
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")]
 """Name of a stage, a member or a set of folds; it becomes part of a path in the run folder."""
+Label = str | int | float | bool
+Where = dict[str, Label | list[Label]]
+"""Conditions on rows: a column has this value, or one of these; all must hold."""
+Names = Annotated[tuple[str, ...], Field(description="One column name or a list of them.")]
 
 
 class Spec(BaseModel):

@@ -5,12 +5,13 @@ from typing import Any
 
 from outfold.settings.adapt import AdaptStage
 from outfold.settings.blend import BlendStage
-from outfold.settings.data import Folds, Task
+from outfold.settings.folds import Folds
 from outfold.settings.label import LabelStage
 from outfold.settings.network import InitFrom
 from outfold.settings.postprocess import PostprocessStage
 from outfold.settings.serve import ServeStage
 from outfold.settings.table_inputs import TableInputs
+from outfold.settings.task import Task
 from outfold.settings.train import TrainSettings, TrainStage
 
 Stages = Mapping[str, Any]

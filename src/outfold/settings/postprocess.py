@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from outfold.settings.base import Spec
-from outfold.settings.data import Task
 from outfold.settings.sums import in_order
+from outfold.settings.task import Task
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 NumberOrFit = Number | Literal["fit"]

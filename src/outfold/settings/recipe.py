@@ -10,13 +10,15 @@ from outfold.settings.audio_view import AudioView, WaveformView
 from outfold.settings.base import Name, Spec
 from outfold.settings.blend import BlendStage
 from outfold.settings.chains import predicted_columns, refuse_broken_chains
-from outfold.settings.data import Data, Folds, Task
+from outfold.settings.data import Data
 from outfold.settings.duplicates import Duplicates
+from outfold.settings.folds import Folds
 from outfold.settings.label import LabelStage
 from outfold.settings.network import Outputs
 from outfold.settings.postprocess import PostprocessStage
 from outfold.settings.rounds import NoisyStudent, with_rounds
 from outfold.settings.serve import ServeStage
+from outfold.settings.task import Task
 from outfold.settings.track import Track
 from outfold.settings.train import TrainSettings, TrainStage, refuse_sizes
 from outfold.settings.view import ImageView

@@ -6,14 +6,14 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from outfold.settings.audio_view import AudioView
-from outfold.settings.base import Name, Part, Spec, overlay, placed
-from outfold.settings.data import Names, Task
+from outfold.settings.base import Name, Names, Part, Spec, overlay, placed
 from outfold.settings.label import PseudoBatch
 from outfold.settings.learning import AddClips, Balance, ClassCap, Freeze, Keep, Loss, Mix, Optimizer, Phase, Rates
 from outfold.settings.network import BackboneOptions, Head, InitFrom, Outputs, Weights
 from outfold.settings.predicting import SWAPPING, Predict
 from outfold.settings.sound_conflicts import refuse_sound_conflicts
 from outfold.settings.table_inputs import TableInputs
+from outfold.settings.task import Task
 from outfold.settings.view import EmbeddingView, ImageView, View
 
 Seed = Annotated[int, Field(ge=0, lt=2**32)]

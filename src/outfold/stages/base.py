@@ -20,8 +20,8 @@ from outfold.data.targets import TargetCodec
 from outfold.files import read_json
 from outfold.inference.processes import WorkerPool
 from outfold.run_folder import model_folder
-from outfold.settings.data import TaskKind
 from outfold.settings.recipe import Recipe
+from outfold.settings.task import TaskKind
 
 Emit = Callable[[dict[str, Any]], None]
 

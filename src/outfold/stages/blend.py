@@ -15,7 +15,7 @@ from outfold.ensemble.ranks import FEW_ROWS, RankReference, percent_ranks
 from outfold.files import read_json, write_atomically, write_json
 from outfold.metrics import Metric, metric_of
 from outfold.settings.blend import BlendStage
-from outfold.settings.data import TaskKind
+from outfold.settings.task import TaskKind
 from outfold.stages.base import FORMAT, Context, Emit, Inference, Job, Result, digest
 from outfold.stages.blend_record import by_name, in_order, learning, scores
 from outfold.stages.blend_sources import feeds, first_of, given_weights, members_of, source_names, values_of

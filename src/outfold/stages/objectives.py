@@ -6,8 +6,8 @@ import torch
 from outfold.data.balance import class_weights
 from outfold.data.target_space import TargetSpace
 from outfold.models.target_layer import units_of
-from outfold.settings.data import Task
 from outfold.settings.learning import Keep
+from outfold.settings.task import Task
 from outfold.settings.train import TrainSettings
 from outfold.stages.base import Context
 from outfold.stages.outputs import classes_of, member_codec, member_target

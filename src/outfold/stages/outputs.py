@@ -4,7 +4,7 @@ import numpy as np
 
 from outfold.data.dataset import Dataset
 from outfold.data.targets import TargetCodec
-from outfold.settings.data import TaskKind
+from outfold.settings.task import TaskKind
 from outfold.settings.train import TrainSettings
 
 

@@ -15,8 +15,8 @@ from outfold.files import known, read_json, write_atomically, write_json
 from outfold.inference.learned_steps import check_metric, learn
 from outfold.inference.postprocess import apply
 from outfold.metrics import Metric, compare, metric_of
-from outfold.settings.data import Task
 from outfold.settings.postprocess import PostprocessStage, Step
+from outfold.settings.task import Task
 from outfold.stages.base import FORMAT, Context, Emit, Inference, Job, Result, digest
 from outfold.stages.blend_record import gain_of
 from outfold.stages.blend_sources import members_of

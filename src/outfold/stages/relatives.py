@@ -8,7 +8,7 @@ from outfold.data.columns import cell_texts
 from outfold.data.dataset import Dataset
 from outfold.data.folds.grouping import group_column
 from outfold.data.pseudo import Links, barred
-from outfold.settings.data import Folds
+from outfold.settings.folds import Folds
 from outfold.settings.label import LabelStage
 from outfold.settings.recipe import Recipe
 from outfold.stages.pseudo_rows import rows_to_label

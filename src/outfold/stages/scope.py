@@ -6,8 +6,8 @@ import pandas as pd
 
 from outfold.data.targets import TargetCodec
 from outfold.errors import DataError
-from outfold.settings.data import Task
 from outfold.settings.recipe import Recipe
+from outfold.settings.task import Task
 from outfold.stages.base import Context, Inference
 
 

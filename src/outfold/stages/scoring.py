@@ -8,7 +8,7 @@ from torch import Tensor
 
 from outfold.data.target_space import TargetSpace
 from outfold.metrics import metric_of
-from outfold.settings.data import Task, TaskKind
+from outfold.settings.task import Task, TaskKind
 
 ACTIVATIONS: dict[TaskKind, Callable[[Tensor], Tensor] | None] = {
     "multiclass": lambda logits: torch.softmax(logits, dim=1),

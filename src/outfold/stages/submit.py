@@ -13,8 +13,9 @@ from outfold.errors import RecipeError
 from outfold.files import write_atomically, write_json
 from outfold.inference.in_time import beginning_every
 from outfold.metrics import metric_of
-from outfold.settings.data import Data, Task
+from outfold.settings.data import Data
 from outfold.settings.recipe import Recipe, SubmitStage
+from outfold.settings.task import Task
 from outfold.stages.base import FORMAT, Context, Inference, Job, Result, digest
 
 

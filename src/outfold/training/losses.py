@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from outfold.errors import RecipeError
-from outfold.settings.data import TaskKind
 from outfold.settings.learning import Loss
+from outfold.settings.task import TaskKind
 from outfold.training.losses_of_values import Units, loss_of_values, mse, smooth_l1, weighted_r2
 from outfold.training.terms import LossFunction, full, weighted
 

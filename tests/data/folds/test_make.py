@@ -11,7 +11,8 @@ from outfold.data.folds import FoldTable, make_folds, read_folds, write_folds
 from outfold.data.folds.grouping import is_quantity, link_groups, strata_of
 from outfold.data.table import samples_from_frame
 from outfold.errors import DataError
-from outfold.settings.data import Data, Folds
+from outfold.settings.data import Data
+from outfold.settings.folds import Folds
 
 
 def samples(**columns):

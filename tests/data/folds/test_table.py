@@ -11,7 +11,8 @@ from sklearn.model_selection import LeaveOneGroupOut, RepeatedKFold
 from outfold.data.folds import FoldTable, make_folds, read_folds, time_blocks, write_folds
 from outfold.data.table import samples_from_frame
 from outfold.errors import DataError
-from outfold.settings.data import Data, Folds
+from outfold.settings.data import Data
+from outfold.settings.folds import Folds
 
 
 def samples(**columns):

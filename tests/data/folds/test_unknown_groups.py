@@ -14,8 +14,10 @@ from outfold.data.folds.grouping import group_column
 from outfold.data.source_checks import group_findings
 from outfold.data.table import Samples, samples_from_frame
 from outfold.data.targets import TargetCodec
-from outfold.settings.data import Data, Folds, Task
+from outfold.settings.data import Data
+from outfold.settings.folds import Folds
 from outfold.settings.recipe import Recipe
+from outfold.settings.task import Task
 
 
 def samples_of(**columns: list[object]) -> Samples:

@@ -16,7 +16,7 @@ from outfold.data.folds.table import FoldTable, first_few
 from outfold.data.reading import read_rows
 from outfold.data.rows import SOURCE, SOURCE_ROW, name_rows
 from outfold.errors import DataError
-from outfold.settings.data import Cut
+from outfold.settings.folds import Cut
 
 
 @dataclass(frozen=True)

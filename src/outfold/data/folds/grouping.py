@@ -11,7 +11,7 @@ from scipy.sparse.csgraph import connected_components
 from outfold.data.audio.labels import parse_labels
 from outfold.data.columns import cell_texts, kind_of, value_like
 from outfold.errors import DataError
-from outfold.settings.data import Label
+from outfold.settings.base import Label
 
 MISSING = "(missing)"
 MAX_BINS = 10

@@ -15,7 +15,7 @@ from outfold.data.folds.table import FoldTable, first_few, read_folds, whole_num
 from outfold.data.folds.time import moments_of, time_blocks
 from outfold.data.table import Samples
 from outfold.errors import DataError
-from outfold.settings.data import Cut, Folds
+from outfold.settings.folds import Cut, Folds
 
 
 def make_folds(

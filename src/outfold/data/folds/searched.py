@@ -9,7 +9,7 @@ import pandas as pd
 from outfold.data.cache import default_cache_folder
 from outfold.data.folds.search import search
 from outfold.files import write_atomically
-from outfold.settings.data import Folds
+from outfold.settings.folds import Folds
 
 FORMAT = 1
 """Raised whenever the same table gets other folds, so that remembered ones are not used."""

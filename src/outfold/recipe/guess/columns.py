@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from outfold.data.columns import cell_texts, kind_of
-from outfold.settings.data import TaskKind
+from outfold.settings.task import TaskKind
 
 TRAIN_WORDS = frozenset({"train", "training", "fit"})
 TEST_WORDS = frozenset({"test", "testing", "holdout", "hold-out", "eval", "evaluation"})

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 
 from outfold.recipe.guess.roles import FOLDS, Roles
 from outfold.recipe.yaml_text import inline_yaml
-from outfold.settings.data import TaskKind
+from outfold.settings.task import TaskKind
 
 _METRICS: dict[TaskKind, tuple[str, list[str]]] = {
     "multiclass": ("macro_f1", ["accuracy", "log_loss"]),

@@ -8,8 +8,8 @@ from outfold.report.layout import bullets, notice
 from outfold.report.loading import Artefacts
 from outfold.report.numbers import count, counted, duration, metric_title, number
 from outfold.report.plot import WIDTH, Scale, drawing, short, widened
-from outfold.settings.data import TaskKind
 from outfold.settings.recipe import Recipe
+from outfold.settings.task import TaskKind
 
 TASKS: dict[TaskKind, str] = {
     "multiclass": "one class of several",
