@@ -3,9 +3,11 @@
     python examples/pasture_photos.py OUT --photos 200 --size 256x512 --seed 0
 
 Each photo is a quadrat from above: soil, straw, clover and blades of grass, the left half grown unlike the right one.
-What is drawn of each kind has the leaf area that its mass is made of, but leaves hide leaves, and a tall sward weighs
-more than it shows: mass = leaf area x height x dry matter, summed over both halves. Photos of one date share soil,
-light, blur, growth and dry matter, so folds that mix dates flatter. Some photos lie on cardboard. OUT then holds
+What is drawn of each kind has the leaf area that its mass is made of, but leaves hide leaves, a tall sward weighs more
+than it shows, and narrow blades and stalks are tougher than broad ones, so they weigh more for their area: mass = leaf
+area x height / breadth x dry matter, summed over both halves. How broad they are, a pixel or a few, is fine detail,
+which a photo squeezed into a square loses. Photos of one date share soil, light, blur, growth and dry matter, so folds
+that mix dates flatter. Some photos lie on cardboard. OUT then holds
 
     train.csv             a row for each photo and target, as the competition gives it
     test.csv              the same of whole dates that are kept back, without everything that is measured
@@ -50,9 +52,13 @@ CARDBOARDS = np.array([(176, 146, 110), (192, 188, 180), (226, 224, 220), (150, 
 QUADRAT = 0.21
 """Square metres."""
 GRAMS = np.array([45.0, 38.0, 42.0])
-"""Dry grams of a square metre of leaf where the sward is as high as USUAL_HEIGHT."""
+"""Dry grams of a square metre of leaf where the sward is as high as USUAL_HEIGHT and blades are as broad as usual."""
 TALLER = np.array([0.5, 0.25, 1.0])
 """By how much of its share a mass grows with height: all of grass stands up, little of clover does."""
+TOUGHER = np.array([1.0, 0.0, 1.0])
+"""Powers of 1 / breadth that masses grow with: blades and stalks are narrow or broad, leaves of clover are alike."""
+BREADTHS = (0.6, 1.8)
+"""The least and the most, as multiples of the usual breadth."""
 USUAL_HEIGHT = 8.0
 """Centimetres."""
 LAYERS = 6
@@ -91,6 +97,8 @@ class Sward:
     leaf_area: np.ndarray
     """(2, 3): of the left and the right half, by kind."""
     height: float
+    breadth: float = 1.0
+    """Of blades and stalks, as a multiple of the usual one."""
 
     @property
     def tall(self) -> float:
@@ -100,7 +108,8 @@ class Sward:
     def masses(self) -> dict[str, int]:
         """Each target in tenths of a milligram."""
         taller = 1 + TALLER * (self.tall - 1)
-        grams = (self.leaf_area * QUADRAT / 2).sum(axis=0) * GRAMS * taller * self.day.dry_matter
+        tougher = self.breadth**-TOUGHER
+        grams = (self.leaf_area * QUADRAT / 2).sum(axis=0) * GRAMS * taller * tougher * self.day.dry_matter
         dead, clover, green = (round(10_000 * float(mass)) for mass in grams)
         gdm = green + clover
         return dict(zip(TARGETS, (clover, dead, green, gdm + dead, gdm), strict=True))
@@ -129,7 +138,9 @@ def sward_of(day: Day, rng: np.random.Generator) -> Sward:
     patchy = rng.lognormal(0, [0.5, 0.6, 0.5]) * rng.lognormal(0, 0.5, (2, len(KINDS)))
     leaf_area = np.minimum(day.leaf_area * patchy, 4)
     leaf_area[:, KINDS.index("clover")] *= rng.random() < 0.6
-    return Sward(day, leaf_area, float(np.clip(day.height * rng.lognormal(0, 0.4), 2, 40)))
+    height = np.clip(day.height * rng.lognormal(0, 0.4), 2, 40)
+    breadth = np.exp(rng.uniform(*np.log(BREADTHS)))
+    return Sward(day, leaf_area, float(height), float(breadth))
 
 
 def draw(sward: Sward, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
@@ -162,21 +173,21 @@ def layers() -> Iterator[tuple[int, tuple[str, int]]]:
 
 
 def grass(sward: Sward, high: int, rng: np.random.Generator) -> tuple[np.ndarray, float]:
-    """Bent blades that lean up the photo, longer and broader in a tall sward: (64, 3, 2) offsets, and a thickness."""
+    """Bent blades that lean up the photo, longer in a tall sward: (64, 3, 2) offsets, and a thickness."""
     length = high * 0.13 * sward.tall * rng.uniform(0.6, 1.4, 64)
     angle = rng.normal(-np.pi / 2, 0.7, 64)
     bend = angle + rng.normal(0, 0.35, 64)
     first, second = (np.stack([np.cos(turn), np.sin(turn)], axis=-1) for turn in (angle, bend))
     middle = first * length[:, None] / 2
     points = np.stack([np.zeros((64, 2)), middle, middle + second * length[:, None] / 2], axis=1)
-    return points, max(1, high * 0.011 * sward.tall**0.75)
+    return points, max(1, high * 0.009 * sward.breadth)
 
 
 def straw(sward: Sward, high: int, rng: np.random.Generator) -> tuple[np.ndarray, float]:
     """Straight stalks that lie in any direction."""
     length, angle = high * sward.tall**0.5 * rng.uniform(0.06, 0.2, 64), rng.uniform(0, 2 * np.pi, 64)
     end = np.stack([np.cos(angle), np.sin(angle)], axis=-1) * length[:, None]
-    return np.stack([np.zeros((64, 2)), end], axis=1), max(1, high * 0.008)
+    return np.stack([np.zeros((64, 2)), end], axis=1), max(1, high * 0.008 * sward.breadth)
 
 
 def clover(sward: Sward, high: int, rng: np.random.Generator) -> tuple[np.ndarray, float]:

@@ -109,6 +109,18 @@ def test_a_tall_sward_weighs_more_than_it_shows(pasture: ModuleType) -> None:
     assert high["Dry_Clover_g"] < 2 * low["Dry_Clover_g"]
 
 
+def test_narrow_blades_weigh_more_and_look_much_alike_from_afar(pasture: ModuleType) -> None:
+    """The same leaf area has nearly the same colour in the mean; its mass and its detail are others."""
+    day, area = pasture.day_of(0, 0), np.array([[0, 0, 0.5]] * 2)
+    narrow, broad = (pasture.Sward(day, area, 8.0, breadth) for breadth in (0.6, 1.8))
+    assert narrow.masses()["Dry_Green_g"] == pytest.approx(3 * broad.masses()["Dry_Green_g"], rel=1e-3)
+    photos = [pasture.draw(sward, (192, 384), np.random.default_rng(0)) for sward in (narrow, broad)]
+    means = [photo.mean(axis=(0, 1)) for photo in photos]
+    np.testing.assert_allclose(means[0], means[1], rtol=0.2)
+    edges = [np.abs(np.diff(photo[..., 1], axis=1)).mean() for photo in photos]
+    assert edges[0] > 1.2 * edges[1]
+
+
 def test_boxes_are_where_the_pasture_is(folder: Path) -> None:
     """Inside the box next to nothing is as smooth as cardboard, outside nearly everything."""
     boxes = read_crops(folder / "boxes.csv")
