@@ -129,7 +129,7 @@ def day_of(number: int, seed: int) -> Day:
         blur=rng.uniform(0, 3),
         leaf_area=np.array([0.5, 0.25, 0.8]) * rng.lognormal(0, [0.5, 0.8, 0.4]),
         height=USUAL_HEIGHT * rng.lognormal(0, 0.35),
-        dry_matter=rng.lognormal(0, 0.3),
+        dry_matter=rng.lognormal(0, 0.4),
     )
 
 
