@@ -5,9 +5,9 @@
 Each photo is a quadrat from above: soil, straw, clover and blades of grass, the left half grown unlike the right one.
 What is drawn of each kind has the leaf area that its mass is made of, but leaves hide leaves, a tall sward weighs more
 than it shows, and narrow blades and stalks are tougher than broad ones, so they weigh more for their area: mass = leaf
-area x height / breadth x dry matter, summed over both halves. How broad they are, a pixel or a few, is fine detail,
-which a photo squeezed into a square loses. Photos of one date share soil, light, blur, growth and dry matter, so folds
-that mix dates flatter. Some photos lie on cardboard. OUT then holds
+area x height / breadth x dry matter, summed over both halves. How broad they are, a pixel or a few, is fine detail, of
+which a photo squeezed into a square shows less. Photos of one date share soil, light, blur, growth and dry matter, so
+folds that mix dates flatter. Some photos lie on cardboard. OUT then holds
 
     train.csv             a row for each photo and target, as the competition gives it
     test.csv              the same of whole dates that are kept back, without everything that is measured
