@@ -214,3 +214,29 @@ def test_windows_of_a_recording_are_no_copies_of_each_other(
     assert len(set(dataset.train.content)) == 3
     assert [len(set(dataset.folds.fold[4 * one : 4 * one + 4])) for one in range(3)] == [1, 1, 1]
     assert not [said for said in dataset.warnings if "several rows" in said]
+
+
+def test_an_encoder_of_waveforms_from_a_recipe(calls_recipe: dict[str, Any], calls: Path, tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    fit = calls_recipe["stages"]["fit"]
+    del fit["backbone"]
+    encoder = {
+        "model_type": "hubert",
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "conv_dim": [16, 16],
+        "conv_kernel": [10, 8],
+        "conv_stride": [20, 8],
+        "num_conv_pos_embeddings": 8,
+        "num_conv_pos_embedding_groups": 2,
+    }
+    fit["view"] = {"kind": "waveform", "encoder": encoder, "sample_rate": 8000, "window_s": 2, "span_s": 3}
+    fit["augment"] = ["gain"]
+    frozen = {"name": "late", "epochs": 1, "lr": 1e-3, "train": {"blocks": ["feature_extractor"]}}
+    fit["phases"] = [{"name": "head", "epochs": 1, "train": "head", "augment": False}, frozen]
+    done = run(calls_recipe, tmp_path / "run", calls)
+    assert len(done.oof) == 36
+    table = pd.DataFrame({"name": ["x"], "file": ["later/s3.wav"], "start_s": [0.0], "end_s": [2.0]})
+    assert len(done.predict(table, root=calls, device="cpu")) == 1
