@@ -171,7 +171,7 @@ def test_recordings_that_are_gone_become_a_note(calls: Path, calls_recipe: dict[
     assert "recording not readable" in page
     assert "<audio" in page
     nothing = shown(of_calls(calls), calls_recipe, tmp_path)
-    assert "24 recordings of 24 cannot be shown" in nothing
+    assert "24 rows of 24 cannot be shown" in nothing
     assert "<audio" not in nothing
 
 

@@ -85,6 +85,13 @@ def test_other_files_of_a_folder_are_counted(calls_recipe: dict[str, Any], later
     assert "1 of 3 files" in told[0]["text"]
 
 
+def test_recordings_without_a_window_are_counted(calls_recipe: dict[str, Any], later: Path) -> None:
+    soundfile.write(later / "short.wav", np.zeros(8000), 8000)
+    told: list[dict[str, Any]] = []
+    assert len(rows_of(str(later / "**" / "*.wav"), calls_recipe, emit=told.append)) == 8
+    assert [event["text"] for event in told] == ["1 of 3 recordings are shorter than a window and have no row"]
+
+
 def test_what_is_no_recording_is_refused(
     calls_recipe: dict[str, Any], tiny_recipe: dict[str, Any], later: Path, tmp_path: Path
 ) -> None:

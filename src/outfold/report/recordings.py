@@ -92,7 +92,7 @@ def recordings_of(evaluation: Evaluation, rows: Sequence[int], recipe: Recipe, r
     pictures = sum(len(one.picture) * times[row] for row, one in excerpts.items())
     fitting = that_fit({row: len(one.sound) for row, one in excerpts.items()}, rows, BUDGET - pictures)
     figures = {row: _figure(one, seconds[row], listener, heard=row in fitting) for row, one in excerpts.items()}
-    notes = (*faults_notice(list(faults.values()), len(seconds), "recording"), *_silent(len(excerpts) - len(fitting)))
+    notes = (*faults_notice(list(faults.values()), len(seconds), "row"), *_silent(len(excerpts) - len(fitting)))
     captions = {row: words_of(*clip) for row, clip in seconds.items()}
     missing = tag("div", tag("span", "recording not readable"), class_="photo") if figures else None
     return Shown(figures, missing, notes, "samples sounds", captions, _about(listener) if figures else None)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from outfold.data.audio.clips import FILE
 from outfold.data.audio.rows import recordings_below, rows_of_files
 from outfold.data.table import Samples, samples_from_frame
 from outfold.errors import DataError, RecipeError
@@ -51,7 +52,7 @@ def samples_of(place: Place, recipe: Recipe, root: Path, emit: Emit) -> Samples:
         place: where the recordings are.
         recipe: the run's.
         root: the rows' files are called by their path below it.
-        emit: is told of files in a folder that are no recordings.
+        emit: is told of files in a folder that are no recordings, and of recordings that give no row.
 
     Raises:
         RecipeError: the run is not about recordings, or nothing says how long a window is.
@@ -62,6 +63,10 @@ def samples_of(place: Place, recipe: Recipe, root: Path, emit: Emit) -> Samples:
     assert source.recordings is not None
     files = _files(place, root, emit)
     frame = rows_of_files(files, source.recordings, root, data.id)
+    short = len(files) - frame[FILE].nunique()
+    if short:
+        text = f"{short} of {len(files)} recordings are shorter than a window and have no row"
+        emit({"event": "warning", "text": text})
     here = data.model_copy(update={"test": source})
     return samples_from_frame(frame, here, root, targets=recipe.task.target, table=str(place.root / place.pattern))
 
