@@ -122,8 +122,8 @@ def build_audio_cache(
     """Open the cache of these parts, decoding them first where it is not there yet.
 
     Of several processes that want the same cache one builds it and the others wait. Parts of one recording that follow
-    each other are decoded together, some minutes at a time, so memory does not grow with a recording that is cut into
-    windows; a part that is a whole recording is held whole, several by each thread.
+    each other are decoded in one pass, so neither memory nor the time for a window grows with the length of a recording
+    that is cut into windows; a part that is a whole recording is held whole, several by each thread.
 
     Args:
         parts: one for each row.
@@ -203,16 +203,22 @@ class _Index:
         self.scales.append(scale)
 
 
-def _prepared(parts: Sequence[Part], *, sample_rate: int, storage: Storage, missing: Missing) -> list[_Stored | str]:
-    """Each part of one recording as the arena keeps it, or why there is none."""
+def _prepared(
+    parts: Sequence[Part], *, sample_rate: int, storage: Storage, missing: Missing
+) -> Iterable[_Stored | str]:
+    """Each part of one recording as the arena keeps it, or why there is none; many of them only as they are taken."""
+
+    def kept(one: np.ndarray | str) -> _Stored | str:
+        return one if isinstance(one, str) else store(one, storage)
+
     found = decode_parts(parts, sample_rate, missing=missing)
-    return [one if isinstance(one, str) else store(one, storage) for one in found]
+    return list(map(kept, found)) if isinstance(found, list) else map(kept, found)
 
 
 def _write_cache(
     place: Path,
     parts: dict[str, Part],
-    prepare: Callable[[Sequence[Part]], list[_Stored | str]],
+    prepare: Callable[[Sequence[Part]], Iterable[_Stored | str]],
     index: _Index,
     workers: int,
     progress: Progress,

@@ -1,17 +1,18 @@
 """Parts of recordings, by which caches know sound; those of one recording are decoded together."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from outfold.data.audio.decode import Missing, decode_audio
+from outfold.data.audio.stream import stream_audio
 from outfold.data.media import content_key_of
 from outfold.errors import MediaError
 
 MOST = 48
-"""Parts that are decoded at once."""
+"""Parts that are decoded at once; of more, the recording is read as a stream."""
 GAP_S = 10.0
 """Seconds between two parts that are decoded along with them; parts further from each other are sought one by one."""
 
@@ -43,10 +44,10 @@ def part_key(content: str, part: Part) -> str:
 
 
 def stretches(parts: Sequence[Part]) -> Iterator[list[Part]]:
-    """Parts in their order, in runs that are worth decoding at once: neighbours in one recording, each with an end."""
+    """Parts in their order, in runs that one pass decodes: neighbours in one recording, each with an end."""
     run: list[Part] = []
     for part in parts:
-        if run and not (len(run) < MOST and _follows(run[-1], part)):
+        if run and not _follows(run[-1], part):
             yield run
             run = []
         run.append(part)
@@ -54,8 +55,11 @@ def stretches(parts: Sequence[Part]) -> Iterator[list[Part]]:
         yield run
 
 
-def decode_parts(parts: Sequence[Part], sample_rate: int, *, missing: Missing = "refuse") -> list[np.ndarray | str]:
+def decode_parts(parts: Sequence[Part], sample_rate: int, *, missing: Missing = "refuse") -> Iterable[np.ndarray | str]:
     """The sound of each part, float32 (n,), or the reason why there is none.
+
+    A few parts are decoded at once, here. Many are decoded as they are asked for, in one pass through the recording
+    that holds no more of it than a part needs.
 
     Args:
         parts: a run of `stretches`.
@@ -67,12 +71,36 @@ def decode_parts(parts: Sequence[Part], sample_rate: int, *, missing: Missing = 
     """
     if len(parts) == 1:
         return [_decoded(parts[0], sample_rate, missing)]
+    if len(parts) > MOST:
+        return _one_by_one(parts, sample_rate, missing)
     first, last = parts[0], parts[-1]
     sound = _decoded(Part(first.path, first.start_s, last.end_s), sample_rate, "refuse")
     if isinstance(sound, str):  # then each part is asked for by itself: it may be only the last that is not there
         return [_decoded(part, sample_rate, missing) for part in parts]
     begin = round(first.start_s * sample_rate)
     return [sound[round(part.start_s * sample_rate) - begin :][: _samples(part, sample_rate)] for part in parts]
+
+
+def _one_by_one(parts: Sequence[Part], sample_rate: int, missing: Missing) -> Iterator[np.ndarray | str]:
+    """Parts from a stream; those that it ends before, or breaks off before, are asked for by themselves."""
+    held, begin, done = np.empty(0, np.float32), 0, 0  # held[0] is sample `begin` of the recording
+    try:
+        for piece in stream_audio(parts[0].path, sample_rate):
+            held = np.concatenate([held, piece])
+            while done < len(parts):
+                start = round(parts[done].start_s * sample_rate)
+                stop = start + _samples(parts[done], sample_rate)
+                if stop > begin + len(held):
+                    gone = min(max(start - begin, 0), len(held))
+                    held, begin = held[gone:], begin + gone
+                    break
+                done += 1
+                yield held[start - begin : stop - begin].copy()
+    except MediaError as error:
+        if getattr(error.__cause__, "errno", None) is not None:
+            raise
+    for part in parts[done:]:
+        yield _decoded(part, sample_rate, missing)
 
 
 def _follows(before: Part, part: Part) -> bool:
