@@ -240,3 +240,14 @@ def test_an_encoder_of_waveforms_from_a_recipe(calls_recipe: dict[str, Any], cal
     assert len(done.oof) == 36
     table = pd.DataFrame({"name": ["x"], "file": ["later/s3.wav"], "start_s": [0.0], "end_s": [2.0]})
     assert len(done.predict(table, root=calls, device="cpu")) == 1
+
+
+def test_recordings_without_a_window_are_told(calls_recipe: dict[str, Any], calls: Path, tmp_path: Path) -> None:
+    calls_recipe["data"]["test"] = {"recordings": {"path": "train/*.wav", "window_s": 2}}
+    calls_recipe["stages"]["fit"]["phases"] = [{"name": "all", "epochs": 1}]
+    (told,) = [
+        one for one in check_recipe(Recipe.model_validate(calls_recipe), calls).findings if "shorter" in one.what
+    ]
+    assert told.what.startswith("9 recordings shorter than a window, without a row: train/c00.wav, ")
+    done = run(calls_recipe, tmp_path / "run", calls)
+    assert any(told.what == warning for warning in done.summary["data"]["warnings"])

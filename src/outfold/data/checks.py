@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from outfold.data.audio.findings import clip_findings, recording_findings
+from outfold.data.audio.findings import clip_findings, recording_findings, short_findings
 from outfold.data.audio.inspection import InspectedAudio, inspect_recordings
 from outfold.data.audio.rows import RowClips, seconds_keys
 from outfold.data.columns import cell_texts
@@ -149,6 +149,7 @@ def _check_table(
     if samples.clips is not None:
         heard = tuple(inspect_recordings(samples.media, workers=workers, progress=tell))
         findings += recording_findings(samples, heard, root, level=level, table=name)
+        findings += short_findings(samples, sources_of(data, name), root)
         padded = any(one.recordings is not None and one.recordings.last == "pad" for one in data.sources)
         findings += [] if padded else clip_findings(samples, heard, root, level=level)
         return Table(name, samples, heard), findings

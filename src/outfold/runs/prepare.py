@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from outfold.data.audio.findings import short_findings
 from outfold.data.cache import ImageCache, build_cache, default_cache_folder, disk_errors, refuse_bad
 from outfold.data.crop_checks import check_crops, unknown_box_findings
 from outfold.data.crops import load_crops
@@ -19,7 +20,7 @@ from outfold.data.prepared import PreparedPhotos
 from outfold.data.row_weights import row_weights
 from outfold.data.rows import name_rows
 from outfold.data.source_checks import group_findings, mapping_findings
-from outfold.data.table import Samples, load_samples, refuse_known_ids
+from outfold.data.table import Part, Samples, load_samples, refuse_known_ids, sources_of
 from outfold.data.targets import TargetCodec
 from outfold.duplicates.find import Duplicates
 from outfold.errors import RecipeError
@@ -147,6 +148,10 @@ def data_warnings(recipe: Recipe, dataset: Dataset) -> list[str]:
     findings += [*mapping_findings(train.samples), *group_findings(recipe.folds, train.samples)]
     findings += weak_label_findings(recipe, dataset)
     findings += _unknown_boxes(recipe, dataset)
+    parts: list[tuple[Part, Rows | None]] = [("train", train), ("test", test), ("unlabelled", dataset.unlabelled)]
+    for part, rows in parts:
+        if rows is not None and not dataset.dropped:
+            findings += short_findings(rows.samples, sources_of(recipe.data, part), root)
     for vectors in train.vectors.values():
         findings += equal_vector_findings(train.samples, vectors.content, dataset.folds.fold)
     if train.content:

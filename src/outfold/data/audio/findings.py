@@ -9,9 +9,11 @@ import pandas as pd
 
 from outfold.data.audio.decode import GRACE_S, AudioInfo
 from outfold.data.audio.inspection import Fault, InspectedAudio, Sound
+from outfold.data.audio.rows import recordings_below
 from outfold.data.columns import require_columns
 from outfold.data.findings import Finding, Level, count, listed, places_of
 from outfold.data.table import Samples
+from outfold.settings.data import Source
 
 FAULTS: dict[Fault, str] = {
     "missing": "missing",
@@ -106,6 +108,18 @@ def sound_findings(samples: Samples, files: Sequence[InspectedAudio], root: Path
         (long, "note", f"with a recording longer than {LONG_S / 3600:.0f} h", "they are read as a stream of windows"),
     ]
     return [one for notes, level, what, fix in kinds for one in _finding(samples, notes, root, level, what, fix)]
+
+
+def short_findings(samples: Samples, sources: Sequence[Source], root: Path) -> list[Finding]:
+    """Recordings of a table's patterns that are shorter than a window and so give no row."""
+    if samples.clips is None:
+        return []
+    named = [file for one in sources if one.recordings for file in recordings_below(root, one.recordings.path)]
+    used = set(samples.clips.recording.tolist())
+    without = [file for file in dict.fromkeys(named) if file not in used]
+    what = f"{count(len(without), 'recording')} shorter than a window, without a row: {listed(without, 3)}"
+    fix = "set `last: pad`, which fills a window with silence, if they should be heard"
+    return [Finding("warning", what, (), fix)] if without else []
 
 
 def clip_findings(samples: Samples, files: Sequence[InspectedAudio], root: Path, *, level: Level) -> list[Finding]:
