@@ -122,7 +122,7 @@ def main() -> None:
     if given.other is not None:
         others = answers_of(outfold.load_run(given.other), truth)
         print(f"this run over {given.other}")
-        for name in answers.keys() & others.keys():
+        for name in (name for name in answers if name in others):
             print(truth.gain(name, others[name], answers[name]))
 
 
