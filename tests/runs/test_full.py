@@ -166,3 +166,15 @@ def test_another_fold_cannot_be_started_from(full: dict[str, Any]) -> None:
     full["stages"] = {"fit": full["stages"]["fit"], "next": stage | {"init_from": start}}
     with pytest.raises(ValueError, match="`init_from` has no fold to name"):
         Recipe.model_validate(full)
+
+
+def test_what_looks_at_predictions_out_of_fold_says_that_there_are_none(
+    full: dict[str, Any], shapes: Path, tmp_path: Path
+) -> None:
+    from outfold.errors import RunError
+    from outfold.report.loading import load_evaluation
+
+    full["stages"]["fit"]["members"] = {"a": {}}
+    run(full, tmp_path / "run", shapes)
+    with pytest.raises(RunError, match="held nothing out, so there are no predictions"):
+        load_evaluation(tmp_path / "run")

@@ -167,8 +167,13 @@ def load_evaluation(folder: Path) -> Evaluation:
     Raises:
         RunError: a file is missing or damaged, or a column is missing.
     """
-    codec = TargetCodec.from_dict(read_json(folder / TARGET))
-    path = _present(folder / OOF)
+    codec, path = TargetCodec.from_dict(read_json(folder / TARGET)), folder / OOF
+    if not path.exists() and read_summary(folder).get("score", path) is None:
+        raise RunError(
+            f"the run in {folder} held nothing out, so there are no predictions out of fold to look at",
+            fix="run the same recipe with folds",
+        )
+    _present(path)
     try:
         table = pd.read_parquet(path)
     except (ArrowException, OSError, ValueError) as error:

@@ -101,7 +101,7 @@ def row_id(name: str, end_s: float) -> str:
         raise DataError(
             f"{name}: a window that ends at {end_s} s has no row id",
             expected="an end at a whole second",
-            fix="average windows of a smaller hop into whole seconds first",
+            fix="let windows begin at whole seconds (`hop_s`), or average those of a smaller hop into whole seconds",
         )
     return f"{name}_{second}"
 
