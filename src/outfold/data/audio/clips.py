@@ -157,7 +157,7 @@ def clips_of_table(frame: pd.DataFrame, *, table: str = "table") -> list[Clip]:
         DataError: a column is missing, or a cell of a row, which is named, is no file or no number of seconds.
     """
     require_columns(frame, COLUMNS, role="part of a clip", table=table)
-    files, columns = cell_texts(frame[FILE]), {name: _seconds(frame, name) for name in (START, END)}
+    files, columns = cell_texts(frame[FILE]), {name: seconds_of(frame, name) for name in (START, END)}
     clips = []
     for row, file in enumerate(files):
         if not file:
@@ -171,8 +171,12 @@ def clips_of_table(frame: pd.DataFrame, *, table: str = "table") -> list[Clip]:
     return clips
 
 
-def _seconds(frame: pd.DataFrame, name: str) -> np.ndarray:
-    """A column of seconds, float64 (n,)."""
+def seconds_of(frame: pd.DataFrame, name: str) -> np.ndarray:
+    """A column of seconds, float64 (n,).
+
+    Raises:
+        DataError: a cell is no finite number; its rows are named.
+    """
     values = pd.to_numeric(frame[name], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
     wrong = np.flatnonzero(~np.isfinite(values))
     if len(wrong):

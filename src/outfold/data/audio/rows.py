@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from outfold.data.audio.clips import COLUMNS, clip_table, row_id, windows_of
+from outfold.data.audio.clips import COLUMNS, clip_table, row_id, seconds_of, windows_of
 from outfold.data.audio.decode import probe_audio
 from outfold.data.columns import require_columns
 from outfold.data.paths import Confinement
@@ -70,8 +70,8 @@ def clips_of_rows(frame: pd.DataFrame, audio: Audio, media: Sequence[Path], root
     """
     given = [name for name in (audio.start_s, audio.end_s) if name is not None]
     require_columns(frame, given, role="the seconds of a sample", table="table")
-    start = np.zeros(len(frame)) if audio.start_s is None else _seconds(frame, audio.start_s)
-    end = np.full(len(frame), np.inf) if audio.end_s is None else _seconds(frame, audio.end_s)
+    start = np.zeros(len(frame)) if audio.start_s is None else seconds_of(frame, audio.start_s)
+    end = np.full(len(frame), np.inf) if audio.end_s is None else seconds_of(frame, audio.end_s)
     wrong = np.flatnonzero(~((start >= 0) & (start < end)))
     if len(wrong):
         first = wrong[0]
@@ -144,16 +144,3 @@ def recordings_below(root: Path, pattern: str) -> list[str]:
     if outside:
         raise DataError(f"{outside[0]}: the file's real place lies outside the data root", expected=f"inside {root}")
     return files
-
-
-def _seconds(frame: pd.DataFrame, name: str) -> np.ndarray:
-    """A column of seconds, float64 (n,)."""
-    values = pd.to_numeric(frame[name], errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    wrong = np.flatnonzero(~np.isfinite(values))
-    if len(wrong):
-        raise DataError(
-            f"{len(wrong)} cells of column {name!r} are no seconds: {name_rows(frame, wrong)}",
-            got=frame[name].iloc[wrong[:5]].tolist(),
-            expected="e.g. 12.5",
-        )
-    return values
