@@ -124,7 +124,7 @@ def soundscape(seconds: float) -> None:
 
 def timed_soundscape(path: Path, network: torch.nn.Module) -> dict[str, float]:
     """Seconds of processor time of each step for one soundscape."""
-    view = AudioView(kind="audio", mel="birdclef_224", channels="ramp")  # type: ignore[arg-type]
+    view = AudioView(kind="audio", mel=BIRDCLEF_224, channels="ramp")
     spent = dict.fromkeys(("decode", "log-mel", "model"), 0.0)
     answers, windows = [], stream_windows(path, RATE, CLIP_S, batch=BATCH)
     while True:

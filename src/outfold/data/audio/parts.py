@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from outfold.data.audio.decode import Missing, decode_audio
-from outfold.data.audio.stream import stream_audio
+from outfold.data.audio.stream import Held, stream_audio
 from outfold.data.media import content_key_of
 from outfold.errors import MediaError
 
@@ -83,19 +83,17 @@ def decode_parts(parts: Sequence[Part], sample_rate: int, *, missing: Missing = 
 
 def _one_by_one(parts: Sequence[Part], sample_rate: int, missing: Missing) -> Iterator[np.ndarray | str]:
     """Parts from a stream; those that it ends before, or breaks off before, are asked for by themselves."""
-    held, begin, done = np.empty(0, np.float32), 0, 0  # held[0] is sample `begin` of the recording
+    held, done = Held(), 0
+    starts = [round(part.start_s * sample_rate) for part in parts]
     try:
         for piece in stream_audio(parts[0].path, sample_rate):
-            held = np.concatenate([held, piece])
+            held.add(piece)
             while done < len(parts):
-                start = round(parts[done].start_s * sample_rate)
-                stop = start + _samples(parts[done], sample_rate)
-                if stop > begin + len(held):
-                    gone = min(max(start - begin, 0), len(held))
-                    held, begin = held[gone:], begin + gone
+                sound = held.cut(starts[done], starts[done] + _samples(parts[done], sample_rate))
+                if sound is None:
                     break
                 done += 1
-                yield held[start - begin : stop - begin].copy()
+                yield sound
     except MediaError as error:
         if getattr(error.__cause__, "errno", None) is not None:
             raise

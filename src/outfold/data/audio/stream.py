@@ -91,21 +91,44 @@ def stream_windows(
         yield Windows(np.array(starts) / sample_rate, np.stack(waveforms))
 
 
+class Held:
+    """What is held of a stream: no more than has come since the beginning of the span that is wanted next."""
+
+    def __init__(self) -> None:
+        self.sound = np.empty(0, np.float32)
+        """float32 (n,), the samples from `begin` on."""
+        self.begin = 0
+        """Place in the stream of the first of them."""
+
+    def add(self, piece: np.ndarray) -> None:
+        """The next samples of the stream, float32 (m,)."""
+        self.sound = np.concatenate([self.sound, piece])
+
+    def cut(self, start: int, stop: int) -> np.ndarray | None:
+        """Samples start..stop of the stream, float32 (stop - start,), or None where they have not all come yet.
+
+        Spans are asked for in the order of their starts: what lies before one that has not come is let go.
+        """
+        if stop <= self.begin + len(self.sound):
+            return self.sound[start - self.begin : stop - self.begin].copy()
+        gone = min(max(start - self.begin, 0), len(self.sound))
+        self.sound, self.begin = self.sound[gone:].copy(), self.begin + gone
+        return None
+
+
 def _windows(
     path: Path | str, sample_rate: int, window_s: float, hop_s: float, last: Last
 ) -> Iterator[tuple[int, np.ndarray]]:
     """The first sample of each window and the window itself, float32 (n,)."""
     length, hop = round(window_s * sample_rate), hop_s * sample_rate
-    held, begin, number = np.empty(0, np.float32), 0, 0  # held[0] is sample `begin` of the recording
+    held, number = Held(), 0
     for piece in stream_audio(path, sample_rate):
-        held = np.concatenate([held, piece])
-        while (start := round(number * hop)) + length <= begin + len(held):
-            yield start, held[start - begin : start - begin + length].copy()
+        held.add(piece)
+        while (window := held.cut(start := round(number * hop), start + length)) is not None:
+            yield start, window
             number += 1
-        gone = min(start - begin, len(held))
-        held, begin = held[gone:].copy(), begin + gone
-    total_s = (begin + len(held)) / sample_rate
+    total_s = (held.begin + len(held.sound)) / sample_rate
     for start_s in window_starts(total_s, window_s, hop_s, last=last)[number:]:
         start = round(start_s * sample_rate)
-        rest = held[start - begin :]
+        rest = held.sound[start - held.begin :]
         yield start, np.pad(rest, (0, length - len(rest)))
