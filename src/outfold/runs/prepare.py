@@ -150,7 +150,7 @@ def data_warnings(recipe: Recipe, dataset: Dataset) -> list[str]:
     findings += _unknown_boxes(recipe, dataset)
     parts: list[tuple[Part, Rows | None]] = [("train", train), ("test", test), ("unlabelled", dataset.unlabelled)]
     for part, rows in parts:
-        if rows is not None and not dataset.dropped:
+        if rows is not None and not dataset.dropped:  # whose recordings would look as if they were too short
             findings += short_findings(rows.samples, sources_of(recipe.data, part), root)
     for vectors in train.vectors.values():
         findings += equal_vector_findings(train.samples, vectors.content, dataset.folds.fold)
