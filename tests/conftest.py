@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import copy
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -126,7 +127,13 @@ def calls(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def calls_recipe() -> dict[str, Any]:
+def calls_recipe(calls_settings: dict[str, Any]) -> dict[str, Any]:
+    """A recipe for `calls` that a test may change."""
+    return copy.deepcopy(calls_settings)
+
+
+@pytest.fixture(scope="session")
+def calls_settings() -> dict[str, Any]:
     """A recipe for `calls` with a tiny network that trains in a second."""
     mel = {"sample_rate": CALL_RATE, "n_fft": 256, "window": 256, "hop": 250, "mels": 32, "subtract": -20, "divide": 40}
     return {

@@ -18,7 +18,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Literal, TypeVar
+from typing import BinaryIO, TypeVar
 from zipfile import BadZipFile
 
 import numpy as np
@@ -28,6 +28,7 @@ from outfold.data.keys import content_keys
 from outfold.data.locks import exclusive
 from outfold.data.threads import in_order
 from outfold.errors import MediaError, OutfoldError, RunError
+from outfold.settings.data import OnBad
 
 Shown = TypeVar("Shown", bound=Photo)
 """What rows use of photos: whole files, or parts of some."""
@@ -101,7 +102,7 @@ def build_cache(
     folder: Path,
     *,
     workers: int,
-    on_bad: Literal["stop", "drop"] = "stop",
+    on_bad: OnBad = "stop",
     progress: Progress | None = None,
     name_row: Callable[[int], str] = "row {}".format,
 ) -> ImageCache:

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -24,7 +23,7 @@ from outfold.data.locks import exclusive
 from outfold.data.media import content_key_of, decoding_scale, probe_image
 from outfold.data.threads import in_order
 from outfold.errors import MediaError, RunError
-from outfold.settings.data import Prepare
+from outfold.settings.data import OnBad, Prepare
 
 FORMAT = 1
 """Raised whenever other pixels are made from the same photo, so that earlier files are not used."""
@@ -193,7 +192,7 @@ def prepare_photos(
     *,
     memory: Path | None = None,
     workers: int,
-    on_bad: Literal["stop", "drop"] = "stop",
+    on_bad: OnBad = "stop",
     progress: Progress = lambda done, total: None,
     name_row: Callable[[int], str] = "row {}".format,
 ) -> Prepared:

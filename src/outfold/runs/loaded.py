@@ -18,6 +18,7 @@ from outfold.report import write_report
 from outfold.run_folder import OOF, PREDICTIONS, RECIPE, read_summary
 from outfold.runs.forecast import forecast
 from outfold.runs.later_recordings import place_of, samples_of
+from outfold.runs.passing_by import heard_once, passes_by
 from outfold.runs.prepare import load_rows
 from outfold.runs.processes import predicting, slots_of
 from outfold.runs.summary import prediction_columns, read_codecs
@@ -112,7 +113,8 @@ class Run:
         slots = slots_of(device, processes, devices)
         samples = self._samples(table, root, emit)
         with predicting(slots, emit) as compute, tiny_numbers_as_zero():
-            rows, _ = load_rows(self.recipe, samples, "new", compute, _root_of(table, root), run=self.path)
+            kept = not passes_by(self.recipe)
+            rows, _ = load_rows(self.recipe, samples, "new", compute, _root_of(table, root), run=self.path, sounds=kept)
             inference = self._inference(rows, compute)
             predictions = self._final(inference)
         if rows.samples.long is not None:
@@ -137,6 +139,8 @@ class Run:
         final = self.recipe.final_stage()
         made_on = self.summary["environment"]["device"].split()[0].partition(":")[0]  # "cuda:0 (its name)"
         inference.compute.emit(forecast(inference, final, made_on))
+        if passes_by(self.recipe):
+            inference = heard_once(inference)
         for name in self.recipe.ancestors(final):
             stage = self.recipe.stages[name]
             inference.results[name] = STAGE_KINDS[stage.kind].predict(name, stage, inference_for(name, inference))

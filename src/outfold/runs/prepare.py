@@ -186,7 +186,14 @@ def chosen_folds(folds: Folds, table: FoldTable) -> tuple[int, ...]:
 
 
 def load_rows(
-    recipe: Recipe, samples: Samples, table: str, compute: Compute, root: Path, *, run: Path | None = None
+    recipe: Recipe,
+    samples: Samples,
+    table: str,
+    compute: Compute,
+    root: Path,
+    *,
+    run: Path | None = None,
+    sounds: bool = True,
 ) -> tuple[Rows, list[tuple[str, str]]]:
     """Samples with all that the recipe's members read of them, and the (id, reason) of rows that were dropped.
 
@@ -197,20 +204,26 @@ def load_rows(
         compute: device and threads; is told of photos, recordings, vectors and dropped rows.
         root: folder that files of vectors lie in.
         run: the run folder whose frozen backbones see new rows.
+        sounds: whether recordings are decoded; those that pass by later need not be.
 
     Raises:
         DataError, MediaError: a cell, a photo or a vector is missing or not usable.
     """
-    hears = next(sound_members(recipe), None) is not None
+    hears = sounds and next(sound_members(recipe), None) is not None
     rows, bad = (with_sounds if hears else _with_photos)(recipe, samples, table, compute)
     if hears and table != "new":
         rows = replace(rows, backgrounds=backgrounds(recipe, root, compute))
     dropped = [(str(samples.ids[row]), reason) for row, reason in sorted(bad.items())]
+    tell_dropped(dropped, table, compute)
+    rows = replace(rows, columns=read_table_inputs(recipe, rows.samples, table))
+    return replace(rows, vectors=vectors_of_rows(recipe, rows, table, root, compute, run)), dropped
+
+
+def tell_dropped(dropped: Sequence[tuple[str, str]], table: str, compute: Compute) -> None:
+    """Tell of rows that were left out because of their media, (id, reason) each; nothing where there are none."""
     if dropped:
         why = "their media cannot be used"
         compute.emit({"event": "dropped", "table": table, "rows": len(dropped), "why": why, "first": dropped[:10]})
-    rows = replace(rows, columns=read_table_inputs(recipe, rows.samples, table))
-    return replace(rows, vectors=vectors_of_rows(recipe, rows, table, root, compute, run)), dropped
 
 
 def _with_photos(recipe: Recipe, samples: Samples, table: str, compute: Compute) -> tuple[Rows, dict[int, str]]:

@@ -73,7 +73,7 @@ def _sounds(view: AudioView | WaveformView, recipe: Recipe, samples: Samples, ta
         view.sample_rate,
         view.span_s,
         default_cache_folder() / "recordings",
-        missing=_missing(recipe),
+        missing=missing_of(recipe),
         workers=compute.workers,
         on_bad=recipe.data.on_bad_media,
         name_row=lambda row: name_rows(samples.frame, [row]),
@@ -83,7 +83,7 @@ def _sounds(view: AudioView | WaveformView, recipe: Recipe, samples: Samples, ta
     )
 
 
-def _missing(recipe: Recipe) -> Missing:
+def missing_of(recipe: Recipe) -> Missing:
     """Whether seconds behind the end of a recording are silence: where the recipe asks for such windows."""
     padded = any(one.recordings is not None and one.recordings.last == "pad" for one in recipe.data.sources)
     return "pad" if padded else "refuse"

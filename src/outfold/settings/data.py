@@ -8,6 +8,9 @@ from outfold.settings.base import Label, Spec, Where
 from outfold.settings.labels import Rating
 from outfold.settings.recordings import Audio, Recordings
 
+OnBad = Literal["stop", "drop"]
+"""What is done about rows whose media cannot be used: an error that names them, or they are left out and counted."""
+
 
 class Media(Spec):
     """Where a sample's file is, as a template over the table's columns."""
@@ -125,7 +128,7 @@ class Data(Spec):
     equal_media: Literal["keep", "join"] = "keep"
     """Training rows with identical media, byte for byte (of recordings: and the same seconds): keep all, or with
     `task.label_sets` make one row of them, the first, with the labels of all."""
-    on_bad_media: Literal["stop", "drop"] = "stop"
+    on_bad_media: OnBad = "stop"
     """Rows whose file is missing or unreadable: stop with their list, or go on without them and count them."""
 
     @model_validator(mode="before")

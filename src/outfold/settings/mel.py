@@ -4,9 +4,8 @@ A picture is float32 (mels, frames), its first row the lowest frequency. `outfol
 and `outfold.audio.log_mel_tensor` from tensors; both agree with librosa's `melspectrogram` and `power_to_db`.
 """
 
-from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypeVar, get_args
+from typing import ClassVar, Literal, get_args
 
 from pydantic import ConfigDict
 
@@ -17,7 +16,6 @@ Slope = Literal["hz", "mel"]
 Norm = Literal["none", "slaney"]
 Spectrum = Literal["power", "magnitude"]
 Padding = Literal["zero", "reflect", "none"]
-Name = TypeVar("Name", bound=Hashable)
 
 
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -175,11 +173,3 @@ class LogMel:
                 "a clip is too short for its log-mel", got=f"{samples} samples", expected=f"at least {least}"
             )
         return 1 + span // self.hop
-
-
-def by_settings(consumers: Mapping[Name, LogMel]) -> dict[LogMel, list[Name]]:
-    """Who shares a picture: each different setting once, with the names of all that want it, in their order."""
-    groups: dict[LogMel, list[Name]] = {}
-    for name, settings in consumers.items():
-        groups.setdefault(settings, []).append(name)
-    return groups

@@ -155,6 +155,7 @@ class Inference:
         compute: device, workers and who is told.
         training: loads the run's own training rows, for stages that train on them again.
         results: of the stages before, by name.
+        heard: by stage and member, what each of its models says of the rows, where that is known already.
     """
 
     recipe: Recipe
@@ -166,6 +167,7 @@ class Inference:
     compute: Compute
     training: Callable[[], Dataset]
     results: dict[str, Result] = field(default_factory=dict)
+    heard: Mapping[tuple[str, str], Sequence[Predictions]] = field(default_factory=dict)
 
 
 def answered(predictions: Predictions, kind: TaskKind, answer: TargetCodec) -> Predictions:

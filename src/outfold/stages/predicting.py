@@ -16,7 +16,7 @@ from outfold.data.table_encoding import TableEncoder
 from outfold.data.target_space import TargetSpace
 from outfold.data.targets import TargetCodec
 from outfold.files import read_json, write_atomically, write_json
-from outfold.inference.predict import Predictor
+from outfold.inference.predict import Forward, Predictor
 from outfold.models.network import InputStats, Network, build_network
 from outfold.settings.train import TrainSettings
 from outfold.stages.base import Compute, Context, Job, Model
@@ -26,6 +26,8 @@ from outfold.stages.scoring import ACTIVATIONS
 from outfold.stages.shown_rows import shown_rows
 from outfold.training.checkpoints import load_weights
 from outfold.training.device import make_fabric
+from outfold.views.batches import Waiting
+from outfold.views.inputs import Input
 from outfold.work import megapixels
 
 
@@ -175,28 +177,74 @@ def network_predictions(
 ) -> tuple[Predictions, Pace]:
     """As `predict_rows`, without a word on unfamiliar cells, and how long it took."""
     started = time.perf_counter()
-    trained = load_trained(folder, settings, codec)
-    network = trained.network.to(memory_format=torch.channels_last)
-    model = make_fabric(compute.device, settings.precision).setup_module(network).eval()
-    by_probability = settings.predict.average == "probability" and codec.kind != "regression"
-    predictor = Predictor(
-        inputs_of(settings, trained.stats, trained.encoder, source),
-        views=settings.predict.tta,
-        activation=ACTIVATIONS[codec.kind] if by_probability else None,
-        batch_size=prediction_batch(settings),
-        device=compute.device,
-        workers=compute.workers,
-    )
-    views, size = len(settings.predict.tta), settings.view.height_width
-    values, waiting = predictor(
-        model, rows, advance=lambda n: compute.emit({"event": "work", "megapixels": megapixels(n * views, size)})
-    )
-    if trained.space is not None:
-        values = trained.space.decode(values)
-    kind: Space = "value" if codec.kind == "regression" else "probability" if by_probability else "logit"
+    network = ready_network(folder, settings, codec, compute)
+    inputs = inputs_of(settings, network.trained.stats, network.trained.encoder, source)
+    values, waiting = network.predict(inputs, rows, compute)
     loading = time.perf_counter() - started - waiting.elapsed
     pace = Pace(len(rows), round(loading, 3), round(waiting.elapsed, 3))
-    return Predictions(source.samples.ids[rows], values, codec.outputs, kind), pace
+    return Predictions(source.samples.ids[rows], values, codec.outputs, network.space), pace
+
+
+@dataclass(frozen=True)
+class ReadyNetwork:
+    """A trained network where it computes.
+
+    Attributes:
+        trained: as its fit job left it.
+        forward: named inputs -> logits.
+        settings: its member's.
+        codec: of the member's own outputs.
+    """
+
+    trained: Trained
+    forward: Forward
+    settings: TrainSettings
+    codec: TargetCodec
+
+    @property
+    def by_probability(self) -> bool:
+        """Whether the views of a row, and later the models, are averaged as probabilities."""
+        return self.settings.predict.average == "probability" and self.codec.kind != "regression"
+
+    @property
+    def space(self) -> Space:
+        """What `predict` gives."""
+        return "value" if self.codec.kind == "regression" else "probability" if self.by_probability else "logit"
+
+    def predict(self, inputs: Mapping[str, Input], rows: np.ndarray, compute: Compute) -> tuple[np.ndarray, Waiting]:
+        """Predict rows in their order.
+
+        Args:
+            inputs: by name, what the network reads.
+            rows: int64 (n,), their places in what the inputs read.
+            compute: where; is told of the work done.
+
+        Returns:
+            float32 (n, k), and the time spent waiting for data.
+        """
+        views, size = self.settings.predict.tta, self.settings.view.height_width
+        predictor = Predictor(
+            inputs,
+            views=views,
+            activation=ACTIVATIONS[self.codec.kind] if self.by_probability else None,
+            batch_size=prediction_batch(self.settings),
+            device=compute.device,
+            workers=compute.workers,
+        )
+        values, waiting = predictor(
+            self.forward,
+            rows,
+            advance=lambda n: compute.emit({"event": "work", "megapixels": megapixels(n * len(views), size)}),
+        )
+        return values if self.trained.space is None else self.trained.space.decode(values), waiting
+
+
+def ready_network(folder: Path, settings: TrainSettings, codec: TargetCodec, compute: Compute) -> ReadyNetwork:
+    """The network that a fit job left in its folder, where `compute` wants it."""
+    trained = load_trained(folder, settings, codec)
+    network = trained.network.to(memory_format=torch.channels_last)
+    forward = make_fabric(compute.device, settings.precision).setup_module(network).eval()
+    return ReadyNetwork(trained, forward, settings, codec)
 
 
 def prediction_batch(settings: TrainSettings) -> int:

@@ -50,8 +50,7 @@ class Slice:
     @property
     def title(self) -> str:
         """How errors call it."""
-        ids = self.source.samples.ids
-        return f"rows {self.start + 1} to {self.start + len(ids)} of {self.whole} ({ids[0]} to {ids[-1]})"
+        return rows_title(self.source.samples.ids, self.start, self.whole)
 
     def performed(self, compute: Compute) -> list[Predictions]:
         """Its rows by each of the networks."""
@@ -89,15 +88,38 @@ def predict_table(
         return [predict_rows(folder, settings, codec, source, rows, compute) for folder in folders]
     for folder in folders:
         tell_unfamiliar(folder, source, rows, compute)
-    processes, batch = max(len(compute.pool), 1), prediction_batch(settings)
-    runs = slices(len(source), processes, batch)
-    if len(runs) < processes:
-        text = f"{len(runs)} of {processes} processes have work: whole batches of {batch} rows are shared out"
-        compute.emit({"event": "warning", "text": text})
+    runs = shared_out(len(source), prediction_batch(settings), compute)
     pieces = [Slice(tuple(folders), settings, codec, source.take(rows[run]), run.start, len(source)) for run in runs]
     parts = compute.pool.map(pieces, name=lambda piece: piece.title, fault=Slice.fault)
     ids = source.samples.ids
     return [Predictions.concat(by_slice).aligned_to(ids) for by_slice in zip(*parts, strict=True)]
+
+
+def shared_out(rows: int, batch: int, compute: Compute) -> list[range]:
+    """A run of rows for each process, cut between batches only; tells where some processes have none.
+
+    Args:
+        rows: how many.
+        batch: rows that stay together.
+        compute: has the processes, and who is told.
+    """
+    processes = max(len(compute.pool or ()), 1)
+    runs = slices(rows, processes, batch)
+    if len(runs) < processes:
+        text = f"{len(runs)} of {processes} processes have work: whole batches of {batch} rows are shared out"
+        compute.emit({"event": "warning", "text": text})
+    return runs
+
+
+def rows_title(ids: np.ndarray, start: int, whole: int) -> str:
+    """How errors call rows that follow each other in a table.
+
+    Args:
+        ids: theirs.
+        start: place of the first of them in the table.
+        whole: rows of the whole table.
+    """
+    return f"rows {start + 1} to {start + len(ids)} of {whole} ({ids[0]} to {ids[-1]})"
 
 
 class OwnPiece(Piece, Protocol):

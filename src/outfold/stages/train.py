@@ -120,8 +120,10 @@ def collect_member(models: Sequence[Model], settings: TrainSettings, context: Co
 def predict_member(models: Sequence[Model], settings: TrainSettings, rows: Rows, inference: Inference) -> Result:
     """What a member's models say of rows that were not part of the run, averaged as for the test table."""
     codec = member_codec(settings, inference.codec)
-    folders = [inference.folder / "stages" / model.place for model in models]
-    parts = predict_table(folders, settings, codec, rows, inference.compute)
+    parts = inference.heard.get((models[0].stage, models[0].member))
+    if parts is None:
+        folders = [inference.folder / "stages" / model.place for model in models]
+        parts = predict_table(folders, settings, codec, rows, inference.compute)
     mean = Predictions.mean(parts, weights=fold_weights(settings, models))
     return Result(None, answered(mean, codec.kind, inference.answer))
 

@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from outfold.errors import DataError, RecipeError
-from outfold.settings.mel import Decibels, LogMel, NaturalLog, by_settings
+from outfold.settings.mel import Decibels, LogMel, NaturalLog
 from outfold.settings.mel_presets import BIRDCLEF_224, BIRDCLEF_288, BIRDCLEF_SED, YAMNET
 from outfold.views.audio.filters import empty_filters, mel_bands, mel_filters
 from outfold.views.audio.on_cpu import hann, log_mel
@@ -242,12 +242,6 @@ def test_silence_is_finite():
         silence = np.zeros(chosen.sample_rate, np.float32)
         assert np.isfinite(log_mel(silence, chosen)).all()
         assert torch.isfinite(log_mel_tensor(torch.from_numpy(silence)[None], chosen)).all()
-
-
-def test_equal_settings_share_a_picture():
-    half = LogMel(sample_rate=32_000, f_max=16_000)
-    members = {"a": LogMel(), "b": BIRDCLEF_224, "c": half, "d": dataclasses.replace(BIRDCLEF_224, divide=40)}
-    assert by_settings(members) == {LogMel(): ["a", "c"], BIRDCLEF_224: ["b"], members["d"]: ["d"]}
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from outfold.data.keys import content_keys
 from outfold.data.locks import exclusive
 from outfold.data.threads import in_order
 from outfold.errors import MediaError, RunError
+from outfold.settings.data import OnBad
 
 _LAYOUT = b"outfold audio cache 1"
 
@@ -99,7 +100,7 @@ class AudioCache:
         first, last, _ = slice(start, stop).indices(self._lengths[place])
         offset = (self._offsets[place] + first) * self._dtype.itemsize
         stored = np.fromfile(self._arena, self._dtype, max(last - first, 0), offset=offset)
-        return stored.astype(np.float32) * np.float32(self._scales[place])
+        return Stored(stored, self._scales[place]).waveform()
 
     def __reduce__(
         self,
@@ -115,7 +116,7 @@ def build_audio_cache(
     storage: Storage = "int16",
     missing: Missing = "refuse",
     workers: int,
-    on_bad: Literal["stop", "drop"] = "stop",
+    on_bad: OnBad = "stop",
     progress: Progress = lambda done, total: None,
     name_row: Callable[[int], str] = "row {}".format,
 ) -> AudioCache:
@@ -151,7 +152,7 @@ def build_audio_cache(
         place = folder / cache_key(_LAYOUT, f"{sample_rate} Hz {QUALITY} {storage} {missing}", distinct)
         with exclusive(folder / f"{place.name}.lock"):
             if not (place / INDEX).is_file():
-                prepare = partial(_prepared, sample_rate=sample_rate, storage=storage, missing=missing)
+                prepare = partial(stored_parts, sample_rate=sample_rate, storage=storage, missing=missing)
                 _write_cache(place, distinct, prepare, _Index(sample_rate, storage), workers, progress)
             else:
                 progress(len(distinct), len(distinct))
@@ -161,22 +162,26 @@ def build_audio_cache(
     return cache
 
 
-class _Stored(NamedTuple):
+class Stored(NamedTuple):
     """A waveform as the arena keeps it: the sound is samples * scale."""
 
     samples: np.ndarray
     scale: float
 
+    def waveform(self, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Samples start..stop, clipped to what there is as a slice is: float32 (n,), a new array."""
+        return self.samples[start:stop].astype(np.float32) * np.float32(self.scale)
 
-def store(waveform: np.ndarray, storage: Storage) -> _Stored:
+
+def store(waveform: np.ndarray, storage: Storage) -> Stored:
     """A waveform float32 (n,) in a storage's type, and the scale that brings it back."""
     if storage != "int16":
-        return _Stored(waveform.astype(storage), 1.0)
+        return Stored(waveform.astype(storage), 1.0)
     peak = float(np.abs(waveform).max(initial=0.0))
     if not peak:
-        return _Stored(np.zeros(len(waveform), np.int16), 1.0)
+        return Stored(np.zeros(len(waveform), np.int16), 1.0)
     # In float64, as 32767 / peak of a barely audible recording is more than float32 holds.
-    return _Stored(np.rint(waveform.astype(np.float64) * (32767 / peak)).astype(np.int16), peak / 32767)
+    return Stored(np.rint(waveform.astype(np.float64) * (32767 / peak)).astype(np.int16), peak / 32767)
 
 
 @dataclass
@@ -203,12 +208,12 @@ class _Index:
         self.scales.append(scale)
 
 
-def _prepared(
+def stored_parts(
     parts: Sequence[Part], *, sample_rate: int, storage: Storage, missing: Missing
-) -> Iterable[_Stored | str]:
+) -> Iterable[Stored | str]:
     """Each part of one recording as the arena keeps it, or why there is none; many of them only as they are taken."""
 
-    def kept(one: np.ndarray | str) -> _Stored | str:
+    def kept(one: np.ndarray | str) -> Stored | str:
         return one if isinstance(one, str) else store(one, storage)
 
     found = decode_parts(parts, sample_rate, missing=missing)
@@ -218,7 +223,7 @@ def _prepared(
 def _write_cache(
     place: Path,
     parts: dict[str, Part],
-    prepare: Callable[[Sequence[Part]], Iterable[_Stored | str]],
+    prepare: Callable[[Sequence[Part]], Iterable[Stored | str]],
     index: _Index,
     workers: int,
     progress: Progress,
@@ -232,7 +237,7 @@ def _write_cache(
 
 
 def _write_arena(
-    arena: BinaryIO, keys: Sequence[str], results: Iterable[_Stored | str], index: _Index, progress: Progress
+    arena: BinaryIO, keys: Sequence[str], results: Iterable[Stored | str], index: _Index, progress: Progress
 ) -> None:
     progress(0, len(keys))
     for done, (key, result) in enumerate(zip(keys, results, strict=True), 1):

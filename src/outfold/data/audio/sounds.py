@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from outfold.data.audio.rows import RowClips, recordings_below
 from outfold.data.cache import Progress, refuse_bad
 from outfold.data.threads import in_order
 from outfold.errors import MediaError
+from outfold.settings.data import OnBad
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def build_sounds(
     *,
     workers: int,
     missing: Missing = "refuse",
-    on_bad: Literal["stop", "drop"] = "stop",
+    on_bad: OnBad = "stop",
     progress: Progress = lambda done, total: None,
     name_row: Callable[[int], str] = "row {}".format,
 ) -> Sounds:
@@ -156,30 +156,48 @@ def build_sounds(
         MediaError: with `stop`, the first bad recordings, their rows and their number.
         RunError: the folder cannot be written, or the disk is full.
     """
-    ends = _ends(media, clips, span_s, workers)
-    long = np.isfinite(ends) & (ends - clips.start_s > 2 * span_s)
-    heads = [
-        Part(path, float(start), float(start + span_s) if cut else _given(end))
-        for path, start, end, cut in zip(media, clips.start_s, clips.end_s, long, strict=True)
-    ]
+    heads, lasting = head_parts(media, clips, span_s, workers)
+    cut = ~np.isnan(lasting)
     tails = [
-        Part(head.path, float(known - span_s), _given(end)) if cut else head
-        for head, known, end, cut in zip(heads, ends, clips.end_s, long, strict=True)
+        Part(head.path, float(start + length - span_s), _given(end)) if long else head
+        for head, start, length, end, long in zip(heads, clips.start_s, lasting, clips.end_s, cut, strict=True)
     ]
     cache = build_audio_cache(
         [*heads, *tails], sample_rate, folder, missing=missing, workers=workers, on_bad="drop", progress=progress
     )
     count = len(heads)
-    lasting = ends - clips.start_s
     sounds = Sounds(
         cache,
         np.arange(count),
-        np.where(long, lasting, cache.lengths[:count] / sample_rate),
-        np.where(long, lasting - span_s, 0.0),
+        np.where(cut, lasting, cache.lengths[:count] / sample_rate),
+        np.where(cut, lasting - span_s, 0.0),
     )
     if on_bad == "stop":
         refuse_bad(sounds.bad, count, name_row, media="recordings")
     return sounds
+
+
+def head_parts(media: Sequence[Path], clips: RowClips, span_s: float, workers: int) -> tuple[list[Part], np.ndarray]:
+    """What rows begin with: all of one that is no longer than twice a span, else as much as a span.
+
+    Args:
+        media: each row's recording.
+        clips: which seconds of it each row is.
+        span_s: seconds.
+        workers: threads that read headers.
+
+    Returns:
+        A part for each row, and how long the row is where that part is not all of it: float64 (n,) in seconds, else
+        NaN.
+    """
+    ends = _ends(media, clips, span_s, workers)
+    lasting = ends - clips.start_s
+    lasting[~(np.isfinite(ends) & (lasting > 2 * span_s))] = np.nan
+    heads = [
+        Part(path, float(start), _given(end) if np.isnan(length) else float(start + span_s))
+        for path, start, end, length in zip(media, clips.start_s, clips.end_s, lasting, strict=True)
+    ]
+    return heads, lasting
 
 
 def _given(end: float) -> float | None:

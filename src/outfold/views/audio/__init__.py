@@ -6,7 +6,7 @@ picture = outfold.audio.log_mel(clip, outfold.audio.presets.BIRDCLEF_224)  # flo
 """
 
 from outfold.settings import mel_presets as presets
-from outfold.settings.mel import Decibels, LogMel, NaturalLog, by_settings
+from outfold.settings.mel import Decibels, LogMel, NaturalLog
 from outfold.views.audio.augment import BackgroundSound, Gain, GaussianNoise, PinkNoise, pink_noise
 from outfold.views.audio.channels import CHANNELS, delta
 from outfold.views.audio.crop import Crop, CropRule, place, training_crop, validation_crop
@@ -33,7 +33,6 @@ __all__ = [
     "PinkNoise",
     "SpecAugment",
     "add_at_snr",
-    "by_settings",
     "delta",
     "empty_filters",
     "log_mel",

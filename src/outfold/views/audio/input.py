@@ -1,6 +1,6 @@
 """Recordings as a network's input: windows cut and changed by threads, pictures made of them on the device."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,6 +16,7 @@ from outfold.views.audio.crop import CropRule, place, training_crop, validation_
 from outfold.views.audio.loudness import normalise
 from outfold.views.audio.on_cpu import log_mel
 from outfold.views.audio.on_device import log_mel_tensor
+from outfold.views.batches import InMemory
 from outfold.views.sizes import Size
 
 
@@ -39,6 +40,12 @@ class SoundSource(Protocol):
 def crop_rule(view: SoundView) -> CropRule:
     """How a view cuts windows for training."""
     return CropRule(view.window_s, view.span_s, view.middle)
+
+
+def shown_by(view: AudioView | WaveformView) -> Hashable:
+    """What decides what is made of a window before it is arranged: views of equal answers can share that."""
+    mel = view.mel if isinstance(view, AudioView) else None
+    return view.sample_rate, view.window_s, view.normalise, mel
 
 
 @dataclass(frozen=True)
@@ -96,6 +103,27 @@ class AudioInput(WaveformInput):
             for paint in self.chain.pictures:
                 pictures = paint(pictures, rng)
         return arranged(pictures, self.view)
+
+
+@dataclass(frozen=True)
+class DrawnPictures:
+    """Log-mel pictures that were drawn before: the input of every network that is shown the same.
+
+    Attributes:
+        pictures: float32 (n, h, w), one a row.
+        view: how they are arranged.
+    """
+
+    pictures: np.ndarray
+    view: AudioView
+
+    def reader(self, *, augment: bool, size: Size | None = None) -> Callable[[int, np.random.Generator], np.ndarray]:
+        """A function (row, generator) -> float32 (h, w); what is drawn cannot be changed any more."""
+        return InMemory(self.pictures)
+
+    def to_model(self, batch: Tensor, rng: np.random.Generator | None = None) -> Tensor:
+        """Pictures (b, h, w) as `AudioInput.to_model` arranges them."""
+        return arranged(batch, self.view)
 
 
 def pictures_of(waveforms: Tensor, mel: LogMel) -> Tensor:

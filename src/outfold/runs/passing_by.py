@@ -1,0 +1,68 @@
+"""Later recordings pass by once: decoded as the run's models hear them, and kept nowhere."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from outfold.errors import DataError
+from outfold.runs.prepare import tell_dropped
+from outfold.runs.sounds import missing_of
+from outfold.settings.audio_view import AudioView, WaveformView
+from outfold.settings.recipe import Recipe
+from outfold.settings.train import TrainSettings, TrainStage
+from outfold.stages.base import Inference
+from outfold.stages.hearing import Listener, hear
+from outfold.stages.outputs import member_codec
+from outfold.stages.scope import inference_for
+
+
+def passes_by(recipe: Recipe) -> bool:
+    """Whether later recordings can be heard once and forgotten: all who hear them are plain members of train stages."""
+    return bool(listeners_of(recipe))
+
+
+def listeners_of(recipe: Recipe) -> dict[tuple[str, str], TrainSettings]:
+    """By stage and member, who hears later rows; nobody where their sound is asked for more than once.
+
+    That is where models go on training on it, or read the row's columns too, which another stage may have to predict
+    first.
+    """
+    found = {}
+    for stage in recipe.ancestors(recipe.final_stage()):
+        for member, settings in recipe.members_of(stage).items():
+            if not isinstance(settings.view, AudioView | WaveformView):
+                continue
+            if not isinstance(recipe.stages[stage], TrainStage) or settings.table is not None:
+                return {}
+            found[stage, member] = settings
+    return found
+
+
+def heard_once(inference: Inference) -> Inference:
+    """The inference with what its listeners say of the rows, without the rows that turned out to have no sound.
+
+    Raises:
+        MediaError: rows have no sound, and the recipe does not drop such rows.
+        DataError: no row has any.
+    """
+    members, data = listeners_of(inference.recipe), inference.recipe.data
+    listeners = [
+        Listener(
+            settings,
+            member_codec(settings, inference_for(stage, inference).codec),
+            tuple(inference.folder / "stages" / model.place for model in inference.models[stage, member]),
+        )
+        for (stage, member), settings in members.items()
+    ]
+    samples = inference.rows.samples
+    found = hear(listeners, samples, inference.compute, missing_of(inference.recipe), data.on_bad_media)
+    kept = np.array([row for row in range(len(samples)) if row not in found.bad], dtype=np.int64)
+    tell_dropped([(str(samples.ids[row]), reason) for row, reason in found.bad.items()], "new", inference.compute)
+    if not len(kept):
+        raise DataError(
+            "no row is left to predict",
+            got=f"{len(samples)} rows, all without sound; the first: {next(iter(found.bad.values()), None)}",
+            fix="give recordings that can be decoded",
+        )
+    heard = dict(zip(members, found.predictions, strict=True))
+    return replace(inference, rows=inference.rows.take(kept), heard=heard)

@@ -1,0 +1,257 @@
+"""Members that hear recordings predict later rows together.
+
+Each recording is decoded once and kept nowhere; what several networks are shown alike, such as the log-mel pictures of
+members whose `mel` is the same, is made once. All networks are in memory meanwhile; of the sound there is never more
+than a few blocks of rows, however long recordings are.
+"""
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import lcm
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from outfold.data.audio.blocks import SoundBlock, sound_blocks
+from outfold.data.audio.decode import Missing
+from outfold.data.cache import refuse_bad
+from outfold.data.predictions import Predictions
+from outfold.data.rows import name_rows
+from outfold.data.table import Samples
+from outfold.data.targets import TargetCodec
+from outfold.data.threads import in_order
+from outfold.settings.audio_view import AudioView, WaveformView
+from outfold.settings.data import OnBad
+from outfold.settings.train import TrainSettings
+from outfold.stages.base import Compute
+from outfold.stages.inputs import name_of_main_input
+from outfold.stages.predicting import ReadyNetwork, prediction_batch, ready_network
+from outfold.stages.sharing import rows_title, shared_out
+from outfold.views.audio.chain import SoundChain
+from outfold.views.audio.input import DrawnPictures, WaveformInput, pictures_of, shown_by
+from outfold.views.inputs import Input, VectorInput
+
+LEAST_ROWS = 96
+"""Of a block: two soundscapes of four minutes."""
+MOST_ROWS = 1024
+"""Of a block; where the members' batches have no common multiple below it, some are cut short at its end."""
+DRAWN = 16
+"""Windows that one thread makes pictures of at a time."""
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A member that hears recordings and reads nothing else.
+
+    Attributes:
+        settings: the member's.
+        codec: of the member's own outputs.
+        folders: the fit jobs of its networks.
+    """
+
+    settings: TrainSettings
+    codec: TargetCodec
+    folders: tuple[Path, ...]
+
+    @property
+    def view(self) -> AudioView | WaveformView:
+        """What it hears."""
+        view = self.settings.view
+        assert isinstance(view, AudioView | WaveformView)  # others are no listeners
+        return view
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What listeners say of some rows.
+
+    Attributes:
+        predictions: by listener, by network, of all rows that have sound.
+        bad: the other rows by place, and why they have none.
+    """
+
+    predictions: list[list[Predictions]]
+    bad: dict[int, str]
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Rows that follow each other in a table, to be heard by all networks of some listeners.
+
+    Attributes:
+        listeners: one or more.
+        samples: these rows alone.
+        start: place of the first of them in the table.
+        whole: rows of the whole table.
+        missing: what is done about rows that end behind their recording's end.
+        on_bad: `stop` raises as soon as rows without sound are met; `drop` leaves them out.
+    """
+
+    listeners: Sequence[Listener]
+    samples: Samples
+    start: int
+    whole: int
+    missing: Missing
+    on_bad: OnBad
+
+    @property
+    def title(self) -> str:
+        """How errors call it."""
+        return rows_title(self.samples.ids, self.start, self.whole)
+
+    def performed(self, compute: Compute) -> Heard:
+        """Its rows by each of the networks, block by block.
+
+        Raises:
+            MediaError: rows have no sound, and that stops it.
+        """
+        networks = [
+            [ready_network(folder, one.settings, one.codec, compute) for folder in one.folders]
+            for one in self.listeners
+        ]
+        values: list[list[list[np.ndarray]]] = [[[] for _ in each] for each in networks]
+        bad: dict[int, str] = {}
+        for blocks in self._blocks(compute):
+            met = {place: reason for block in blocks.values() for place, reason in block.bad.items()}
+            bad |= met
+            if self.on_bad == "stop":
+                _refuse(bad, self.samples)
+            for into, answers in zip(values, _heard(blocks, self.listeners, networks, met, compute), strict=True):
+                for parts, answer in zip(into, answers, strict=True):
+                    parts.append(answer)
+        ids = self.samples.ids[[row for row in range(len(self.samples)) if row not in bad]]
+        return Heard(
+            [
+                [
+                    Predictions(ids, np.concatenate(parts), one.codec.outputs, network.space)
+                    for parts, network in zip(into, each, strict=True)
+                ]
+                for one, each, into in zip(self.listeners, networks, values, strict=True)
+            ],
+            {self.start + place: reason for place, reason in sorted(bad.items())},
+        )
+
+    def _blocks(self, compute: Compute) -> Iterator[dict[Hashable, SoundBlock]]:
+        """The rows' sound at every rate and of every length that a listener hears, the same rows at a time."""
+        media, clips = self.samples.media, self.samples.clips
+        assert media is not None and clips is not None  # recipes without recordings have no listeners
+        rows, keys = block_rows(self.listeners), {_sound_of(one.view): one.view for one in self.listeners}
+        streams = [
+            sound_blocks(
+                media,
+                clips,
+                view.sample_rate,
+                view.window_s,
+                rows=rows,
+                workers=compute.workers,
+                missing=self.missing,
+            )
+            for view in keys.values()
+        ]
+        for blocks in zip(*streams, strict=True):
+            yield dict(zip(keys, blocks, strict=True))
+
+    def fault(self, answer: Heard) -> str | None:
+        """What is wrong with an answer: each network of each listener must predict each row that has sound."""
+        ids = [name for row, name in enumerate(self.samples.ids, self.start) if row not in answer.bad]
+        expected = [len(one.folders) for one in self.listeners]
+        if [len(each) for each in answer.predictions] != expected:
+            return f"it predicted by {sum(map(len, answer.predictions))} models of {sum(expected)}"
+        for predictions in (one for each in answer.predictions for one in each):
+            if predictions.ids.tolist() != ids:
+                return f"it predicted {len(predictions)} rows, and not the {len(ids)} that were asked for"
+        return None
+
+
+def hear(listeners: Sequence[Listener], samples: Samples, compute: Compute, missing: Missing, on_bad: OnBad) -> Heard:
+    """Let listeners predict all rows of a table, by several processes where there are some.
+
+    Args:
+        listeners: one or more.
+        samples: the table.
+        compute: device, threads, who is told, and the processes that share the rows, if any.
+        missing: what is done about rows that end behind their recording's end.
+        on_bad: `stop` raises where rows have no sound; `drop` leaves them out.
+
+    Raises:
+        MediaError: with `stop`, the first rows without sound that were met, and why.
+        WorkerError: some rows cost two processes.
+    """
+    if compute.pool is None:
+        return Stretch(listeners, samples, 0, len(samples), missing, on_bad).performed(compute)
+    runs = shared_out(len(samples), block_rows(listeners), compute)
+    # Processes leave bad rows out, for only here it is known what the table calls them.
+    pieces = [Stretch(listeners, samples.take(np.array(run)), run.start, len(samples), missing, "drop") for run in runs]
+    heard = _joined(compute.pool.map(pieces, name=lambda piece: piece.title, fault=Stretch.fault))
+    if on_bad == "stop":
+        _refuse(heard.bad, samples)
+    return heard
+
+
+def _refuse(bad: dict[int, str], samples: Samples) -> None:
+    refuse_bad(bad, len(samples), lambda row: name_rows(samples.frame, [row]), media="recordings")
+
+
+def block_rows(listeners: Sequence[Listener]) -> int:
+    """Rows that are decoded together: a multiple of every member's batch, so that batches are those of the run."""
+    common = lcm(*(prediction_batch(one.settings) for one in listeners))
+    if common > MOST_ROWS:
+        return MOST_ROWS
+    return common * -(-LEAST_ROWS // common)
+
+
+def _joined(parts: Sequence[Heard]) -> Heard:
+    """What was heard of the parts of a table, of the whole."""
+    bad = {place: reason for part in parts for place, reason in part.bad.items()}
+    heard = [part.predictions for part in parts]
+    listeners = [
+        [Predictions.concat(networks) for networks in zip(*each, strict=True)] for each in zip(*heard, strict=True)
+    ]
+    return Heard(listeners, bad)
+
+
+def _heard(
+    blocks: Mapping[Hashable, SoundBlock],
+    listeners: Sequence[Listener],
+    networks: Sequence[Sequence[ReadyNetwork]],
+    bad: Mapping[int, str],
+    compute: Compute,
+) -> list[list[np.ndarray]]:
+    """What each network of each listener says of the rows of a block that have sound, float32 (n, k)."""
+    rows = next(iter(blocks.values())).rows
+    kept = np.array([place for place, row in enumerate(rows) if row not in bad], dtype=np.int64)
+    made: dict[Hashable, np.ndarray] = {}
+    answers = []
+    for listener, each in zip(listeners, networks, strict=True):
+        view, outputs = listener.view, len(listener.codec.outputs)
+        if not len(kept):
+            answers.append([np.zeros((0, outputs), np.float32) for _ in each])
+            continue
+        shown = shown_by(view)
+        if shown not in made:
+            made[shown] = _shown(view, blocks[_sound_of(view)], kept, compute)
+        source: Input = DrawnPictures(made[shown], view) if isinstance(view, AudioView) else VectorInput(made[shown])
+        inputs = {name_of_main_input(listener.settings): source}
+        answers.append([network.predict(inputs, np.arange(len(kept)), compute)[0] for network in each])
+    return answers
+
+
+def _shown(view: AudioView | WaveformView, block: SoundBlock, kept: np.ndarray, compute: Compute) -> np.ndarray:
+    """The windows of some rows as predictions hear them, made by threads: waveforms (n, m), or pictures (n, h, w)."""
+    read = WaveformInput(block, view, SoundChain()).reader(augment=False)
+    unused = np.random.default_rng(0)  # predictions draw nothing
+
+    def made(rows: np.ndarray) -> np.ndarray:
+        waveforms = np.stack([read(int(row), unused) for row in rows])
+        if not isinstance(view, AudioView):
+            return waveforms
+        return pictures_of(torch.from_numpy(waveforms).to(compute.device), view.mel).cpu().numpy()
+
+    batches = [kept[begin : begin + DRAWN] for begin in range(0, len(kept), DRAWN)]
+    return np.concatenate(list(in_order(made, batches, compute.workers)))
+
+
+def _sound_of(view: AudioView | WaveformView) -> Hashable:
+    """What decides which samples of a recording a view needs."""
+    return view.sample_rate, view.window_s
