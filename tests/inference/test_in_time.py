@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
+from outfold.data.audio.rows import RowClips
 from outfold.errors import DataError
 from outfold.inference.in_time import (
     KERNEL,
-    Windows,
     beginning_every,
     boost_by_recording,
     overlap,
@@ -37,6 +37,10 @@ def soundscapes(draw: st.DrawFn) -> Rows:
     return rng.normal(-3, 2, (len(recording), 3)), np.array(recording, dtype=object), np.array(time_s)
 
 
+def stretches(recording: np.ndarray, start_s: np.ndarray, length_s: float | np.ndarray) -> RowClips:
+    return RowClips(recording, start_s, start_s + length_s)
+
+
 def slowly_boosted(logits: np.ndarray, recording: np.ndarray, weight: float) -> np.ndarray:
     out = logits.copy()
     for name in set(recording):
@@ -59,13 +63,13 @@ def slowly_smoothed(values: np.ndarray, recording: np.ndarray, time_s: np.ndarra
     return out
 
 
-def slowly_overlapped(values: np.ndarray, windows: Windows, rows: Windows) -> np.ndarray:
+def slowly_overlapped(values: np.ndarray, windows: RowClips, rows: RowClips) -> np.ndarray:
     out = np.zeros((len(rows.recording), values.shape[1]))
     for i in range(len(out)):
         seconds = np.zeros(len(values))
         for j in range(len(values)):
             if windows.recording[j] == rows.recording[i]:
-                end = min(windows.start_s[j] + windows.length_s, rows.start_s[i] + rows.length_s)
+                end = min(windows.end_s[j], rows.end_s[i])
                 seconds[j] = max(0, end - max(windows.start_s[j], rows.start_s[i]))
         out[i] = seconds @ values / seconds.sum()
     return out
@@ -105,26 +109,27 @@ def test_smoothing_of_one_window_by_hand() -> None:
 def test_overlaps_are_their_formula(rows: Rows, window_s: float, row_s: float, seed: int) -> None:
     values, recording, time_s = rows
     rng = np.random.default_rng(seed)
-    windows = Windows(recording, time_s + rng.uniform(0, 5, len(time_s)), window_s)
+    lengths = window_s * rng.uniform(1, 3, len(time_s))
+    windows = stretches(recording, time_s + rng.uniform(0, 5, len(time_s)), lengths)
     chosen = rng.integers(0, len(recording), 6)
     shift = rng.uniform(-0.99 * row_s, 0.99 * window_s, 6)
-    wanted = Windows(recording[chosen], windows.start_s[chosen] + shift, row_s)
+    wanted = stretches(recording[chosen], windows.start_s[chosen] + shift, row_s)
     assert_allclose(overlap_mean(values, windows, wanted), slowly_overlapped(values, windows, wanted), **EXACT)
 
 
 def test_windows_at_half_a_hop_on_rows_of_five_seconds() -> None:
-    windows = Windows(np.full(4, "a"), np.array([0, 2.5, 5, 7.5]), 5.0)
-    rows = Windows(np.full(2, "a"), np.array([0.0, 5.0]), 5.0)
+    windows = stretches(np.full(4, "a"), np.array([0, 2.5, 5, 7.5]), 5.0)
+    rows = stretches(np.full(2, "a"), np.array([0.0, 5.0]), 5.0)
     found = overlap_mean(np.array([[1.0], [2], [4], [8]]), windows, rows)[:, 0]
     assert_allclose(found, [(5 + 2.5 * 2) / 7.5, (2.5 * 2 + 5 * 4 + 2.5 * 8) / 10])
-    assert overlap(windows, windows._replace()).shape == (4, 4)
+    assert overlap(windows, windows).shape == (4, 4)
 
 
 @given(soundscapes(), st.randoms(use_true_random=False))
 def test_the_order_of_rows_does_not_matter(rows: Rows, random) -> None:
     logits, recording, time_s = rows
     order = np.array(random.sample(range(len(logits)), len(logits)))
-    windows, shuffled = Windows(recording, time_s, 7.0), Windows(recording[order], time_s[order], 7.0)
+    windows, shuffled = stretches(recording, time_s, 7.0), stretches(recording[order], time_s[order], 7.0)
     for whole, part in (
         (boost_by_recording(logits, recording), boost_by_recording(logits[order], recording[order])),
         (sharpen_by_recording(logits, recording), sharpen_by_recording(logits[order], recording[order])),
@@ -138,8 +143,8 @@ def test_the_order_of_rows_does_not_matter(rows: Rows, random) -> None:
 def test_soundscapes_do_not_touch_each_other(rows: Rows) -> None:
     logits, recording, time_s = rows
     own = recording == recording[0]
-    windows = Windows(recording, time_s, 7.0)
-    alone = Windows(recording[own], time_s[own], 7.0)
+    windows = stretches(recording, time_s, 7.0)
+    alone = stretches(recording[own], time_s[own], 7.0)
     assert_allclose(boost_by_recording(logits, recording)[own], boost_by_recording(logits[own], recording[own]))
     assert_allclose(sharpen_by_recording(logits, recording)[own], sharpen_by_recording(logits[own], recording[own]))
     assert_allclose(smooth_in_time(*rows)[own], smooth_in_time(logits[own], recording[own], time_s[own]))
@@ -150,7 +155,7 @@ def test_soundscapes_do_not_touch_each_other(rows: Rows) -> None:
 def test_constants_stay_and_weights_sum_to_one(rows: Rows) -> None:
     logits, recording, time_s = rows
     same = np.full_like(logits, -1.5)
-    windows = Windows(recording, time_s, 7.0)
+    windows = stretches(recording, time_s, 7.0)
     assert_allclose(smooth_in_time(same, recording, time_s), same)
     assert_allclose(overlap_mean(same, windows, windows), same)
     assert_allclose(sharpen_by_recording(same, recording), 1 / (1 + np.exp(1.5)))
@@ -170,9 +175,9 @@ def test_sharpening_keeps_the_mean_logit_of_a_recording(rows: Rows) -> None:
 def test_the_float_type_stays_and_no_rows_are_no_error() -> None:
     logits = np.random.default_rng(0).normal(size=(4, 2)).astype(np.float32)
     names, times = np.array(["a", "a", "b", "b"]), np.array([0, 5, 0, 5])
-    windows = Windows(names, times, 5.0)
+    windows = stretches(names, times, 5.0)
     for n in (4, 0):
-        some = Windows(names[:n], times[:n], 5.0)
+        some = stretches(names[:n], times[:n], 5.0)
         for found in (
             boost_by_recording(logits[:n], names[:n]),
             sharpen_by_recording(logits[:n], names[:n]),
@@ -203,9 +208,11 @@ def test_what_cannot_be_seen_in_time() -> None:
         with pytest.raises(DataError, match="kernel"):
             smooth_in_time(logits, names, times, kernel=kernel)
     with pytest.raises(DataError, match=r"no window overlaps a row[\s\S]*'b' at 5.0 s"):
-        overlap_mean(logits, Windows(names, times, 5.0), Windows(np.array(["b"]), np.array([5.0]), 5.0))
-    with pytest.raises(DataError, match="length"):
-        overlap_mean(logits, Windows(names, times, 0.0), Windows(names, times, 5.0))
+        overlap_mean(logits, stretches(names, times, 5.0), stretches(np.array(["b"]), np.array([5.0]), 5.0))
+    with pytest.raises(DataError, match="a window has no end"):
+        overlap_mean(logits, stretches(names, times, 0.0), stretches(names, times, 5.0))
+    with pytest.raises(DataError, match="a row has no end"):
+        overlap_mean(logits, stretches(names, times, 5.0), stretches(names, times, np.inf))
 
 
 def test_windows_that_begin_every_so_many_seconds() -> None:
@@ -220,6 +227,6 @@ def test_windows_that_begin_every_so_many_seconds() -> None:
 def test_averaging_windows_that_overlap_is_smoothing_with_a_triangle() -> None:
     rng = np.random.default_rng(0)
     names, start = np.repeat(["a", "b"], [9, 5]), np.r_[np.arange(9.0), np.arange(5.0)]
-    windows, values = Windows(names, start, 3.0), rng.normal(size=(14, 2))
+    windows, values = stretches(names, start, 3.0), rng.normal(size=(14, 2))
     smooth = smooth_in_time(values, names, start, kernel=(1, 2, 3, 2, 1), hop_s=1.0)
     assert_allclose(smooth, overlap_mean(values, windows, windows), **EXACT)

@@ -191,6 +191,40 @@ def test_steps_in_any_order_and_several_of_them(done: Path, root: Path, tmp_path
     assert_allclose(probabilities(run.oof), changed_by(probabilities(before.oof), several, rows), rtol=1e-6)
 
 
+def test_rows_that_overlap_are_averaged_by_shared_seconds() -> None:
+    rng, names = np.random.default_rng(0), np.array(["a", "b", "a", "a", "c"], dtype=object)
+    clips = RowClips(names, np.array([0.0, 0, 2.5, 5, 1]), np.array([5.0, np.inf, 7.5, 10, 6]))
+    values, task = rng.random((5, 3)), Recipe.model_validate(recipe_of()).task
+    found = apply(values, [Step(overlap="mean")], task, clips)
+    a0, _, a2, a3, _ = values
+    assert_allclose(found[[0, 2, 3]], [(2 * a0 + a2) / 3, (a0 + 2 * a2 + a3) / 4, (a2 + 2 * a3) / 3])
+    assert_allclose(found[[1, 4]], values[[1, 4]])
+    endless = RowClips(names, clips.start_s, np.full(5, np.inf))
+    with pytest.raises(DataError, match="a window has no end"):
+        apply(values, [Step(overlap="mean")], task, endless)
+
+
+def test_windows_between_those_that_are_answered(done: Path, root: Path, tmp_path: Path) -> None:
+    stages = {"post": steps({"overlap": "mean"}), "answer": {"kind": "submit", "from": "post", "every_s": 10}}
+    table, finer = pd.read_csv(root / "test.csv"), tmp_path / "data"
+    shutil.copytree(root, finer)
+    table.assign(to=table["from"] + 10).to_csv(finer / "test.csv", index=False)
+    told: list[dict[str, Any]] = []
+    recipe = Recipe.model_validate(recipe_of(**stages))
+    shutil.copytree(done, tmp_path / "run")
+    run = outfold.run(recipe, tmp_path / "run", data=finer, device="cpu", emit=told.append)
+    before = outfold.load_run(done).predictions
+    assert before is not None
+    rows = table.set_index("row_id").loc[before["id"]].assign(to=lambda rows: rows["from"] + 10)
+    expected = pd.DataFrame(changed_by(probabilities(before), [{"overlap": "mean"}], rows), before["id"])
+    submitted = pd.read_csv(tmp_path / "run" / "submission.csv").set_index("row_id")
+    assert len(submitted) == len(table) / 2
+    assert_allclose(submitted[BIRDS], expected.loc[submitted.index], rtol=1e-5)
+    # the labelled rows follow each other without sharing a second
+    assert "post: step `overlap`: no rows of a recording overlap" in [event.get("text") for event in told]
+    assert "mean by shared seconds" in run.report().read_text()
+
+
 def test_a_change_of_the_rows_times_does_the_steps_again(done: Path, root: Path, tmp_path: Path) -> None:
     answer_of(done, root, tmp_path / "run", post=steps(GIVEN[0]))
     table = pd.read_csv(root / "test.csv")

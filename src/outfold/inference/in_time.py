@@ -6,11 +6,11 @@ taken in float64.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array
 
+from outfold.data.audio.rows import RowClips
 from outfold.data.predictions import sigmoid
 from outfold.errors import DataError
 
@@ -107,21 +107,7 @@ def smoothing(recording: np.ndarray, time_s: np.ndarray, kernel: Sequence[float]
     return csr_array((shares, (rows, order[at[rows, offsets]])), shape=(count, count))
 
 
-class Windows(NamedTuple):
-    """Stretches of recordings, all equally long.
-
-    Attributes:
-        recording: (n,), whatever names the recording of each window.
-        start_s: (n,), where it starts, in seconds.
-        length_s: how long it is, in seconds.
-    """
-
-    recording: np.ndarray
-    start_s: np.ndarray
-    length_s: float
-
-
-def overlap_mean(values: np.ndarray, windows: Windows, rows: Windows) -> np.ndarray:
+def overlap_mean(values: np.ndarray, windows: RowClips, rows: RowClips) -> np.ndarray:
     """Predictions of windows at any hop as those of other windows: the mean by seconds of overlap.
 
     out(r) = sum_w o(r, w) values(w) / sum_w o(r, w), o(r, w) the seconds that row r and window w share.
@@ -129,7 +115,7 @@ def overlap_mean(values: np.ndarray, windows: Windows, rows: Windows) -> np.ndar
     Args:
         values: float (n, k), of the windows.
         windows: what was predicted, n of them.
-        rows: what is wanted, m of them, e.g. every 5 s.
+        rows: what is wanted, m of them, e.g. every 5 s, or the windows themselves.
 
     Returns:
         (m, k), of the values' type.
@@ -141,28 +127,26 @@ def overlap_mean(values: np.ndarray, windows: Windows, rows: Windows) -> np.ndar
     return _applied(overlap(windows, rows), values)
 
 
-def overlap(windows: Windows, rows: Windows) -> csr_array:
+def overlap(windows: RowClips, rows: RowClips) -> csr_array:
     """`overlap_mean` as a sparse matrix (m, n) whose rows sum to one."""
-    starts, wanted = (np.asarray(part.start_s, dtype=np.float64) for part in (windows, rows))
-    _check_times("row", rows.recording, wanted)
-    if not (windows.length_s > 0 and rows.length_s > 0):
-        lengths = f"{windows.length_s} and {rows.length_s} s"
-        raise DataError("windows and rows need a length", got=lengths, expected="more than 0")
-    n, m = len(starts), len(wanted)
+    _check_ends("window", windows)
+    _check_ends("row", rows)
+    n, m = len(windows), len(rows)
     group = np.unique(np.concatenate([windows.recording, rows.recording]), return_inverse=True)[1]
-    order = np.lexsort((starts, group[:n]))
+    order = np.lexsort((windows.start_s, group[:n]))
+    longest = (windows.end_s - windows.start_s).max(initial=0.0)
     low, high = (
-        _insertions(group[:n][order], starts[order], group[n:], wanted + shift)
-        for shift in (-windows.length_s, rows.length_s)
+        _insertions(group[:n][order], windows.start_s[order], group[n:], wanted)
+        for wanted in (rows.start_s - longest, rows.end_s)
     )
     row, at = _ranges(low, high)
     window = order[at]
-    ends = np.minimum(starts[window] + windows.length_s, wanted[row] + rows.length_s)
-    shared = np.maximum(ends - np.maximum(starts[window], wanted[row]), 0)
+    ends = np.minimum(windows.end_s[window], rows.end_s[row])
+    shared = np.maximum(ends - np.maximum(windows.start_s[window], rows.start_s[row]), 0)
     total = np.bincount(row, shared, m)
     bare = np.flatnonzero(total <= 0)
     if len(bare):
-        got = f"{len(bare)} of {m} rows, the first is {str(rows.recording[bare[0]])!r} at {wanted[bare[0]]} s"
+        got = f"{len(bare)} of {m} rows, the first is {str(rows.recording[bare[0]])!r} at {rows.start_s[bare[0]]} s"
         raise DataError("no window overlaps a row", got=got, expected="windows over all of every recording")
     return csr_array((shared / total[row], (row, window)), shape=(m, n))
 
@@ -266,3 +250,11 @@ def _check_times(what: str, recording: np.ndarray, time_s: np.ndarray) -> None:
     if len(time_s) != len(recording) or not np.isfinite(np.asarray(time_s, dtype=np.float64)).all():
         got = f"{len(time_s)} times for {len(recording)} recordings"
         raise DataError(f"not every {what} has a time", got=got, expected="a finite number of seconds for each")
+
+
+def _check_ends(what: str, clips: RowClips) -> None:
+    _check_times(what, clips.recording, clips.start_s)
+    bad = np.flatnonzero(~(np.isfinite(clips.end_s) & (clips.end_s > clips.start_s)))
+    if len(bad):
+        got = f"{len(bad)}, the first is {str(clips.recording[bad[0]])!r} at {clips.start_s[bad[0]]} s"
+        raise DataError(f"a {what} has no end", got=got, expected="the seconds in which each begins and ends")

@@ -178,7 +178,7 @@ def _with_number(step: Step, number: float | tuple[float, ...]) -> Step:
     """A step in time with this weight, or this kernel."""
     if step.boost is not None:
         return step.model_copy(update={"boost": step.boost.model_copy(update={"weight": number})})
-    assert step.smooth is not None  # there are two steps in time
+    assert step.smooth is not None  # there are two steps in time with numbers
     return step.model_copy(update={"smooth": step.smooth.model_copy(update={"kernel": number})})
 
 

@@ -1,8 +1,8 @@
 """Steps that change predictions after the models.
 
 Those of a regression (multiply, clip, cut small values to zero, add up) look at named columns, one row at a time. Those
-in time (boost, smooth) look at the rows of a recording together, and at no others. Either way rows that come later are
-changed as the rows of a run were.
+in time (boost, smooth, overlap) look at the rows of a recording together, and at no others. Either way rows that come
+later are changed as the rows of a run were.
 
 Arrays are (n, k) of any float type, which is kept; `names` are those of the k columns.
 """
@@ -15,7 +15,7 @@ from outfold.data.audio.rows import RowClips
 from outfold.data.identities import add_up
 from outfold.data.predictions import logits_of, probabilities_of
 from outfold.errors import DataError, RecipeError
-from outfold.inference.in_time import boost_by_recording, smooth_in_time
+from outfold.inference.in_time import boost_by_recording, overlap_mean, smooth_in_time
 from outfold.settings.postprocess import Smooth, Step
 from outfold.settings.task import Task, TaskKind
 
@@ -63,6 +63,15 @@ def smooth(probability: np.ndarray, clips: RowClips, step: Smooth) -> np.ndarray
     return smooth_in_time(probability, clips.recording, clips.start_s, kernel=step.kernel, hop_s=step.hop_s)
 
 
+def overlapped(probability: np.ndarray, clips: RowClips) -> np.ndarray:
+    """Each row as the mean over the rows of its recording by shared seconds; a row that is alone stays as it is."""
+    _, recording, count = np.unique(clips.recording, return_inverse=True, return_counts=True)
+    several = np.flatnonzero(count[recording] > 1)  # the others may last to their recording's end, wherever that is
+    changed, rows = probability.copy(), clips.take(several)
+    changed[several] = overlap_mean(probability[several], rows, rows)
+    return changed
+
+
 def apply(values: np.ndarray, steps: Sequence[Step], task: Task, clips: RowClips | None = None) -> np.ndarray:
     """Values after all steps, in their order.
 
@@ -99,8 +108,9 @@ def _in_time(values: np.ndarray, step: Step, task: Task, clips: RowClips | None)
         raise DataError(f"step `{step.name}` needs rows of recordings", fix="set data.audio")
     if step.boost is not None:
         return boost(values, clips.recording, task.answer.kind, float(step.boost.weight))
-    assert step.smooth is not None  # there are two steps in time
-    return smooth(values, clips, step.smooth)
+    if step.smooth is not None:
+        return smooth(values, clips, step.smooth)
+    return overlapped(values, clips)
 
 
 def _on_columns(values: np.ndarray, step: Step, task: Task) -> np.ndarray:

@@ -46,8 +46,7 @@ class Smooth(Spec):
     """Each row's probabilities become a weighted mean of its own and those of its neighbours in time.
 
     Probabilities are averaged, not logits. At the ends of a recording, and beside a missing row, the rest of the kernel
-    is scaled to a sum of one. Windows that overlap are averaged by their shared seconds with a triangle: of 5 s windows
-    every second with `kernel: [1, 2, 3, 4, 5, 4, 3, 2, 1]` and `hop_s: 1`.
+    is scaled to a sum of one.
     """
 
     kernel: tuple[Share, ...] | Literal["fit"]
@@ -71,8 +70,8 @@ class Smooth(Spec):
 class Step(Spec):
     """One step: exactly one of its keys.
 
-    `multiply`, `clip`, `zero_below` and `sum` are for regressions, `boost` and `smooth` for rows of recordings
-    (`data.audio`) in all other tasks.
+    `multiply`, `clip`, `zero_below` and `sum` are for regressions, `boost`, `smooth` and `overlap` for rows of
+    recordings (`data.audio`) in all other tasks.
     """
 
     multiply: dict[str, NumberOrFit] = {}
@@ -84,6 +83,9 @@ class Step(Spec):
     """Targets as the sum of others: as `task.identities` say, or by target."""
     boost: Boost | None = None
     smooth: Smooth | None = None
+    overlap: Literal["mean"] | None = None
+    """`mean`: each row's probabilities become the mean over all rows of its recording that overlap it, itself among
+    them, by the seconds they share."""
 
     @model_validator(mode="after")
     def _one_of_them(self) -> "Step":
@@ -108,7 +110,7 @@ class Step(Spec):
     @property
     def in_time(self) -> bool:
         """Whether it looks at the rows of a recording together."""
-        return self.boost is not None or self.smooth is not None
+        return self.boost is not None or self.smooth is not None or self.overlap is not None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -181,6 +183,11 @@ class PostprocessStage(Spec):
     def in_time(self) -> bool:
         """Whether any step looks at the rows of a recording together."""
         return any(step.in_time for step in self.steps)
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether any step looks at how rows overlap."""
+        return any(step.overlap is not None for step in self.steps)
 
 
 def _refuse_without_time(step: Step, task: Task, *, recordings: bool) -> None:

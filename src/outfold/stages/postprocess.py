@@ -108,15 +108,17 @@ def learned_values(name: str, stage: PostprocessStage, dataset: Dataset) -> list
 
 def _key_of(stage: PostprocessStage) -> dict[str, Any]:
     """The settings as keys have known them since before there were steps in time."""
-    absent = {"steps": {"__all__": {"boost", "smooth"}}}
-    return stage.model_dump(mode="json", exclude=None if stage.in_time else absent)
+    absent = set() if stage.in_time else {"boost", "smooth"}
+    absent |= set() if stage.overlaps else {"overlap"}
+    return stage.model_dump(mode="json", exclude={"steps": {"__all__": absent}})
 
 
 def _places(stage: PostprocessStage, samples: Samples) -> list[np.ndarray]:
     """Where in recordings rows are, where that decides what the steps do."""
     if not stage.in_time or samples.clips is None:
         return []
-    return [samples.clips.recording, samples.clips.start_s]
+    ends = [samples.clips.end_s] if stage.overlaps else []
+    return [samples.clips.recording, samples.clips.start_s, *ends]
 
 
 def _feeds(job: Job, stage: PostprocessStage) -> bool:

@@ -9,7 +9,7 @@ from outfold.data.dataset import Dataset
 from outfold.data.folds import FoldTable
 from outfold.data.table import Samples
 from outfold.errors import DataError, RecipeError
-from outfold.inference.in_time import smoothing
+from outfold.inference.in_time import overlap, smoothing
 from outfold.inference.learned_in_time import HALF
 from outfold.metrics import Metric
 from outfold.settings.chains import fold_variants_behind
@@ -96,6 +96,8 @@ def without_effect(step: Step, clips: RowClips) -> str | None:
     """Why a step in time cannot do on these rows what it is for; None where it can, and for other steps."""
     if step.in_time and len(np.unique(clips.recording)) == len(clips):
         return "each row is alone in its recording"
+    if step.overlap is not None:
+        return None if overlap(clips, clips).count_nonzero() > len(clips) else "no rows of a recording overlap"
     if step.smooth is None:
         return None
     kernel = (1.0,) * (2 * HALF + 1) if step.smooth.kernel == "fit" else step.smooth.kernel

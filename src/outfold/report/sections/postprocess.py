@@ -67,7 +67,7 @@ def _numbers_in_time(step: Entry) -> dict[tuple[str, str], str]:
         return {("boost", CLASSES): number(step["boost"]["weight"] or None)}
     if "smooth" in step:
         return {("smooth", place): number(weight or None) for place, weight in _places(step["smooth"]["kernel"])}
-    return {}
+    return {("overlap", "mean by shared seconds"): MISSING} if "overlap" in step else {}
 
 
 def _places(kernel: Sequence[float]) -> Iterator[tuple[str, float]]:
