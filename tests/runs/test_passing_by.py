@@ -76,11 +76,11 @@ def test_a_picture_is_drawn_once_for_all_who_are_shown_it(
 
 def test_blocks_are_whole_batches_of_every_member(run: outfold.Run) -> None:
     members = run.recipe.members_of("fit").values()
-    listeners = [hearing.Listener(one, None, ()) for one in members]  # type: ignore[arg-type]
+    listeners = [hearing.Listener(one, None, Path()) for one in members]  # type: ignore[arg-type]
     assert hearing.block_rows(listeners) == 96
     odd = [one.model_copy(update={"batch_size": size}) for one, size in zip(members, (31, 50, 37), strict=True)]
-    assert hearing.block_rows([hearing.Listener(odd[0], None, ())]) == 124  # type: ignore[arg-type]
-    many = [hearing.Listener(one, None, ()) for one in odd]  # type: ignore[arg-type]
+    assert hearing.block_rows([hearing.Listener(odd[0], None, Path())]) == 124  # type: ignore[arg-type]
+    many = [hearing.Listener(one, None, Path()) for one in odd]  # type: ignore[arg-type]
     assert hearing.block_rows(many) == hearing.MOST_ROWS
 
 

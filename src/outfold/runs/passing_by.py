@@ -1,6 +1,7 @@
 """Later recordings pass by once: decoded as the run's models hear them, and kept nowhere."""
 
 from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 
@@ -50,9 +51,10 @@ def heard_once(inference: Inference) -> Inference:
         Listener(
             settings,
             member_codec(settings, inference_for(stage, inference).codec),
-            tuple(inference.folder / "stages" / model.place for model in inference.models[stage, member]),
+            inference.folder / "stages" / model.place,
         )
         for (stage, member), settings in members.items()
+        for model in inference.models[stage, member]
     ]
     samples = inference.rows.samples
     found = hear(listeners, samples, inference.compute, missing_of(inference.recipe), data.on_bad_media)
@@ -64,5 +66,6 @@ def heard_once(inference: Inference) -> Inference:
             got=f"{len(samples)} rows, all without sound; the first: {next(iter(found.bad.values()), None)}",
             fix="give recordings that can be decoded",
         )
-    heard = dict(zip(members, found.predictions, strict=True))
+    each = iter(found.predictions)
+    heard = {member: list(islice(each, len(inference.models[member]))) for member in members}
     return replace(inference, rows=inference.rows.take(kept), heard=heard)

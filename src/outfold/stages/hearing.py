@@ -5,7 +5,7 @@ members whose `mel` is the same, is made once. All networks are in memory meanwh
 than a few blocks of rows, however long recordings are.
 """
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import lcm
 from pathlib import Path
@@ -42,17 +42,17 @@ DRAWN = 16
 
 @dataclass(frozen=True)
 class Listener:
-    """A member that hears recordings and reads nothing else.
+    """A network of a member that hears recordings and reads nothing else.
 
     Attributes:
         settings: the member's.
         codec: of the member's own outputs.
-        folders: the fit jobs of its networks.
+        folder: the network's fit job.
     """
 
     settings: TrainSettings
     codec: TargetCodec
-    folders: tuple[Path, ...]
+    folder: Path
 
     @property
     def view(self) -> AudioView | WaveformView:
@@ -67,17 +67,17 @@ class Heard:
     """What listeners say of some rows.
 
     Attributes:
-        predictions: by listener, by network, of all rows that have sound.
+        predictions: of each listener, of all rows that have sound.
         bad: the other rows by place, and why they have none.
     """
 
-    predictions: list[list[Predictions]]
+    predictions: list[Predictions]
     bad: dict[int, str]
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """Rows that follow each other in a table, to be heard by all networks of some listeners.
+    """Rows that follow each other in a table, to be heard by all of some listeners.
 
     Attributes:
         listeners: one or more.
@@ -106,31 +106,22 @@ class Stretch:
         Raises:
             MediaError: rows have no sound, and that stops it.
         """
-        networks = [
-            [ready_network(folder, one.settings, one.codec, compute) for folder in one.folders]
-            for one in self.listeners
-        ]
-        values: list[list[list[np.ndarray]]] = [[[] for _ in each] for each in networks]
+        networks = [ready_network(one.folder, one.settings, one.codec, compute) for one in self.listeners]
+        answers: list[list[np.ndarray]] = [[] for _ in networks]
         bad: dict[int, str] = {}
         for blocks in self._blocks(compute):
-            met = {place: reason for block in blocks.values() for place, reason in block.bad.items()}
-            bad |= met
+            for block in blocks.values():
+                bad |= block.bad
             if self.on_bad == "stop":
                 _refuse(bad, self.samples)
-            for into, answers in zip(values, _heard(blocks, self.listeners, networks, met, compute), strict=True):
-                for parts, answer in zip(into, answers, strict=True):
-                    parts.append(answer)
-        ids = self.samples.ids[[row for row in range(len(self.samples)) if row not in bad]]
-        return Heard(
-            [
-                [
-                    Predictions(ids, np.concatenate(parts), one.codec.outputs, network.space)
-                    for parts, network in zip(into, each, strict=True)
-                ]
-                for one, each, into in zip(self.listeners, networks, values, strict=True)
-            ],
-            {self.start + place: reason for place, reason in sorted(bad.items())},
-        )
+            for parts, answer in zip(answers, _heard(blocks, self.listeners, networks, bad, compute), strict=True):
+                parts.append(answer)
+        ids = np.delete(self.samples.ids, list(bad))
+        predictions = [
+            Predictions(ids, np.concatenate(parts), one.codec.outputs, network.space)
+            for one, network, parts in zip(self.listeners, networks, answers, strict=True)
+        ]
+        return Heard(predictions, {self.start + place: reason for place, reason in sorted(bad.items())})
 
     def _blocks(self, compute: Compute) -> Iterator[dict[Hashable, SoundBlock]]:
         """The rows' sound at every rate and of every length that a listener hears, the same rows at a time."""
@@ -153,12 +144,11 @@ class Stretch:
             yield dict(zip(keys, blocks, strict=True))
 
     def fault(self, answer: Heard) -> str | None:
-        """What is wrong with an answer: each network of each listener must predict each row that has sound."""
+        """What is wrong with an answer: each listener must predict each row that has sound."""
         ids = [name for row, name in enumerate(self.samples.ids, self.start) if row not in answer.bad]
-        expected = [len(one.folders) for one in self.listeners]
-        if [len(each) for each in answer.predictions] != expected:
-            return f"it predicted by {sum(map(len, answer.predictions))} models of {sum(expected)}"
-        for predictions in (one for each in answer.predictions for one in each):
+        if len(answer.predictions) != len(self.listeners):
+            return f"it predicted by {len(answer.predictions)} models of {len(self.listeners)}"
+        for predictions in answer.predictions:
             if predictions.ids.tolist() != ids:
                 return f"it predicted {len(predictions)} rows, and not the {len(ids)} that were asked for"
         return None
@@ -183,7 +173,11 @@ def hear(listeners: Sequence[Listener], samples: Samples, compute: Compute, miss
     runs = shared_out(len(samples), block_rows(listeners), compute)
     # Processes leave bad rows out, for only here it is known what the table calls them.
     pieces = [Stretch(listeners, samples.take(np.array(run)), run.start, len(samples), missing, "drop") for run in runs]
-    heard = _joined(compute.pool.map(pieces, name=lambda piece: piece.title, fault=Stretch.fault))
+    parts: list[Heard] = compute.pool.map(pieces, name=lambda piece: piece.title, fault=Stretch.fault)
+    heard = Heard(
+        [Predictions.concat(one) for one in zip(*(part.predictions for part in parts), strict=True)],
+        {place: reason for part in parts for place, reason in part.bad.items()},
+    )
     if on_bad == "stop":
         _refuse(heard.bad, samples)
     return heard
@@ -201,39 +195,27 @@ def block_rows(listeners: Sequence[Listener]) -> int:
     return common * -(-LEAST_ROWS // common)
 
 
-def _joined(parts: Sequence[Heard]) -> Heard:
-    """What was heard of the parts of a table, of the whole."""
-    bad = {place: reason for part in parts for place, reason in part.bad.items()}
-    heard = [part.predictions for part in parts]
-    listeners = [
-        [Predictions.concat(networks) for networks in zip(*each, strict=True)] for each in zip(*heard, strict=True)
-    ]
-    return Heard(listeners, bad)
-
-
 def _heard(
     blocks: Mapping[Hashable, SoundBlock],
     listeners: Sequence[Listener],
-    networks: Sequence[Sequence[ReadyNetwork]],
-    bad: Mapping[int, str],
+    networks: Sequence[ReadyNetwork],
+    bad: Collection[int],
     compute: Compute,
-) -> list[list[np.ndarray]]:
-    """What each network of each listener says of the rows of a block that have sound, float32 (n, k)."""
+) -> list[np.ndarray]:
+    """What each network says of the rows of a block that have sound, float32 (n, k)."""
     rows = next(iter(blocks.values())).rows
     kept = np.array([place for place, row in enumerate(rows) if row not in bad], dtype=np.int64)
+    if not len(kept):
+        return [np.zeros((0, len(one.codec.outputs)), np.float32) for one in listeners]
     made: dict[Hashable, np.ndarray] = {}
     answers = []
-    for listener, each in zip(listeners, networks, strict=True):
-        view, outputs = listener.view, len(listener.codec.outputs)
-        if not len(kept):
-            answers.append([np.zeros((0, outputs), np.float32) for _ in each])
-            continue
-        shown = shown_by(view)
+    for listener, network in zip(listeners, networks, strict=True):
+        view, shown = listener.view, shown_by(listener.view)
         if shown not in made:
             made[shown] = _shown(view, blocks[_sound_of(view)], kept, compute)
         source: Input = DrawnPictures(made[shown], view) if isinstance(view, AudioView) else VectorInput(made[shown])
         inputs = {name_of_main_input(listener.settings): source}
-        answers.append([network.predict(inputs, np.arange(len(kept)), compute)[0] for network in each])
+        answers.append(network.predict(inputs, np.arange(len(kept)), compute)[0])
     return answers
 
 
