@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from pydantic import ValidationError
 
 import outfold
@@ -15,6 +16,8 @@ from outfold.runs.check import check_recipe
 from outfold.runs.prepare import load_dataset
 from outfold.settings.recipe import Recipe
 from outfold.stages.base import Compute
+
+CPU = torch.device("cpu")
 
 
 def run(recipe: dict[str, Any], folder: Path, root: Path) -> outfold.Run:
@@ -185,6 +188,49 @@ def test_backgrounds_are_mixed_in_and_change_what_is_learned(
     fit["augment"] = ["background"]
     with pytest.raises(RecipeError, match="needs the pattern of its files"):
         run(calls_recipe, tmp_path / "third", root)
+
+
+def test_damaged_backgrounds_stop_a_run_or_are_left_out_and_told_of(
+    calls_recipe: dict[str, Any], calls: Path, tmp_path: Path
+) -> None:
+    """By the rule for the recordings of rows, and `outfold check` says beforehand what the run will do."""
+    root = tmp_path / "data"
+    shutil.copytree(calls, root)
+    (root / "noise").mkdir()
+    shutil.copy(root / "soundscapes" / "s0.wav", root / "noise")
+    (root / "noise" / "empty.wav").touch()
+    (root / "noise" / "no_sound.wav").write_text("not a recording")
+    calls_recipe["stages"]["fit"]["augment"] = [{"background": {"path": "noise/*.wav", "p": 1}}]
+    stops = Recipe.model_validate(calls_recipe)
+    told = [one for one in check_recipe(stops, root).findings if "background recording" in one.what]
+    assert {one.level for one in told} == {"error"}
+    assert sorted(place.file for one in told for place in one.places) == ["noise/empty.wav", "noise/no_sound.wav"]
+    with pytest.raises(MediaError, match="2 of 3 background recordings cannot be used"):
+        load_dataset(stops, root, Compute(CPU))
+
+    calls_recipe["data"]["on_bad_media"] = "drop"
+    goes_on = Recipe.model_validate(calls_recipe)
+    checked, events = check_recipe(goes_on, root), list[dict[str, Any]]()
+    told = [one for one in checked.findings if "background recording" in one.what]
+    assert checked.ok and {one.level for one in told} == {"warning"}
+    dataset = load_dataset(goes_on, root, Compute(CPU, emit=events.append))
+    (sentence,) = [text for text in dataset.warnings if "background" in text]
+    assert "2 of 3" in sentence and "noise/empty.wav" in sentence
+    assert [event["text"] for event in events if event["event"] == "warning"] == [sentence]
+    (drawn,) = dataset.train.backgrounds.values()
+    assert all(np.abs(drawn(100, np.random.default_rng(seed))).max() > 0 for seed in range(20))
+
+    (root / "noise" / "s0.wav").unlink()
+    assert not check_recipe(goes_on, root).ok
+    with pytest.raises(MediaError, match="2 of 2 background recordings cannot be used"):
+        load_dataset(goes_on, root, Compute(CPU))
+
+
+def test_backgrounds_that_are_not_there_are_found_by_a_check(calls_recipe: dict[str, Any], calls: Path) -> None:
+    calls_recipe["stages"]["fit"]["augment"] = [{"background": {"path": "nothing/*.wav"}}]
+    findings = check_recipe(Recipe.model_validate(calls_recipe), calls).findings
+    (error,) = [one for one in findings if one.level == "error"]
+    assert "no file fits the pattern 'nothing/*.wav'" in error.what
 
 
 def test_windows_of_a_recording_are_no_copies_of_each_other(

@@ -69,7 +69,7 @@ def print_checked(checked: "Checked", name: str, console: "Console", *, limit: i
 
 @contextmanager
 def _bars(console: "Console") -> "Iterator[Progress]":
-    """A bar for the files of each table."""
+    """A bar for the files of each table, and one for each pattern of backgrounds."""
     from rich.progress import MofNCompleteColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
@@ -79,7 +79,7 @@ def _bars(console: "Console") -> "Iterator[Progress]":
 
         def progress(table: str, done: int, total: int) -> None:
             if table not in tasks:
-                tasks[table] = bars.add_task(f"files of the {table} table", total=total)
+                tasks[table] = bars.add_task(f"files: {table}", total=total)
             bars.update(tasks[table], completed=done)
 
         yield progress

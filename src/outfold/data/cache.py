@@ -188,7 +188,7 @@ def refuse_bad(
     raise MediaError(
         f"{len(bad)} of {total} {media} cannot be used",
         got="\n            ".join([*lines, *more]),
-        fix="mend or remove these rows, or set data.on_bad_media to drop",
+        fix=f"mend or remove them, or set data.on_bad_media: drop to go on without these {media}",
     )
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from outfold.data.audio.backgrounds import Backgrounds
 from outfold.data.audio.rows import seconds_keys
-from outfold.data.audio.sounds import Backgrounds, Sounds
+from outfold.data.audio.sounds import Sounds
 from outfold.data.cache import ImageCache
 from outfold.data.crops import photo_key
 from outfold.data.folds import FoldTable
@@ -139,6 +140,13 @@ class Dataset:
     def learned_target(self) -> np.ndarray:
         """float32 (n, k): what is learned of the training rows, which no score looks at."""
         return self.target if self.soft_target is None else self.soft_target
+
+    @property
+    def secondary(self) -> np.ndarray | None:
+        """Bool (n, k): the cells of classes that are only secondary labels of a row; None where nobody names such."""
+        if self.mask is not None:
+            return self.mask == 0
+        return None if self.soft_target is None else self.soft_target != self.target
 
     @cached_property
     def loss_weight(self) -> np.ndarray | None:

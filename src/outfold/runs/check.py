@@ -17,7 +17,7 @@ from outfold.data.findings import Finding, count, finding_of
 from outfold.data.folds import FoldTable
 from outfold.data.inspection import Inspected
 from outfold.data.targets import TargetCodec
-from outfold.errors import OutfoldError
+from outfold.errors import OutfoldError, RecipeError
 from outfold.runs.table_inputs import check_table_inputs
 from outfold.runs.try_folds import try_folds
 from outfold.settings.postprocess import PostprocessStage
@@ -41,8 +41,8 @@ def check_recipe(
     findings = _recipe_findings(recipe, root)
     checked = check_data(recipe.data, recipe.task, recipe.folds, root, workers=workers, progress=progress)
     findings += _table_findings(recipe, checked, root)
-    checked = replace(checked, findings=(*findings, *checked.findings))
-    checked = replace(checked, findings=(*checked.findings, *_photo_findings(recipe, checked)))
+    findings += [*checked.findings, *_background_findings(recipe, root, workers, progress)]
+    checked = replace(checked, findings=(*findings, *_photo_findings(recipe, checked)))
     if device is None or not checked.ok:
         return checked
     return replace(checked, findings=(*checked.findings, *_cost_findings(recipe, checked, device)))
@@ -172,6 +172,16 @@ def _rows_of_recordings(checked: Checked) -> dict[str, float]:
     tables = {"test": checked.test, "unlabelled": checked.unlabelled}
     clips = {name: None if table is None else table.samples.clips for name, table in tables.items()}
     return {name: len(one) / len(np.unique(one.recording)) for name, one in clips.items() if one is not None}
+
+
+def _background_findings(recipe: Recipe, root: Path, workers: int, progress: Progress | None) -> list[Finding]:
+    """What members mix into recordings."""
+    from outfold.runs.sounds import check_backgrounds  # torch
+
+    try:
+        return check_backgrounds(recipe, root, workers=workers, progress=progress)
+    except RecipeError:
+        return []  # a member's augment cannot be read, as the look at members says
 
 
 def _photo_findings(recipe: Recipe, checked: Checked) -> list[Finding]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from outfold.data.audio.backgrounds import background_warnings
 from outfold.data.audio.findings import short_findings
 from outfold.data.cache import ImageCache, build_cache, default_cache_folder, disk_errors, refuse_bad
 from outfold.data.crop_checks import check_crops, unknown_box_findings
@@ -71,6 +72,8 @@ def load_dataset(
     own = make_folds(quick(recipe.folds), samples, root=root) if recipe.folds.file is None else None
     try_folds({name: recipe.folds.variant(name) for name in recipe.fold_variants()}, samples, root, own=own)
     train, dropped = load_rows(recipe, samples, "train", compute, root)
+    for text in background_warnings(train.backgrounds):
+        compute.emit({"event": "warning", "text": text})
     if recipe.data.equal_media == "join":
         train, joined = join_equal(train, recipe.task)
         dropped += joined
@@ -148,6 +151,7 @@ def data_warnings(recipe: Recipe, dataset: Dataset) -> list[str]:
     findings += [*mapping_findings(train.samples), *group_findings(recipe.folds, train.samples)]
     findings += weak_label_findings(recipe, dataset)
     findings += _unknown_boxes(recipe, dataset)
+    findings += [Finding("warning", text) for text in background_warnings(train.backgrounds)]
     parts: list[tuple[Part, Rows | None]] = [("train", train), ("test", test), ("unlabelled", dataset.unlabelled)]
     for part, rows in parts:
         if rows is not None and not dataset.dropped:  # whose recordings would look as if they were too short

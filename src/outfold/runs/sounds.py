@@ -1,13 +1,17 @@
 """Rows with the recordings that a recipe's members hear."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from outfold.data.audio.backgrounds import Backgrounds, background_findings, build_backgrounds
 from outfold.data.audio.decode import Missing
-from outfold.data.audio.sounds import Backgrounds, Sounds, build_backgrounds, build_sounds
+from outfold.data.audio.sounds import Sounds, build_sounds
 from outfold.data.cache import default_cache_folder
+from outfold.data.checks import Progress as Tell
 from outfold.data.dataset import Rows
+from outfold.data.findings import Finding, Level
 from outfold.data.rows import name_rows
 from outfold.data.table import Samples
 from outfold.errors import RecipeError
@@ -50,19 +54,42 @@ def backgrounds(recipe: Recipe, root: Path, compute: Compute) -> dict[tuple[str,
     """By pattern and rate, the recordings that members mix into those of rows.
 
     Raises:
-        DataError, MediaError: a pattern fits no file, or a file is no recording.
+        DataError: a pattern fits no file.
+        MediaError: files cannot be used, and the recipe does not drop such media; or none can.
     """
-    wanted = {
-        (pattern, view.sample_rate): None
+    folder, workers, on_bad = default_cache_folder() / "recordings", compute.workers, recipe.data.on_bad_media
+    return {
+        (pattern, rate): build_backgrounds(pattern, root, rate, folder, workers=workers, on_bad=on_bad)
+        for pattern, rate in _mixed_in(recipe)
+    }
+
+
+def check_backgrounds(recipe: Recipe, root: Path, *, workers: int, progress: Tell | None = None) -> list[Finding]:
+    """What a look at these recordings shows before a run, each pattern once.
+
+    Args:
+        recipe: the effective recipe.
+        root: data root.
+        workers: threads that decode.
+        progress: is told (what they are, files done, files in all).
+    """
+    findings = []
+    level: Level = "error" if recipe.data.on_bad_media == "stop" else "warning"
+    for pattern in dict.fromkeys(pattern for pattern, _ in _mixed_in(recipe)):
+        tell = None if progress is None else partial(progress, f"backgrounds {pattern}")
+        findings += background_findings(pattern, root, level=level, workers=workers, progress=tell)
+    return findings
+
+
+def _mixed_in(recipe: Recipe) -> list[tuple[str, int]]:
+    """Patterns of backgrounds and the rates (Hz) that members hear them at, each once."""
+    wanted = [
+        (pattern, view.sample_rate)
         for _, _, settings in recipe.members()
         if isinstance(view := settings.view, AudioView | WaveformView)
         for pattern in background_patterns(settings.augment)
-    }
-    folder = default_cache_folder() / "recordings"
-    return {
-        (pattern, rate): build_backgrounds(pattern, root, rate, folder, workers=compute.workers)
-        for pattern, rate in wanted
-    }
+    ]
+    return list(dict.fromkeys(wanted))
 
 
 def _sounds(view: AudioView | WaveformView, recipe: Recipe, samples: Samples, table: str, compute: Compute) -> Sounds:

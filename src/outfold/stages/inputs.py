@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from outfold.data.audio.sounds import Backgrounds
+from outfold.data.audio.backgrounds import Backgrounds
 from outfold.data.dataset import Rows
 from outfold.data.prepared import store_name, stored_size
 from outfold.data.table_columns import keys_of

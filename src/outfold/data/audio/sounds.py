@@ -9,7 +9,7 @@ import numpy as np
 from outfold.data.audio.cache import AudioCache, build_audio_cache
 from outfold.data.audio.decode import GRACE_S, Missing, probe_audio
 from outfold.data.audio.parts import Part
-from outfold.data.audio.rows import RowClips, recordings_below
+from outfold.data.audio.rows import RowClips
 from outfold.data.cache import Progress, refuse_bad
 from outfold.data.threads import in_order
 from outfold.errors import MediaError
@@ -79,49 +79,6 @@ class Sounds:
             return self.cache.read(place, start, start + samples)
         start = max(start - round(float(self.tail_s[place]) * rate), 0)
         return self.cache.read(place + count, start, start + samples)
-
-
-@dataclass(frozen=True)
-class Backgrounds:
-    """Recordings to draw a background from.
-
-    Attributes:
-        cache: all of each recording.
-    """
-
-    cache: AudioCache
-
-    @property
-    def keys(self) -> tuple[str, ...]:
-        """What tells these recordings from all others."""
-        return self.cache.part_keys
-
-    def __call__(self, samples: int, rng: np.random.Generator) -> np.ndarray:
-        """So many samples from anywhere in a recording at random, float32 (samples,); a shorter one is repeated."""
-        row = int(rng.integers(len(self.cache)))
-        length = self.cache.length(row)
-        start = int(rng.integers(max(length - samples, 0) + 1))
-        sound = self.cache.read(row, start, start + samples)
-        return np.resize(sound, samples)
-
-
-def build_backgrounds(pattern: str, root: Path, sample_rate: int, folder: Path, *, workers: int) -> Backgrounds:
-    """Decode the recordings that a pattern names, where the cache does not have them yet.
-
-    Args:
-        pattern: files below the data root, e.g. `noise/*.ogg`.
-        root: data root.
-        sample_rate: Hz.
-        folder: where caches are kept.
-        workers: threads that decode.
-
-    Raises:
-        DataError: no file fits, or one lies outside the root.
-        MediaError: a file is no recording.
-    """
-    files = recordings_below(root, pattern)
-    parts = [Part(root / file) for file in files]
-    return Backgrounds(build_audio_cache(parts, sample_rate, folder, workers=workers, name_row=lambda row: files[row]))
 
 
 def build_sounds(
