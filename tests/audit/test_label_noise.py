@@ -47,6 +47,20 @@ def test_flipped_labels_come_first():
     assert strengths == sorted(strengths, reverse=True)
 
 
+def test_cells_that_nobody_claims_to_know_are_in_no_doubt_and_no_measure():
+    target, probability = np.zeros((40, 2)), np.full((40, 2), 0.02)
+    target[:20, 0] = 1
+    probability[:20, 0], probability[25, 0], probability[30, 0] = 0.9, 0.97, 0.98
+    doubtful = [(one.row, one.output) for one in label_candidates(target, probability, "multilabel")]
+    assert doubtful == [(30, 0), (25, 0)]
+    unsure = np.zeros((40, 2), bool)
+    unsure[30, 0] = True
+    found = label_candidates(target, probability, "multilabel", unsure)
+    rest = np.arange(40) != 30
+    expected = label_candidates(target[rest], probability[rest], "multilabel")
+    assert [(one.row, one.strength) for one in found] == [(one.row, one.strength) for one in expected]
+
+
 def test_flipped_cells_of_a_multilabel_task():
     rng = np.random.default_rng(0)
     truth = (rng.random((400, 3)) < 0.3).astype(float)

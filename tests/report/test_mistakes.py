@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -67,3 +69,16 @@ def test_regression_compares_targets_in_units_of_their_own_spread() -> None:
 def test_a_perfect_model_has_no_galleries(kind: str) -> None:
     prediction = [[1, 0], [0, 1]] if kind == "multiclass" else [[0], [1]]
     assert galleries(evaluation(kind, pd.DataFrame({"y": ["a", "b"]}), prediction)) == []
+
+
+def test_a_secondary_label_is_no_false_label() -> None:
+    """Nobody knows whether it is there: the reader is told of it, and of the next label that nobody claims."""
+    truth = pd.DataFrame({"owl": [1, 1, 0], "wren": [0, 0, 1], "lark": [0, 0, 0]})
+    found = evaluation("multilabel", truth, [[0.9, 0.8, 0.1], [0.9, 0.8, 0.6], [0.1, 0.9, 0.2]])
+    assert [one.row for gallery in galleries(found) for one in gallery.mistakes] == [0, 1]
+    secondary = np.array([[0, 1, 0], [0, 1, 0], [0, 0, 0]], dtype=bool)
+    (gallery,) = galleries(replace(found, secondary=secondary))
+    (mistake,) = gallery.mistakes
+    assert (mistake.row, mistake.predicted) == (1, "lark (0.60)")
+    assert mistake.true == "owl; secondary: wren"
+    assert "Secondary labels" in gallery.explanation

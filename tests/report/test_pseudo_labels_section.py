@@ -46,5 +46,21 @@ def test_labels_of_one_seed_and_of_whole_recordings() -> None:
     assert "incomplete" not in str(earlier.html())
 
 
+def test_the_largest_class_is_first_and_what_never_happens_has_no_column() -> None:
+    counts = {"held_out": 0, "seen": 0, "unsure": 0, "surplus": 0}
+    classes = [
+        {"class": name, "rows": rows, "kept": rows, "learned": rows, **counts, "mean": mean}
+        for name, rows, mean in (("wren", 3, 0.125), ("owl", 40, 0.6), ("lark", 0, None))
+    ]
+    one = {"fold": -1, "teachers": [], "rows": 43, "kept": 43, "learned": 43, "left_out": counts, "classes": classes}
+    section = pseudo_labels(run_with({"labels": {"kind": "label", "rows": 43, "not_compared": [], "labels": [one]}}))
+    assert section is not None
+    html = str(section.html())
+    assert html.index(">owl<") < html.index(">wren<") < html.index(">lark<")
+    assert "0.125" in html and "mean label" in html and "100%" in html
+    for never in ("below the confidence", "with repetitions", "more than needed"):
+        assert never not in html, never
+
+
 def test_every_reason_has_a_column() -> None:
     assert list(LEFT_OUT) == list(REASONS)

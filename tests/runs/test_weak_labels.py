@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 import outfold
 from outfold.errors import DataError
+from outfold.report.loading import load_evaluation
 from outfold.runs.check import check_recipe
 from outfold.settings.recipe import Recipe
 
@@ -122,6 +123,19 @@ def test_losses_are_those_of_the_cells_that_count(
         assert history["valid_loss"] == pytest.approx((terms * weight)[judges].mean(), rel=1e-5)
         for wrong in (np.roll(weight, 1, axis=0), np.roll(weight, 1, axis=1), np.ones_like(weight)):
             assert history["valid_loss"] != pytest.approx((terms * wrong)[judges].mean(), rel=1e-4)
+
+
+@pytest.mark.parametrize("how", [{}, {"value": 0.4, "mask": False}])
+def test_the_report_knows_of_secondary_labels(
+    recipe: dict[str, Any], root: Path, tmp_path: Path, how: dict[str, Any]
+) -> None:
+    recipe["task"]["secondary"] |= how
+    done = run(recipe, tmp_path / "run", root)
+    evaluation = load_evaluation(done.path)
+    table = pd.read_csv(root / "train.csv").set_index("clip").loc[evaluation.ids].reset_index()
+    assert evaluation.secondary is not None
+    order = [BIRDS.index(name) for name in evaluation.codec.outputs]
+    np.testing.assert_array_equal(evaluation.secondary, truth_and_mask(table)[1][:, order] == 0)
 
 
 def test_soft_secondary_labels_are_learned_and_not_judged(recipe: dict[str, Any], root: Path, tmp_path: Path) -> None:

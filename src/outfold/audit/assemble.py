@@ -228,7 +228,8 @@ def _out_of_fold(dataset: Dataset, oof: Predictions, identities: Sums | None) ->
         return findings  # ranks claim no label that could be doubted, or never be given
     if codec.kind == "multiclass":
         findings += never_predicted(target, values, oof.outputs)
-    return findings + label_noise(samples, codec, target, values, rows)
+    unsure = None if dataset.secondary is None else dataset.secondary[rows]
+    return findings + label_noise(samples, codec, target, values, rows, unsure)
 
 
 def cut_rows(recipe: Recipe, samples: Samples) -> np.ndarray | None:

@@ -33,7 +33,9 @@ class Candidate:
     """What candidates are ranked by: difference of probabilities, or size of the residual in robust deviations."""
 
 
-def label_candidates(target: np.ndarray, prediction: np.ndarray, kind: TaskKind) -> list[Candidate]:
+def label_candidates(
+    target: np.ndarray, prediction: np.ndarray, kind: TaskKind, unsure: np.ndarray | None = None
+) -> list[Candidate]:
     """Rows whose label is in doubt, the most doubtful first.
 
     Classes follow confident learning (Northcutt, Jiang and Chuang 2021): a class's threshold is the mean probability
@@ -44,18 +46,27 @@ def label_candidates(target: np.ndarray, prediction: np.ndarray, kind: TaskKind)
         target: (n, k) as encoded by `TargetCodec`.
         prediction: (n, k) out-of-fold probabilities, or values of a regression.
         kind: the task.
+        unsure: bool (n, k), cells of a multilabel task that nobody claims to know, as secondary labels; they are in no
+            doubt, and no measure for others.
     """
     if kind == "regression":
         found = [one for column in range(target.shape[1]) for one in _far_off(target, prediction, column)]
     elif kind == "multiclass":
         found = _confident(target, prediction)
     else:
-        found = [one for column in range(target.shape[1]) for one in _confident_column(target, prediction, column)]
+        known = np.ones(target.shape, bool) if unsure is None else ~unsure
+        columns = range(target.shape[1])
+        found = [one for place in columns for one in _confident_column(target, prediction, place, known[:, place])]
     return sorted(found, key=lambda one: (-one.strength, one.row))
 
 
 def label_noise(
-    samples: Samples, codec: TargetCodec, target: np.ndarray, prediction: np.ndarray, rows: np.ndarray | None = None
+    samples: Samples,
+    codec: TargetCodec,
+    target: np.ndarray,
+    prediction: np.ndarray,
+    rows: np.ndarray | None = None,
+    unsure: np.ndarray | None = None,
 ) -> list[Finding]:
     """The labels most worth a second look, as one finding; never more than a note, for a model can be wrong too.
 
@@ -65,9 +76,10 @@ def label_noise(
         target: (m, k) of the rows with an out-of-fold prediction.
         prediction: (m, k).
         rows: int (m,), which of the samples they are; all, in order, when not given.
+        unsure: bool (m, k), see `label_candidates`.
     """
     least = 0 if codec.kind == "regression" else CONFIDENT
-    candidates = [one for one in label_candidates(target, prediction, codec.kind) if one.strength >= least]
+    candidates = [one for one in label_candidates(target, prediction, codec.kind, unsure) if one.strength >= least]
     if not candidates:
         return []
     rows = np.arange(len(target)) if rows is None else rows
@@ -96,11 +108,13 @@ def _confident(target: np.ndarray, probability: np.ndarray) -> list[Candidate]:
     ]
 
 
-def _confident_column(target: np.ndarray, probability: np.ndarray, column: int) -> list[Candidate]:
-    both = np.stack([1 - probability[:, column], probability[:, column]], axis=1)
-    onehot = np.stack([1 - target[:, column], target[:, column]], axis=1)
+def _confident_column(target: np.ndarray, probability: np.ndarray, column: int, known: np.ndarray) -> list[Candidate]:
+    """Of one column, the rows where `known`, bool (n,), says that its label is meant."""
+    rows = np.flatnonzero(known)
+    both = np.stack([1 - probability[rows, column], probability[rows, column]], axis=1)
+    onehot = np.stack([1 - target[rows, column], target[rows, column]], axis=1)
     found = _confident(onehot, both)
-    return [Candidate(one.row, column, one.given, one.suggested, one.strength) for one in found]
+    return [Candidate(int(rows[one.row]), column, one.given, one.suggested, one.strength) for one in found]
 
 
 def _far_off(target: np.ndarray, prediction: np.ndarray, column: int) -> list[Candidate]:

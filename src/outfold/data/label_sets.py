@@ -13,6 +13,9 @@ from outfold.errors import DataError
 from outfold.names import nearest
 from outfold.settings.task import Task
 
+SECONDARY = "row_secondary_labels"
+"""Column of a run's own tables, a name that other columns hardly have: lists of the classes that are secondary only."""
+
 
 def found_labels(frame: pd.DataFrame, column: str) -> list[str]:
     """All labels in the cells of a column, each once, in the order of the rows."""
@@ -53,6 +56,11 @@ def label_indicators(frame: pd.DataFrame, column: str, classes: Sequence[str]) -
 def list_texts(chosen: np.ndarray, classes: Sequence[str]) -> list[str]:
     """Bool (n, k) as the text of a list each, such as `['a', 'b']`, which `label_indicators` reads."""
     return [str([classes[place] for place in np.flatnonzero(row).tolist()]) for row in chosen]
+
+
+def secondary_in(table: pd.DataFrame, classes: Sequence[str]) -> np.ndarray | None:
+    """Bool (n, k): secondary labels as `SECONDARY` of a run's table names them; None where it has no such column."""
+    return label_indicators(table, SECONDARY, classes) > 0 if SECONDARY in table.columns else None
 
 
 def usable_cells(column: pd.Series, classes: Sequence[str] | None) -> np.ndarray:

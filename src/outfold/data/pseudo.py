@@ -49,10 +49,14 @@ def most_likely(values: np.ndarray, kind: TaskKind) -> tuple[np.ndarray, np.ndar
         int64 (n,), places of the classes (binary: 0 and 1; the first of equally likely ones), and float64 (n,), their
         probabilities.
     """
-    wide = values.astype(np.float64)
-    if kind == "binary":
-        wide = np.concatenate([1 - wide, wide], axis=1)
+    wide = by_class(values, kind)
     return wide.argmax(axis=1), wide.max(axis=1)
+
+
+def by_class(values: np.ndarray, kind: TaskKind) -> np.ndarray:
+    """Probabilities with a column for each class: (n, k), of a binary task (n, 1) of the positive one -> float64."""
+    wide = values.astype(np.float64)
+    return np.concatenate([1 - wide, wide], axis=1) if kind == "binary" else wide
 
 
 def choose(
@@ -204,3 +208,16 @@ def counts_by_class(names: Sequence[str], classes: np.ndarray, chosen: Chosen) -
         table[reason] = np.bincount(classes[outcome == reason], minlength=len(names))
     learned = np.bincount(classes, weights=chosen.repetitions, minlength=len(names))
     return table.assign(learned=learned.astype(np.int64))
+
+
+def mean_labels(values: np.ndarray, kind: TaskKind, chosen: Chosen) -> list[float | None]:
+    """What a teacher gives each class on average over the rows that are learned from; None without such a row.
+
+    Args:
+        values: probabilities (n, k); binary: (n, 1), of the positive class.
+        kind: the task.
+        chosen: of the same rows.
+    """
+    wide = by_class(values, kind)
+    kept = chosen.repetitions > 0
+    return wide[kept].mean(axis=0).tolist() if kept.any() else [None] * wide.shape[1]

@@ -14,6 +14,7 @@ from pyarrow import ArrowException
 
 from outfold.data.audio.clip_columns import clips_in
 from outfold.data.audio.rows import RowClips
+from outfold.data.label_sets import secondary_in
 from outfold.data.predictions import PREFIXES, space_of
 from outfold.data.targets import TargetCodec
 from outfold.errors import DataError, RunError
@@ -47,6 +48,8 @@ class Evaluation:
         codec: what the k outputs mean.
         ranks: whether predictions are ranks, 0 to 1, of which only the order means something.
         clips: which seconds of which recording the rows are; None where they are no recordings.
+        secondary: bool (n, k), classes that are only secondary labels of a row, so that it is not known whether they
+            are there; None where nobody names such.
     """
 
     ids: np.ndarray
@@ -56,6 +59,7 @@ class Evaluation:
     codec: TargetCodec
     ranks: bool = False
     clips: RowClips | None = None
+    secondary: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -184,12 +188,12 @@ def load_evaluation(folder: Path) -> Evaluation:
     if missing:
         raise RunError(f"{path} lacks columns", got=list(table.columns)[:10], expected=missing[:10], fix=AGAIN)
     try:
-        target = codec.encode(table)
+        target, secondary = codec.encode(table), secondary_in(table, codec.outputs)
     except DataError as error:
         raise RunError(f"{path} and {TARGET} do not fit together: {error.problem}", fix=AGAIN) from error
     ids, fold = table["id"].astype(str).to_numpy(object), table["fold"].to_numpy(np.int64)
     prediction = table[columns].to_numpy(np.float32)
-    return Evaluation(ids, fold, target, prediction, codec, ranks=space == "rank", clips=clips_in(table))
+    return Evaluation(ids, fold, target, prediction, codec, space == "rank", clips_in(table), secondary)
 
 
 def read_events(path: Path, most: int = 12, tail_bytes: int = 65_536) -> list[dict[str, Any]]:

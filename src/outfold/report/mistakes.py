@@ -107,22 +107,36 @@ def _binary_ranks(evaluation: Evaluation) -> Iterator[Gallery]:
 
 
 def _multilabel(evaluation: Evaluation) -> Iterator[Gallery]:
-    """By label and row, the largest mistakes; a row that is wrong in several labels comes once, for its worst."""
+    """By label and row, the largest mistakes; a row that is wrong in several labels comes once, for its worst.
+
+    A secondary label of a row is no mistake there: nobody knows whether it is wrong.
+    """
     target, scores, names = evaluation.target == 1, evaluation.prediction, evaluation.codec.outputs
+    absent = ~target if evaluation.secondary is None else ~(target | evaluation.secondary)
+    unsure = "" if evaluation.secondary is None else " Secondary labels of a row count as neither there nor not."
     for title, wrong, order, explanation in (
         ("Missed labels", target & (scores < 0.5), scores, "A label that is there was given the smallest probability."),
-        ("False labels", ~target & (scores >= 0.5), -scores, "A label that is not there was given the largest one."),
+        ("False labels", absent & (scores >= 0.5), -scores, "A label that is not there was given the largest one."),
     ):
         ranks = np.where(wrong, order, np.inf)
         label = ranks.argmin(axis=1)
         chosen = _first(np.flatnonzero(wrong.any(axis=1)), ranks.min(axis=1))
         mistakes = [
             Mistake(
-                row, _label_set(target[row], names), f"{names[label[row]]} ({_probability(scores[row, label[row]])})"
+                row, _true_labels(evaluation, row), f"{names[label[row]]} ({_probability(scores[row, label[row]])})"
             )
             for row in chosen
         ]
-        yield Gallery(title, explanation, mistakes)
+        yield Gallery(title, explanation + unsure, mistakes)
+
+
+def _true_labels(evaluation: Evaluation, row: int) -> str:
+    """The labels of a row, and its secondary ones."""
+    names, secondary = evaluation.codec.outputs, evaluation.secondary
+    own = _label_set(evaluation.target[row] == 1, names)
+    if secondary is None or not secondary[row].any():
+        return own
+    return f"{own}; secondary: {_label_set(secondary[row], names)}"
 
 
 def _label_set(present: np.ndarray, names: Sequence[str], most: int = 4) -> str:

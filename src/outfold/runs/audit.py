@@ -26,6 +26,7 @@ from outfold.runs.duplicates import Sifted, sift_copies
 from outfold.runs.embeddings import embeddings
 from outfold.runs.lineage import lineage
 from outfold.runs.summary import read_codecs
+from outfold.runs.weak_labels import with_secondary_labels
 from outfold.settings.duplicates import Duplicates as Look
 from outfold.settings.folds import Folds
 from outfold.settings.recipe import Recipe
@@ -92,7 +93,7 @@ def audit_run(
     codec, _ = read_codecs(folder)
     own = read_folds(folder / FOLDS, train.samples.ids, dropped=[place.id for one in gone for place in one.places])
     dataset = _dataset(recipe, root, sifted, test, codec, replace(own, ordered=recipe.folds.time is not None))
-    dataset = replace(dataset, variants=_variants(folder, recipe, dataset))
+    dataset = with_secondary_labels(replace(dataset, variants=_variants(folder, recipe, dataset)), recipe.task)
     return by_level([*gone, *_before(recipe, dataset, embed, compute, folder), *_outcome(folder, recipe, dataset)])
 
 

@@ -12,6 +12,7 @@ import torch
 
 from outfold.data.audio.clip_columns import clip_columns
 from outfold.data.dataset import Dataset
+from outfold.data.label_sets import SECONDARY, list_texts
 from outfold.data.predictions import PREFIXES, Predictions
 from outfold.data.targets import TargetCodec
 from outfold.files import known, read_json, write_atomically, write_json
@@ -71,8 +72,11 @@ def write_tables(context: Context, result: Result) -> None:
         variant = context.recipe.fold_variant_of(context.recipe.final_stage())
         oof.insert(1, "fold", dataset.folds_of(variant).fold[rows])
         clips = dataset.train.samples.clips
-        places = [] if clips is None else [clip_columns(clips.take(rows))]
-        table = pd.concat([oof[["id", "fold"]], *places, truth, oof.drop(columns=["id", "fold"])], axis=1)
+        told = [] if clips is None else [clip_columns(clips.take(rows))]
+        if dataset.secondary is not None:
+            texts = list_texts(dataset.secondary[rows], dataset.codec.outputs)
+            told.append(pd.DataFrame({SECONDARY: pd.Series(texts, dtype="str")}))
+        table = pd.concat([oof[["id", "fold"]], *told, truth, oof.drop(columns=["id", "fold"])], axis=1)
         write_atomically(context.folder / OOF, lambda part: table.to_parquet(part, index=False))
     if result.test is not None:
         test = prediction_columns(result.test)

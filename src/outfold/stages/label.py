@@ -21,6 +21,7 @@ from outfold.data.pseudo import (
     Chosen,
     choose,
     counts_by_class,
+    mean_labels,
     most_likely,
     without_incomplete,
 )
@@ -169,7 +170,7 @@ def _barred(stage: LabelStage, fold: int, context: Context) -> np.ndarray:
 
 
 def _counts(stage: LabelStage, answers: Predictions, chosen: Chosen, dataset: Dataset) -> dict[str, Any]:
-    """How many rows there were, are kept and are left out and why, and the same for each class."""
+    """How many rows there were, are kept and are left out and why; the same for each class, with its mean label."""
     codec = dataset.codec
     names, classes = ["all"], np.zeros(len(answers), dtype=np.int64)
     if codec.kind != "regression":
@@ -181,7 +182,11 @@ def _counts(stage: LabelStage, answers: Predictions, chosen: Chosen, dataset: Da
     total = by_class.drop(columns="class").sum()
     left_out = {reason: int(total[reason]) for reason in REASONS if reason in total}
     whole = {name: int(total[name]) for name in ("rows", "kept", "learned")}
-    return {**whole, "left_out": left_out, "classes": by_class.to_dict("records")}
+    records = by_class.to_dict("records")
+    if codec.kind != "regression":
+        means = mean_labels(answers.values, codec.kind, chosen)
+        records = [{**record, "mean": mean} for record, mean in zip(records, means, strict=True)]
+    return {**whole, "left_out": left_out, "classes": records}
 
 
 def _told(counts: dict[str, Any], without_comparison: Sequence[str]) -> str:
