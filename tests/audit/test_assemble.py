@@ -1,12 +1,14 @@
 """The audit as a whole: quiet on clean data, in order, and the same again when written and read."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from outfold.audit import FileFacts, Known, audit_dataset, audit_outcome, by_level
+from outfold.data.audio.rows import RowClips
 from outfold.data.findings import Finding, Place
 from outfold.data.predictions import Predictions, softmax
 
@@ -58,6 +60,29 @@ def test_clean_data_and_honest_predictions_raise_no_alarm(dataset, kind, seed):
     space = "value" if kind == "regression" else "probability"
     found += audit_outcome(data, Predictions(data.train.samples.ids, values, data.codec.outputs, space))
     assert [one.rule for one in found if one.rule != "label-noise"] == []
+
+
+@pytest.mark.parametrize(("ends", "told"), [((np.inf, np.inf), True), ((np.inf, 5.0), False), ((5.0, 5.0), True)])
+def test_sizes_of_files_are_compared_where_rows_of_both_tables_are_alike(dataset, ends, told):
+    """A file of clips is smaller than one that holds many windows, which says nothing of a row."""
+    rng = np.random.default_rng(0)
+    recipe, data = dataset(
+        {"y": rng.integers(0, 2, 300)}, "binary", "y", test={"id": [f"t{row}" for row in range(120)]}
+    )
+
+    def cut(rows, end):
+        count = len(rows)
+        clips = RowClips(np.array([f"{row}.ogg" for row in range(count)], object), np.zeros(count), np.full(count, end))
+        return replace(rows, samples=replace(rows.samples, clips=clips))
+
+    data = replace(data, train=cut(data.train, ends[0]), test=cut(data.test, ends[1]))
+    nothing = np.full(300, np.nan)
+    sizes = [
+        FileFacts(rng.normal(mean, 10, n), nothing[:n], nothing[:n], ("",) * n) for mean, n in ((100, 300), (900, 120))
+    ]
+    train, test = (Known(facts=facts) for facts in sizes)
+    found = audit_dataset(recipe, data, train=train, test=test)
+    assert ("train-test-drift" in [one.rule for one in found]) == told
 
 
 def test_errors_come_first():

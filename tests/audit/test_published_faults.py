@@ -170,6 +170,7 @@ class TestBirdclef3rd:
         counts = {"grey heron": 37, "kingfisher": 480}
         assert "floor of 10 rows" in only(quota_findings(counts, floor=10), "quota-never-fires").what
         assert "cap of 500 rows" in only(quota_findings(counts, cap=500), "quota-never-fires").what
+        assert {one.level for one in quota_findings(counts, floor=10, cap=500)} == {"note"}  # guards for other data
         assert quota_findings(counts, floor=40, cap=100) == []
 
     def test_silence_divided_by_its_deviation(self, samples, only):

@@ -31,3 +31,12 @@ def test_a_mean_of_epochs_is_told_beside_the_best_epoch():
         "valid 0.2500 (best epoch 0.5000)  r2 undefined (best epoch undefined)",
         "fit/a/fold0-seed0 fit  average of epochs 3, 7",
     ]
+
+
+def test_the_speed_is_that_of_what_the_recipe_calls_its_samples():
+    out = io.StringIO()
+    epoch = {"event": "epoch", "job": "fit/a", "phase": "all", "epoch": 1, "train_loss": 0.5}
+    with live(Console(file=out, width=300)) as emit:
+        emit({"event": "planned", "jobs": 3, "done": 0, "megapixels": 1.0, "sample": "clip"})
+        emit(epoch | {"images_per_second": 31.6, "wait_share": 0.02})
+    assert "(32 clips/s, 2% waiting)" in out.getvalue()

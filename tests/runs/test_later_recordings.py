@@ -51,6 +51,13 @@ def test_a_folder_is_predicted_as_its_table_would_be(
     assert told.exit_code == 0, told.output
     assert "4 rows predicted" in told.output
     assert pd.read_csv(answer)["name"].tolist() == [f"s3_{end}" for end in (2, 4, 6, 8)]
+    answer.write_text("precious")
+    told = CliRunner().invoke(app, given)
+    assert isinstance(told.exception, OutfoldError)
+    assert "is there already" in told.exception.problem and "--force" in str(told.exception.fix)
+    assert answer.read_text() == "precious"
+    assert CliRunner().invoke(app, [*given, "--force"]).exit_code == 0
+    assert len(pd.read_csv(answer)) == 4
 
 
 def test_windows_are_cut_as_the_test_table_says(calls_recipe: dict[str, Any], later: Path) -> None:

@@ -85,7 +85,8 @@ def _common_features(
 ) -> list[Feature]:
     """Columns that both tables have, and file facts, of the training rows and then the test rows.
 
-    Identifiers of rows and groups, orders and the names of sources differ between any two tables and say nothing.
+    Identifiers of rows and groups, orders and the names of sources differ between any two tables and say nothing, and
+    so do files where the rows of one table are files and those of the other windows of them.
     """
     assert dataset.test is not None  # the caller looked
     train, test = dataset.train.samples, dataset.test.samples
@@ -95,9 +96,14 @@ def _common_features(
     frame = frame[[name for name in common if not is_identifier(frame[name])]]
     both = Samples(frame, np.concatenate([train.ids, test.ids]), None, train.id_column)
     features = [one for one in table_features(both, ignore=[train.id_column]) if one.origin != "name"]
-    if own.facts is not None and other.facts is not None:
+    if own.facts is not None and other.facts is not None and _are_whole_files(train) == _are_whole_files(test):
         features += own.facts.joined(other.facts).features()
     return features
+
+
+def _are_whole_files(samples: Samples) -> bool:
+    """Whether rows are whole files, whose size is a fact of the row; windows of recordings are not."""
+    return samples.clips is None or bool(np.isinf(samples.clips.end_s).all())
 
 
 def _filters(recipe: Recipe) -> set[str]:

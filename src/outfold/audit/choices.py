@@ -13,6 +13,8 @@ EVEN = 1.1
 GROUPS_A_FOLD = 3
 UNEVEN = 0.2
 """Folds whose imbalance is below this are even enough: a tenth of a fold's rows would have to change their stratum."""
+GUARD = "nothing where it is a guard for other data; else leave it out"
+"""What to do about a bound that does nothing here."""
 
 
 def balance_findings(balance: Balance, names: tuple[str, ...], target: np.ndarray, where: str) -> list[Finding]:
@@ -48,7 +50,7 @@ def balance_findings(balance: Balance, names: tuple[str, ...], target: np.ndarra
 
 
 def quota_findings(counts: Mapping[str, int], *, floor: int | None = None, cap: int | None = None) -> list[Finding]:
-    """Floors and caps of rows a class that no class of this table touches.
+    """Floors and caps of rows a class that no class of this table touches: guards that this data does not need.
 
     Args:
         counts: rows by class.
@@ -59,11 +61,11 @@ def quota_findings(counts: Mapping[str, int], *, floor: int | None = None, cap: 
     if floor is not None and counts and min(counts.values()) >= floor:
         impact = f"the smallest class, {min(counts, key=lambda name: counts[name])}, has {min(counts.values()):,} rows"
         what = f"the floor of {count(floor, 'row')} a class never fires"
-        findings.append(Finding("warning", what, (), "raise it, or leave it out", "quota-never-fires", impact))
+        findings.append(Finding("note", what, (), GUARD, "quota-never-fires", impact))
     if cap is not None and counts and max(counts.values()) <= cap:
         impact = f"the largest class, {max(counts, key=lambda name: counts[name])}, has {max(counts.values()):,} rows"
         what = f"the cap of {count(cap, 'row')} a class never fires"
-        findings.append(Finding("warning", what, (), "lower it, or leave it out", "quota-never-fires", impact))
+        findings.append(Finding("note", what, (), GUARD, "quota-never-fires", impact))
     return findings
 
 

@@ -177,7 +177,7 @@ def _unknown(artefacts: Sequence[Artefact], by_name: Mapping[str, Artefact]) -> 
         return []
     what = f"{_kinds(unknown)} of unknown origin: {listed(one.name for one in unknown)}"
     impact = f"{count(len(heirs), 'artefact')} descended from them are judged: whether the rows were seen, nobody knows"
-    fix = "make sure that pretraining did not see these rows; public weights may have seen public photos"
+    fix = "make sure that pretraining did not see these rows; public weights may have seen public data"
     return [Finding("note", what, (), fix, "unknown-origin", impact)]
 
 

@@ -217,7 +217,7 @@ def _input_finding(told: Told, kind: TaskKind) -> Finding:
     fix = (
         "make sure that it is known before the target is, and is in the test table; else take it out of the inputs"
         if answer or NEARLY_ALL.reached(told.score, kind)
-        else "inputs may predict; see what the photo adds to it"
+        else "inputs may predict; see what the model adds to it"
     )
     level: Level = "error" if answer else "warning" if NEARLY_ALL.reached(told.score, kind) else "note"
     rule = "input-is-the-answer" if answer else "input-tells-target"
@@ -233,7 +233,7 @@ def _notes(sure: Sequence[Told], kind: TaskKind) -> list[Finding]:
     impact = "; ".join(f"{told.feature.name}: {figures(told, kind)}" for told in sure[:SHOWN])
     fix = (
         "never use them as inputs; an id, an order or a date that tells is a sign that labels were collected one after "
-        "the other, in ways that photos may show too"
+        "the other, in ways that their files may show too"
     )
     return [Finding("note", what, (), fix, "column-tells-target", impact)]
 

@@ -97,7 +97,7 @@ def _cautions(summary: dict[str, Any]) -> list[str]:
         if stage.get("wait_share", 0) > WAIT_WORTH_SAYING:
             lines.append(
                 f"note: {name} spent {stage['wait_share']:.0%} of its time waiting for data; "
-                "give more --workers, or a smaller view.cache_size"
+                "give more --workers; the report says what else helps"
             )
     return lines
 

@@ -21,6 +21,7 @@ def predict(
     data: Annotated[
         Path | None, typer.Option(help="Folder of the media; that of the table or the recordings when not given.")
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if there is one.")] = False,
     device: Device = "auto",
     processes: Annotated[int, typer.Option(min=1, help="Processes that share the rows on a CPU.")] = 1,
     devices: Annotated[
@@ -30,6 +31,7 @@ def predict(
     """Predict new rows with the models of a run, exactly as its out-of-fold predictions were made.
 
     Rows whose process is lost are predicted again by another one, once; where that fails too, nothing is written.
+    A file of predictions that is there already is replaced with --force only.
     """
     from outfold.errors import OutfoldError
 
@@ -37,6 +39,8 @@ def predict(
 
     if out.suffix not in (".csv", ".parquet"):
         raise OutfoldError(f"cannot write {out}", expected="a name that ends in .csv or .parquet")
+    if out.exists() and not force:
+        raise OutfoldError(f"{out} is there already", fix="choose another --out, or --force to replace it")
 
     from outfold.run_folder import read_summary
 

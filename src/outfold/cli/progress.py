@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from outfold.cli.printing import say
 from outfold.report.numbers import counted, duration
+from outfold.settings.nouns import ROW
 from outfold.stages.base import Emit
 
 HIDDEN = ("phase", "epoch", "train_loss", "valid_loss", "lr", "seconds", "images_per_second", "wait_share")
@@ -48,6 +49,7 @@ class Display:
         self.all: TaskID | None = None
         self.foreseen = self.finished = 0.0
         self.trains = False
+        self.sample = ROW.sample
         self.unfamiliar: set[str] = set()
         self.warned: set[str] = set()
 
@@ -129,7 +131,7 @@ class Display:
         self.all = self.progress.add_task(title, total=self.foreseen)
 
     def _planned(self, event: dict[str, Any]) -> None:
-        self.trains = True
+        self.trains, self.sample = True, event["sample"]
         done = f", {event['done']} of them done before" if event["done"] else ""
         self.line(f"{event['jobs']} jobs{done}")
         self._all(event)
@@ -157,7 +159,7 @@ class Display:
         if "valid_loss" in event:
             losses += f", valid {event['valid_loss']:.4f}"
         judged = "  ".join(f"{name} {value:.4f}" for name, value in scores.items())
-        speed = f"{event['images_per_second']:.0f} images/s, {event['wait_share']:.0%} waiting"
+        speed = f"{event['images_per_second']:.0f} {self.sample}s/s, {event['wait_share']:.0%} waiting"
         self.line(f"{event['job']}  {event['phase']} epoch {event['epoch']}  {losses}  {judged}  ({speed})")
 
     def _combined(self, event: dict[str, Any]) -> None:

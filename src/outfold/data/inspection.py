@@ -139,11 +139,11 @@ def duplicate_findings(
     if clashing:
         rows = [row for group in clashing for row in group]
         places = places_of(samples, rows, root=root, notes=[f"label {labels[row]}" for row in rows])
-        what = f"{count(len(clashing), 'photo')} in several rows with different labels: {count(len(rows), 'row')}"
+        what = f"{count(len(clashing), 'file')} in several rows with different labels: {count(len(rows), 'row')}"
         findings.append(Finding("warning", what, places, "find out which label is right"))
     if agreeing:
         rows = [row for group in agreeing for row in group]
-        what = f"{count(len(agreeing), 'photo')} in several rows with the same label: {count(len(rows), 'row')}"
+        what = f"{count(len(agreeing), 'file')} in several rows with the same label: {count(len(rows), 'row')}"
         how = "they share a fold" if grouped else "they may be in different folds, which leaks"
         fix = None if grouped else "set folds.duplicates: group"
         findings.append(

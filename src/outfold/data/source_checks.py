@@ -75,6 +75,6 @@ def unlabelled_findings(
     rows = [row for row, key in enumerate(unlabelled_keys) if key in known]
     if rows:
         what = f"{count(len(rows), 'row')} of the unlabelled table with a file that is also in the training table"
-        fix = "leave these rows out: models that trained on a photo would label it"
+        fix = "leave these rows out: models that trained on a file would label it"
         findings.append(Finding("warning", what, places_of(unlabelled, rows, root=root), fix))
     return findings

@@ -140,7 +140,7 @@ def _cost_findings(recipe: Recipe, checked: Checked, device: str) -> list[Findin
         )
     except OutfoldError as error:
         return [finding_of(error)]
-    media = "recording" if recipe.data.has_audio else "photo"
+    media = recipe.data.noun.file
     what = (
         f"estimate: {count(cost.models, 'model')} in about {_duration(cost.seconds)} on {chosen.type}"
         f"{f', after the {media}s are read once' if cost.cache else ''}; about {_bytes(cost.memory)} of memory, "

@@ -115,7 +115,8 @@ def _run(todo: Sequence[Job], context: Context) -> dict[str, Any]:
     keep_backbones(recipe, folder, dataset.root)
     megapixels = sum(job.work for job in todo)
     done = len(context.jobs) - len(todo)
-    context.compute.emit({"event": "planned", "jobs": len(context.jobs), "done": done, "megapixels": megapixels})
+    planned = {"jobs": len(context.jobs), "done": done, "megapixels": megapixels, "sample": recipe.data.noun.sample}
+    context.compute.emit({"event": "planned", **planned})
     stages = {}
     for name in recipe.stages:
         _run_stage(name, [job for job in todo if job.stage == name], context)

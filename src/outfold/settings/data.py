@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from outfold.settings.base import Label, Spec, Where
 from outfold.settings.labels import Rating
+from outfold.settings.nouns import PHOTO, RECORDING, ROW, Noun
 from outfold.settings.recordings import Audio, Recordings
 
 OnBad = Literal["stop", "drop"]
@@ -172,6 +173,11 @@ class Data(Spec):
     def has_photos(self) -> bool:
         """Whether samples are photos."""
         return self.image is not None or any(source.image for source in self.sources)
+
+    @property
+    def noun(self) -> Noun:
+        """What texts call a sample and its file."""
+        return RECORDING if self.has_audio else PHOTO if self.has_photos else ROW
 
     @model_validator(mode="after")
     def _media_are_of_one_kind(self) -> "Data":

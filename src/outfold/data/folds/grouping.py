@@ -129,7 +129,7 @@ def _texts(column: pd.Series, name: str, k: int) -> list[str]:
             expected=f"at least {k} rows each",
             fix=f"lower folds.k to {min(small.values())}"
             if min(small.values()) > 1
-            else "add photos of these classes, join them with others, or leave them out (`where`)",
+            else "add rows of these classes, join them with others, or leave them out (`where`)",
         )
     return texts
 

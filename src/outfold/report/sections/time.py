@@ -7,12 +7,8 @@ from outfold.report.html import Child, Html
 from outfold.report.layout import TALL, Cell, Section, bar, notice, table
 from outfold.report.loading import Artefacts
 from outfold.report.numbers import MISSING, count, duration, fold_name, metric_title, number, percent
+from outfold.settings.nouns import Noun
 from outfold.work import WAIT_WORTH_SAYING
-
-ADVICE = (
-    "Training waits for photos: give more --workers, or a smaller view.cache_size so that less is read and resized for "
-    "each step; slow disks gain from a cache on a local one (OUTFOLD_CACHE)."
-)
 
 
 def time(run: Artefacts) -> Section | None:
@@ -22,11 +18,18 @@ def time(run: Artefacts) -> Section | None:
     stages = run.summary["stages"]
     timed = {name: entry for name, entry in stages.items() if "seconds" in entry}
     waiting = [name for name, entry in timed.items() if entry.get("wait_share", 0) > WAIT_WORTH_SAYING]
-    advice = [notice(f"{', '.join(waiting)}: {ADVICE}")] if waiting else []
+    advice = [notice(f"{', '.join(waiting)}: {_advice(run.recipe.data.noun)}")] if waiting else []
     body: list[Child] = [*advice, _stages(run.summary["seconds"], timed), _models(run)]
     took = duration(run.summary["seconds"])
     intro = f"The last command took {took}. Work kept from earlier commands counts by stage and model only."
     return Section("time", "Time", intro, body)
+
+
+def _advice(noun: Noun) -> str:
+    return (
+        f"Training waits for {noun.file}s: give more --workers, or {noun.lighter}; slow disks gain from a cache on a "
+        "local one (OUTFOLD_CACHE)."
+    )
 
 
 def _stages(total: float, stages: dict[str, dict[str, Any]]) -> Html:
@@ -60,8 +63,8 @@ def _models(run: Artefacts) -> Child:
                 Cell(percent(job["wait_share"]), job["wait_share"]),
             )
         )
-    score = metric_title(run.summary["metric"])
-    columns = ("model", "fold", "seed", score, "weights of epoch", "time", "images/s", "waiting for data")
+    score, speed = metric_title(run.summary["metric"]), f"{run.recipe.data.noun.sample}s/s"
+    columns = ("model", "fold", "seed", score, "weights of epoch", "time", speed, "waiting for data")
     return table(columns, rows, text=("model",), caption="By model", sortable=True, tall=len(rows) > TALL)
 
 
