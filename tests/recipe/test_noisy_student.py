@@ -168,11 +168,13 @@ def test_teachers_and_students_share_their_folds(noisy: dict[str, Any]) -> None:
         check_labels(Recipe.model_validate(noisy))
 
 
-def test_mixed_samples_have_no_weight(noisy: dict[str, Any]) -> None:
+def test_mixed_values_have_no_weight_and_mixed_classes_have(noisy: dict[str, Any]) -> None:
+    """A loss that is linear in its target is mixed as targets and weights are; one of values is not."""
     noisy["stages"]["noisy"]["label"]["weight"] = 0.5
-    check_labels(Recipe.model_validate(noisy))
     noisy["stages"]["noisy"]["student"]["mix"] = {"one_of": ["mixup"]}
-    with pytest.raises(RecipeError, match="mixed samples have no weight"):
+    check_labels(Recipe.model_validate(noisy))
+    noisy["task"], noisy["stages"]["noisy"]["label"] = REGRESSION, {"weight": 0.5}
+    with pytest.raises(RecipeError, match="mixed values have no weight"):
         check_labels(Recipe.model_validate(noisy))
 
 

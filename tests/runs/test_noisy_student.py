@@ -73,6 +73,8 @@ def teacher_says(folder: Path, stage: str, fold: int) -> np.ndarray:
 
 def test_two_rounds_from_start_to_end(noisy: dict[str, Any], root: Path, tmp_path: Path) -> None:
     noisy["stages"]["noisy"]["rounds"] = 2
+    noisy["stages"]["noisy"]["label"]["weight"] = 0.5
+    noisy["stages"]["noisy"]["student"]["mix"] = {"one_of": ["mixup", "cutmix"]}
     noisy["stages"]["answer"]["from"] = "noisy2"
     done, events = run(noisy, tmp_path / "run", root)
     for teacher, number in (("fit", 1), ("noisy1", 2)):
@@ -89,6 +91,9 @@ def test_two_rounds_from_start_to_end(noisy: dict[str, Any], root: Path, tmp_pat
     for one in summary["labels"]:
         assert one["kept"] + sum(one["left_out"].values()) == 18
         assert sum(part["learned"] for part in one["classes"]) == one["learned"]
+        labels = labels_of(tmp_path / "run", "noisy1-labels", one["fold"])
+        means = labels.loc[labels["repetitions"] > 0, [f"prob_{name}" for name in CLASSES]].mean()
+        np.testing.assert_allclose([part["mean"] for part in one["classes"]], means, atol=1e-6)
     told = [event for event in events if event["event"] == "labelled"]
     assert len(told) == 4
     assert "learns from" in told[0]["what"]

@@ -87,8 +87,8 @@ def _check_student(place: str, settings: TrainSettings, name: str, stage: LabelS
             expected=folds or "the recipe's",
             fix="use the teacher's `folds`: its models of another assignment have seen rows that are held out here",
         )
-    if settings.mix is not None and stage.weight < 1:
-        problem = f"{place}: mixed samples have no weight of their own"
+    if settings.mix is not None and stage.weight < 1 and recipe.task.kind == "regression":
+        problem = f"{place}: mixed values have no weight of their own"
         raise RecipeError(problem, fix=f"use `mix`, or the `weight` of stage {name!r}, not both")
 
 

@@ -176,8 +176,8 @@ def _check_adapt(place: str, stage: AdaptStage, stages: Stages, task: Task, fold
     if task.score_class is not None:
         raise ValueError(f"{place}: predictions of `task.score_class` alone cannot label rows for all classes")
     members = [source.member_settings(member) for member in stage.members or source.members]
-    if stage.weight < 1 and any(one.mix is not None for one in members):
-        raise ValueError(f"{place}: mixed samples have no weight of their own; use `mix` or `weight`, not both")
+    if task.kind == "regression" and stage.weight < 1 and any(one.mix is not None for one in members):
+        raise ValueError(f"{place}: mixed values have no weight of their own; use `mix` or `weight`, not both")
     if not stage.out_of_fold:
         return
     variants = fold_variants_behind(stage.labels, stages) | {one.folds for one in members}
