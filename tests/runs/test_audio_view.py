@@ -286,6 +286,9 @@ def test_an_encoder_of_waveforms_from_a_recipe(calls_recipe: dict[str, Any], cal
     assert len(done.oof) == 36
     table = pd.DataFrame({"name": ["x"], "file": ["later/s3.wav"], "start_s": [0.0], "end_s": [2.0]})
     assert len(done.predict(table, root=calls, device="cpu")) == 1
+    later, known = done.predict(calls / "soundscapes", device="cpu"), done.predictions
+    assert known is not None
+    np.testing.assert_array_equal(later.filter(like="prob_"), known.filter(like="prob_"))
 
 
 def test_recordings_without_a_window_are_told(calls_recipe: dict[str, Any], calls: Path, tmp_path: Path) -> None:
