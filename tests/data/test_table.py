@@ -130,6 +130,9 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         read_table(tmp_path / "latin.csv")
     with pytest.raises(DataError, match="cannot be read"):
         read_table(tmp_path / "none.csv")
+    with pytest.raises(DataError, match=r"none\.xlsx: the file does not exist"):
+        read_table(tmp_path / "none.xlsx")
+    (tmp_path / "table.xlsx").touch()
     with pytest.raises(DataError, match="not a kind of table"):
         read_table(tmp_path / "table.xlsx")
     (tmp_path / "x.parquet").write_bytes(b"not parquet at all")

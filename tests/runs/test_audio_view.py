@@ -103,6 +103,32 @@ def test_bad_recordings_stop_a_run_or_are_left_out(calls_recipe: dict[str, Any],
     assert check_recipe(Recipe.model_validate(calls_recipe), root, device="cpu").ok
 
 
+def test_a_file_that_is_no_recording_is_dropped_from_tables_of_recordings(
+    calls_recipe: dict[str, Any], calls: Path, tmp_path: Path
+) -> None:
+    root = tmp_path / "data"
+    shutil.copytree(calls, root)
+    (root / "soundscapes" / "s1.wav").write_bytes(b"nothing to hear")
+    calls_recipe["stages"]["fit"]["phases"] = [{"name": "all", "epochs": 1}]
+    with pytest.raises(MediaError, match="1 of 9 recordings") as caught:
+        run(calls_recipe, tmp_path / "run", root)
+    assert "s1.wav: not a recording" in str(caught.value.got)
+    calls_recipe["data"]["on_bad_media"] = "drop"
+    found = check_recipe(Recipe.model_validate(calls_recipe), root)
+    (bad,) = [one for one in found.findings if "no recording, or not allowed" in one.what]
+    assert (found.ok, bad.level) == (True, "warning")
+    assert [(place.id, place.file) for place in bad.places] == [("s1_2", "soundscapes/s1.wav")]
+    done = run(calls_recipe, tmp_path / "dropped", root)
+    assert done.predictions is not None
+    assert done.predictions["id"].tolist() == [f"s{one}_{end}" for one in (0, 2) for end in (2, 4, 6, 8)]
+    assert done.summary["data"]["dropped"]
+    later = done.predict(root / "soundscapes", device="cpu")
+    assert later["name"].tolist() == done.predictions["id"].tolist()
+    with pytest.raises(DataError, match="no row of the new table is left: the media of all 1") as nothing:
+        done.predict(root / "soundscapes" / "s1.wav", device="cpu")
+    assert "s1_2" in str(nothing.value.got)
+
+
 def test_check_tells_of_seconds_that_are_not_there(calls_recipe: dict[str, Any], calls: Path, tmp_path: Path) -> None:
     root = tmp_path / "data"
     shutil.copytree(calls, root)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import outfold
 from outfold.cli import app
-from outfold.errors import DataError, OutfoldError, RecipeError
+from outfold.errors import DataError, RecipeError
 from outfold.runs.later_recordings import place_of, samples_of
 from outfold.settings.recipe import Recipe
 from outfold.stages.base import tell_nobody
@@ -107,15 +107,20 @@ def test_what_is_no_recording_is_refused(
     with pytest.raises(DataError, match="holds no recording"):
         rows_of(later, calls_recipe)
     soundfile.write(later / "short.flac", np.zeros(8000), 8000)
-    with pytest.raises(DataError, match="all recordings are shorter than a window of 2 s"):
+    with pytest.raises(DataError, match="all recordings are shorter than a window of 2 s") as caught:
         rows_of(later, calls_recipe)
+    assert "columns name, file, start_s and end_s" in str(caught.value.fix)
     with pytest.raises(DataError, match="no file fits the pattern"):
         rows_of(later / "*.mp3", calls_recipe)
-    (later / "broken.wav").write_bytes(b"nothing to hear")
-    with pytest.raises(OutfoldError, match=r"broken\.wav"):
-        rows_of(later, calls_recipe)
+    with pytest.raises(DataError, match=r"s9\.wav: the file does not exist"):
+        rows_of(later / "s9.wav", calls_recipe)
     with pytest.raises(RecipeError, match="not about recordings"):
         rows_of(later, tiny_recipe)
+
+
+def test_a_file_is_meant_as_it_is_written(calls_recipe: dict[str, Any], later: Path) -> None:
+    (later / "s3.wav").rename(later / "s[3].wav")
+    assert rows_of(later / "s[3].wav", calls_recipe).ids.tolist() == [f"s[3]_{end}" for end in (2, 4, 6, 8)]
 
 
 def test_tables_are_tables(tmp_path: Path) -> None:

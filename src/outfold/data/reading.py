@@ -24,9 +24,14 @@ def read_rows(path: Path, *, exact: Collection[str] = ()) -> tuple[pd.DataFrame,
 
     Returns:
         The table, and int64 (n,): the line a row of a CSV starts on (the header is line 1); else its number from 1.
+
+    Raises:
+        DataError: the file is missing, of another kind, not a table as its ending says, or has no rows.
     """
     readers = {".csv": _read_csv, ".parquet": _read_parquet, ".pq": _read_parquet}
     reader = readers.get(path.suffix.lower())
+    if reader is None and not path.exists():
+        raise DataError(f"{path}: the file does not exist")
     if reader is None:
         raise DataError(f"{path}: not a kind of table that can be read", expected=f"a file ending in {list(readers)}")
     try:

@@ -1,5 +1,6 @@
 """Recordings that a user names by their folder, a pattern or a file, as rows that a finished run can predict."""
 
+from glob import escape
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +17,10 @@ from outfold.stages.inputs import sound_members
 SUFFIXES = frozenset({".aif", ".aiff", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav"})
 """Of the files that count as recordings in a folder."""
 _MAGIC = "*?["
+_PAD = (
+    "give a table with the columns {id}, file, start_s and end_s: a row that ends with its recording is heard in the "
+    "middle of silence"
+)
 
 
 class Place(NamedTuple):
@@ -39,8 +44,8 @@ def place_of(named: object) -> Place | None:
     path = Path(named)
     if path.is_dir():
         return Place(path, "**/*", whole=True)
-    if path.is_file():
-        return Place(path.parent, path.name, whole=False) if path.suffix.lower() in SUFFIXES else None
+    if path.is_file() or not set(str(path)) & set(_MAGIC):
+        return Place(path.parent, escape(path.name), whole=False) if path.suffix.lower() in SUFFIXES else None
     fixed = next((place for place, part in enumerate(path.parts) if set(part) & set(_MAGIC)), None)
     return None if fixed is None else Place(Path(*path.parts[:fixed]), "/".join(path.parts[fixed:]), whole=False)
 
@@ -62,7 +67,7 @@ def samples_of(place: Place, recipe: Recipe, root: Path, emit: Emit) -> Samples:
     source, data = _source(recipe), recipe.data
     assert source.recordings is not None
     files = _files(place, root, emit)
-    frame = rows_of_files(files, source.recordings, root, data.id)
+    frame = rows_of_files(files, source.recordings, root, data.id, fix=_PAD.format(id=data.id))
     short = len(files) - frame[FILE].nunique()
     if short:
         text = f"{short} of {len(files)} recordings are shorter than a window and have no row"

@@ -5,7 +5,6 @@ from itertools import islice
 
 import numpy as np
 
-from outfold.errors import DataError
 from outfold.runs.prepare import tell_dropped
 from outfold.runs.sounds import missing_of
 from outfold.settings.audio_view import AudioView, WaveformView
@@ -59,13 +58,8 @@ def heard_once(inference: Inference) -> Inference:
     samples = inference.rows.samples
     found = hear(listeners, samples, inference.compute, missing_of(inference.recipe), data.on_bad_media)
     kept = np.array([row for row in range(len(samples)) if row not in found.bad], dtype=np.int64)
-    tell_dropped([(str(samples.ids[row]), reason) for row, reason in found.bad.items()], "new", inference.compute)
-    if not len(kept):
-        raise DataError(
-            "no row is left to predict",
-            got=f"{len(samples)} rows, all without sound; the first: {next(iter(found.bad.values()), None)}",
-            fix="give recordings that can be decoded",
-        )
+    dropped = [(str(samples.ids[row]), reason) for row, reason in found.bad.items()]
+    tell_dropped(dropped, len(samples), "new", inference.compute)
     each = iter(found.predictions)
     heard = {member: list(islice(each, len(inference.models[member]))) for member in members}
     return replace(inference, rows=inference.rows.take(kept), heard=heard)

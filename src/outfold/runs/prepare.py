@@ -24,7 +24,7 @@ from outfold.data.source_checks import group_findings, mapping_findings
 from outfold.data.table import Part, Samples, load_samples, refuse_known_ids, sources_of
 from outfold.data.targets import TargetCodec
 from outfold.duplicates.find import Duplicates
-from outfold.errors import RecipeError
+from outfold.errors import DataError, RecipeError
 from outfold.runs.duplicates import sift_copies
 from outfold.runs.equal_media import join_equal
 from outfold.runs.prepared import prepared_photos
@@ -211,23 +211,39 @@ def load_rows(
         sounds: whether recordings are decoded; those that pass by later need not be.
 
     Raises:
-        DataError, MediaError: a cell, a photo or a vector is missing or not usable.
+        DataError, MediaError: a cell, a photo or a vector is missing or not usable, or no row is left.
     """
     hears = sounds and next(sound_members(recipe), None) is not None
     rows, bad = (with_sounds if hears else _with_photos)(recipe, samples, table, compute)
     if hears and table != "new":
         rows = replace(rows, backgrounds=backgrounds(recipe, root, compute))
     dropped = [(str(samples.ids[row]), reason) for row, reason in sorted(bad.items())]
-    tell_dropped(dropped, table, compute)
+    tell_dropped(dropped, len(samples), table, compute)
     rows = replace(rows, columns=read_table_inputs(recipe, rows.samples, table))
     return replace(rows, vectors=vectors_of_rows(recipe, rows, table, root, compute, run)), dropped
 
 
-def tell_dropped(dropped: Sequence[tuple[str, str]], table: str, compute: Compute) -> None:
-    """Tell of rows that were left out because of their media, (id, reason) each; nothing where there are none."""
+def tell_dropped(dropped: Sequence[tuple[str, str]], rows: int, table: str, compute: Compute) -> None:
+    """Tell of rows that were left out because of their media, (id, reason) each; nothing where there are none.
+
+    Raises:
+        DataError: no row is left, of so many.
+    """
     if dropped:
         why = "their media cannot be used"
         compute.emit({"event": "dropped", "table": table, "rows": len(dropped), "why": why, "first": dropped[:10]})
+        if len(dropped) == rows:
+            raise _none_left(dropped, table)
+
+
+def _none_left(dropped: Sequence[tuple[str, str]], table: str) -> DataError:
+    first = [f"{name}: {reason.replace(chr(10), ';')}" for name, reason in dropped[:3]]
+    more = [f".. and {len(dropped) - len(first)} more"] if len(dropped) > len(first) else []
+    return DataError(
+        f"no row of the {table} table is left: the media of all {len(dropped)} cannot be used",
+        got="\n            ".join([*first, *more]),
+        fix="mend these files, or give rows with others",
+    )
 
 
 def _with_photos(recipe: Recipe, samples: Samples, table: str, compute: Compute) -> tuple[Rows, dict[int, str]]:

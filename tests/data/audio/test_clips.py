@@ -90,11 +90,20 @@ def test_row_ids_come_back(name: str, second: int) -> None:
 def test_row_ids_of_soundscapes() -> None:
     assert row_id("soundscape_1446779", 5.0) == "soundscape_1446779_5"
     assert parse_row_id("S4A03895_20190522_000000_240") == ("S4A03895_20190522_000000", 240)
-    with pytest.raises(DataError, match=r"ends at 7\.5 s"):
-        row_id("a", 7.5)
 
 
-@pytest.mark.parametrize("text", ["", "a", "a_", "_5", "a_5.0", "a_-5", "a_05", "a_0", "a_x", "a_٣"])
+def test_row_ids_between_whole_seconds_keep_their_milliseconds() -> None:
+    ends = [clip.end_s for clip in windows_of("a", 20, 5, 0.125)]
+    ids = [row_id("a_1", end) for end in ends]
+    assert ids[:5] == ["a_1_5", "a_1_5.125", "a_1_5.25", "a_1_5.375", "a_1_5.5"]
+    assert [parse_row_id(one) for one in ids] == [("a_1", end) for end in ends]
+    assert row_id("a", 4.9995) == "a_5"  # lengths in samples are not quite whole
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "a", "a_", "_5", "a_5.0", "a_5.50", "a_.5", "a_5.", "a_0.0", "a_5.1234", "a_-5", "a_05", "a_0", "a_x", "a_٣"],
+)
 def test_texts_that_are_no_row_ids(text: str) -> None:
     with pytest.raises(DataError, match="is no row id"):
         parse_row_id(text)

@@ -1,5 +1,6 @@
 """Rows that are seconds of recordings, and tables whose rows are the windows of recordings."""
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import pytest
 import soundfile
 from pydantic import ValidationError
 
+from outfold.data.audio.decode import probe_audio
 from outfold.data.audio.rows import RowClips, clips_of_rows, rows_of_recordings
 from outfold.data.table import load_samples, samples_from_frame
-from outfold.errors import DataError
+from outfold.errors import DataError, MediaError
 from outfold.settings.data import Data, Source
 from outfold.settings.recordings import Audio, Recordings
 
@@ -48,12 +50,68 @@ def test_a_row_for_each_window(write: Write, tmp_path: Path) -> None:
 def test_recordings_that_give_no_rows_are_refused(write: Write, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no file fits the pattern 'calls/\*.ogg'"):
         rows_of_recordings(Recordings(path="calls/*.ogg"), tmp_path, "id")
+    with pytest.raises(DataError, match=r"calls/a\.wav: the file does not exist"):
+        rows_of_recordings(Recordings(path="calls/a.wav"), tmp_path, "id")
     write("calls/short.wav", 3.0)
+    with pytest.raises(DataError, match="calls is a folder") as caught:
+        rows_of_recordings(Recordings(path="calls"), tmp_path, "id")
+    assert "calls/*.ogg" in str(caught.value.fix)
     with pytest.raises(DataError, match="shorter than a window of 5 s"):
         rows_of_recordings(Recordings(path="calls/*.wav"), tmp_path, "id")
+
+
+def test_windows_between_whole_seconds_have_rows(write: Write, tmp_path: Path) -> None:
     write("calls/b.wav", 12.0)
-    with pytest.raises(DataError, match="has no row id"):
-        rows_of_recordings(Recordings(path="calls/b.wav", hop_s=2.5), tmp_path, "id")
+    table = rows_of_recordings(Recordings(path="calls/b.wav", hop_s=2.5), tmp_path, "id")
+    assert table["id"].tolist() == ["b_5", "b_7.5", "b_10"]
+
+
+def test_a_file_that_is_no_recording_is_one_row(write: Write, tmp_path: Path) -> None:
+    """Its window is wanted like all others, and so the run stops at it or drops it."""
+    write("calls/b.wav", 12.0)
+    (tmp_path / "calls" / "a.ogg").touch()
+    (tmp_path / "calls" / "c.wav").write_text("no sound")
+    table = rows_of_recordings(Recordings(path="calls/*", hop_s=5, last="pad"), tmp_path, "id")
+    assert table["id"].tolist() == ["a_5", "b_5", "b_10", "b_15", "c_5"]
+
+
+def test_a_file_that_cannot_be_read_just_now_is_an_error(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("calls/b.wav", 12.0)
+
+    def busy(path: Path) -> float:
+        raise MediaError("b.wav: the file cannot be read") from OSError(errno.EMFILE, "too many open files")
+
+    monkeypatch.setattr("outfold.data.audio.rows.duration_s", busy)
+    with pytest.raises(MediaError, match="cannot be read"):
+        rows_of_recordings(Recordings(path="calls/*"), tmp_path, "id")
+
+
+def test_recordings_of_one_name_are_called_by_their_paths(write: Write, tmp_path: Path) -> None:
+    """Recorders that write the date alone give files of one name at every site."""
+    for name in ("north/0522.wav", "south/0522.wav", "south/0523.wav"):
+        write(name, 5.0)
+    table = rows_of_recordings(Recordings(path="*/*.wav"), tmp_path, "id")
+    assert table["id"].tolist() == ["north/0522_5", "south/0522_5", "south/0523_5"]
+    assert table["recording"].tolist() == ["north/0522", "south/0522", "south/0523"]
+    alone = rows_of_recordings(Recordings(path="south/*.wav"), tmp_path, "id")
+    assert alone["id"].tolist() == ["0522_5", "0523_5"]
+    write("south/0522.flac", 5.0)
+    table = rows_of_recordings(Recordings(path="south/*"), tmp_path, "id")
+    assert table["id"].tolist() == ["south/0522.flac_5", "south/0522.wav_5", "south/0523.wav_5"]
+
+
+def test_an_mp3_that_does_not_say_its_length_is_cut_whole(write: Write, tmp_path: Path) -> None:
+    """The first frames are quiet, of fewer bits than the others, so that a guess by them is far too long."""
+    loud, quiet = np.random.default_rng(0).normal(0, 0.3, 10 * 32000), np.zeros(2 * 32000)
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, np.concatenate([quiet, loud]), 32000, bitrate_mode="VARIABLE")
+    whole = path.read_bytes()
+    path.write_bytes(whole[whole.index(whole[:2], 4) :])
+    assert probe_audio(path).length_is_guess
+    table = rows_of_recordings(Recordings(path="a.mp3", window_s=2), tmp_path, "id")
+    assert table["end_s"].tolist() == [2, 4, 6, 8, 10, 12]
 
 
 @pytest.mark.parametrize("pattern", ["../*.wav", "/etc/*", "a/../../*.wav", ""])
@@ -66,8 +124,10 @@ def test_files_outside_the_root_are_refused(write: Write, tmp_path: Path) -> Non
     outside, root = write("outside.wav", 6.0), tmp_path / "root"
     root.mkdir()
     (root / "link.wav").symlink_to(outside)
-    with pytest.raises(DataError, match=r"link.wav: the file's real place lies outside"):
+    with pytest.raises(DataError, match=r"link.wav: the file's real place lies outside") as caught:
         rows_of_recordings(Recordings(path="*.wav"), root, "id")
+    assert caught.value.got == str(outside)
+    assert "name a root that holds both" in str(caught.value.fix)
 
 
 def test_seconds_by_columns(tmp_path: Path) -> None:

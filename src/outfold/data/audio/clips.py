@@ -1,6 +1,7 @@
 """Clips: windows of recordings, their names in submissions, and tables of them."""
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -16,6 +17,9 @@ from outfold.errors import DataError
 FILE, START, END = "file", "start_s", "end_s"
 COLUMNS = (FILE, START, END)
 """Columns of a table of clips."""
+
+_ROW_ID = re.compile(r"(.+)_([1-9][0-9]*|(?:0|[1-9][0-9]*)\.[0-9]{0,2}[1-9])", re.DOTALL)
+"""A name, and a second without leading zeros, and without trailing ones behind the point."""
 
 Last = Literal["drop", "pad"]
 """What becomes of a last window that the recording does not fill."""
@@ -93,29 +97,24 @@ def windows_of(
 def row_id(name: str, end_s: float) -> str:
     """`<name>_<end second>`, as competitions call a window of a soundscape.
 
-    Raises:
-        DataError: the window does not end at a whole second, so that two windows could get one name.
+    An end between whole seconds keeps its milliseconds, `x_7.5`, so that windows of every hop have names of their own.
     """
     second = round(end_s)
-    if abs(end_s - second) > GRACE_S:
-        raise DataError(
-            f"{name}: a window that ends at {end_s} s has no row id",
-            expected="an end at a whole second",
-            fix="let windows begin at whole seconds (`hop_s`), or average those of a smaller hop into whole seconds",
-        )
-    return f"{name}_{second}"
+    if abs(end_s - second) <= GRACE_S:
+        return f"{name}_{second}"
+    return f"{name}_{end_s:.3f}".rstrip("0")
 
 
-def parse_row_id(text: str) -> tuple[str, int]:
+def parse_row_id(text: str) -> tuple[str, float]:
     """Name and end second of a row id; the name may hold underscores itself.
 
     Raises:
-        DataError: there is no name, or no whole second of 1 or more, written without leading zeros.
+        DataError: there is no name, or no second above 0 as `row_id` writes it.
     """
-    name, _, second = text.rpartition("_")
-    if not name or not (second.isascii() and second.isdigit()) or second.startswith("0"):
+    found = _ROW_ID.fullmatch(text)
+    if found is None:
         raise DataError(f"{text!r} is no row id", expected="<name of the soundscape>_<end second>, e.g. 460830_15")
-    return name, int(second)
+    return found[1], float(found[2])
 
 
 def clips_of_row_ids(ids: Iterable[str], window_s: float, path: str = "test_soundscapes/{name}.ogg") -> list[Clip]:
@@ -133,7 +132,7 @@ def clips_of_row_ids(ids: Iterable[str], window_s: float, path: str = "test_soun
     for row, text in enumerate(ids, 1):
         try:
             name, end = parse_row_id(text)
-            clips.append(Clip(path.replace("{name}", name), end - window_s, float(end)))
+            clips.append(Clip(path.replace("{name}", name), end - window_s, end))
         except DataError as error:
             raise DataError(f"row {row}: {error.problem}", got=error.got, expected=error.expected) from error
     return clips

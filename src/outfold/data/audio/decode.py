@@ -7,6 +7,7 @@ libsndfile decodes (soundfile), libsoxr resamples (soxr, quality HQ). Both let g
 decode side by side.
 """
 
+import errno
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 import soxr
 
 from outfold.data.audio.reading import (
+    UNKNOWN,
     lacks_length,
     mono_blocks,
     open_audio,
@@ -85,6 +87,22 @@ def count_frames(path: Path | str) -> int:
     """
     with open_audio(path) as file:
         return sum(map(len, raw_blocks(file)))
+
+
+def duration_s(path: Path | str) -> float:
+    """How long a recording is in seconds: by its header, or by decoding it where the header only lets one guess.
+
+    Raises:
+        MediaError: the file is missing, empty, not a recording, or must be decoded and is damaged.
+    """
+    info = probe_audio(path)
+    untold = info.length_is_guess or info.frames > UNKNOWN
+    return count_frames(path) / info.sample_rate if untold else info.duration_s
+
+
+def may_pass(error: MediaError) -> bool:
+    """Whether the system is to blame, as where too many files are open, and not the file."""
+    return getattr(error.__cause__, "errno", None) not in (None, errno.ENOENT, errno.EACCES)
 
 
 def decode_audio(

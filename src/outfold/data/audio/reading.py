@@ -23,7 +23,7 @@ BLOCK = 1 << 16
 """Frames that are decoded at once."""
 RUN_UP = 8192
 """Frames decoded before a place that was sought in a format without exact seeks: what follows a seek is not whole."""
-_UNKNOWN = 2**62
+UNKNOWN = 2**62
 """The number of frames is larger where libsndfile does not know it."""
 _SEEKABLE = ("FLOAT", "DOUBLE", "ULAW", "ALAW")
 """Subtypes beside PCM_* of which every frame stands for itself; FLAC's subtypes are PCM_* too, and it seeks exactly."""
@@ -40,7 +40,7 @@ def open_audio(path: Path | str) -> Iterator[soundfile.SoundFile]:
     if lacks_length(file, path):
         file.close()
         file = _opened(path, _piped(path))
-    elif file.frames > _UNKNOWN:
+    elif file.frames > UNKNOWN:
         file.close()
         raise MediaError(f"{path}: the header does not say how long the recording is", fix="write the file anew")
     with file:

@@ -1,18 +1,20 @@
 """Rows that are recordings, or seconds of them; and tables whose rows are the windows of recordings."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from glob import has_magic
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
 
-from outfold.data.audio.clips import COLUMNS, clip_table, row_id, seconds_of, windows_of
-from outfold.data.audio.decode import probe_audio
+from outfold.data.audio.clips import COLUMNS, Clip, clip_table, row_id, seconds_of, windows_of
+from outfold.data.audio.decode import duration_s, may_pass
 from outfold.data.columns import require_columns
 from outfold.data.paths import Confinement
 from outfold.data.rows import name_rows
-from outfold.errors import DataError
+from outfold.errors import DataError, MediaError
 from outfold.settings.recordings import Audio, Recordings
 
 RECORDING = "recording"
@@ -85,47 +87,80 @@ def clips_of_rows(frame: pd.DataFrame, audio: Audio, media: Sequence[Path], root
 
 
 def rows_of_recordings(recordings: Recordings, root: Path, id_column: str) -> pd.DataFrame:
-    """A table of the windows of all files that a pattern names, in the order of their paths.
+    """A table of the windows of all files that a pattern names, in the order of their paths; see `rows_of_files`.
 
-    Only headers are read: a recording that is shorter than it says gives windows that cannot be decoded.
+    Raises:
+        DataError: no file fits the pattern, all are shorter than a window, or a file's real place lies outside the
+            root.
+        MediaError: a file cannot be read just now, which may pass.
+    """
+    return rows_of_files(recordings_below(root, recordings.path), recordings, root, id_column)
+
+
+def rows_of_files(
+    files: Sequence[str],
+    recordings: Recordings,
+    root: Path,
+    id_column: str,
+    *,
+    fix: str = "set `last: pad`, which fills their last window with silence",
+) -> pd.DataFrame:
+    """A table of the windows of recordings, in the order given.
+
+    Only headers are read, where these say how long a recording is: one that is shorter than it says gives windows that
+    cannot be decoded. One whose header cannot be read gives its first window, which stops a run or is dropped, counted
+    and named as every row is whose media cannot be used.
 
     Args:
-        recordings: the pattern, and how windows lie.
+        files: relative to the root.
+        recordings: how windows lie.
         root: data root.
         id_column: what the table calls the rows' ids, `<name>_<end second>`.
+        fix: what to do where all are too short.
 
     Returns:
         Columns `id_column`, file, recording, start_s, end_s.
 
     Raises:
-        DataError: no file fits the pattern, all are shorter than a window, a window has no id, or a file's real place
-            lies outside the root.
-        MediaError: a file is no recording.
+        DataError: all are shorter than a window.
+        MediaError: a file cannot be read just now, which may pass.
     """
-    return rows_of_files(recordings_below(root, recordings.path), recordings, root, id_column)
-
-
-def rows_of_files(files: Sequence[str], recordings: Recordings, root: Path, id_column: str) -> pd.DataFrame:
-    """The same of files that are given, relative to the root, in their order.
-
-    Raises:
-        DataError: all are shorter than a window, or a window has no id.
-        MediaError: a file is no recording.
-    """
-    clips = []
-    for file in files:
-        duration_s = probe_audio(root / file).duration_s
-        clips += windows_of(file, duration_s, recordings.window_s, recordings.hop_s, last=recordings.last)
+    windows = [_windows(root, file, recordings) for file in files]
+    clips = [clip for some in windows for clip in some]
     if not clips:
         raise DataError(
             f"all recordings are shorter than a window of {recordings.window_s:g} s",
-            got=f"{len(files)} files, the first is {files[0]}",
-            fix="set `last: pad`, which fills their last window with silence",
+            got=f"{len(files)} of them, the first is {files[0]}",
+            fix=fix,
         )
-    names = [Path(clip.file).stem for clip in clips]
+    names = [name for name, some in zip(recording_names(files), windows, strict=True) for _ in some]
     ids = [row_id(name, clip.end_s) for name, clip in zip(names, clips, strict=True)]
     table = clip_table(clips).assign(**{RECORDING: names, id_column: ids})
     return table[list(dict.fromkeys([id_column, COLUMNS[0], RECORDING, *COLUMNS[1:]]))]
+
+
+def recording_names(files: Sequence[str]) -> list[str]:
+    """What recordings are called: by their files' names without the endings.
+
+    Where two files share that, as those of recorders that write the date alone, all are called by their paths without
+    the endings, and where two share these too, by their paths.
+    """
+    paths = [PurePosixPath(file) for file in files]
+    for names in ([path.stem for path in paths], [path.with_suffix("").as_posix() for path in paths]):
+        if len(set(names)) == len(names):
+            return names
+    return list(files)
+
+
+def _windows(root: Path, file: str, recordings: Recordings) -> list[Clip]:
+    """The windows of a recording, or the first of one whose length nobody knows."""
+    try:
+        seconds = duration_s(root / file)
+    except MediaError as error:
+        if may_pass(error):
+            raise
+        seconds = recordings.window_s
+    return windows_of(file, seconds, recordings.window_s, recordings.hop_s, last=recordings.last)
 
 
 def recordings_below(root: Path, pattern: str) -> list[str]:
@@ -138,9 +173,25 @@ def recordings_below(root: Path, pattern: str) -> list[str]:
         raise DataError(f"the pattern {pattern!r} leaves the data root", expected="files below it")
     files = sorted(path.relative_to(root).as_posix() for path in root.glob(pattern) if path.is_file())
     if not files:
-        raise DataError(f"no file fits the pattern {pattern!r}", got=f"below {root}", expected="recordings")
+        raise _nothing_fits(root, pattern)
     confine = Confinement(root)
     outside = [file for file in files if confine.resolve(file) is None]
     if outside:
-        raise DataError(f"{outside[0]}: the file's real place lies outside the data root", expected=f"inside {root}")
+        raise DataError(
+            f"{outside[0]}: the file's real place lies outside the data root",
+            got=os.path.realpath(root / outside[0]),
+            expected=f"inside {root}",
+            fix="links lead to files below the data root only: name a root that holds both the link and what it leads "
+            "to, or copy, hard-link or mount the files below the root",
+        )
     return files
+
+
+def _nothing_fits(root: Path, pattern: str) -> DataError:
+    named = root / pattern
+    if named.is_dir():
+        fix = f"for those in the folder: {pattern.rstrip('/')}/*.ogg, or **/*.ogg for all folders in it"
+        return DataError(f"{named} is a folder", expected="a pattern of files", fix=fix)
+    if has_magic(pattern):
+        return DataError(f"no file fits the pattern {pattern!r}", got=f"below {root}", expected="recordings")
+    return DataError(f"{named}: the file does not exist")
