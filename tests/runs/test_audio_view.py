@@ -11,6 +11,7 @@ import torch
 from pydantic import ValidationError
 
 import outfold
+from outfold.audit import audit_dataset
 from outfold.errors import DataError, MediaError, RecipeError
 from outfold.runs.check import check_recipe
 from outfold.runs.prepare import load_dataset
@@ -153,6 +154,8 @@ def test_check_tells_of_seconds_that_are_not_there(calls_recipe: dict[str, Any],
         ({"mix": {"one_of": ["cutmix"]}, "view": {"patches": {"frames": 8, "hop": 4}}}, "this view is in patches"),
         ({"mix": {"one_of": ["cutmix"], "waveforms": True}}, "use mixup alone"),
         ({"view": {"patches": {"frames": 800, "hop": 4}}}, "a window has 65 frames only"),
+        ({"view": {"mel": {"sample_rate": 8000, "hop": 20_000}}}, r"a picture of one frame, 2\.5 s from the next"),
+        ({"view": {"mel": {"sample_rate": 8000, "size": [64, 1]}}}, "width in mel.size"),
         ({"view": {"span_s": 1}}, "does not fit into span_s"),
         ({"view": {"middle_s": [1.5, 2]}}, "the window's own middle"),
         ({"view": {"kind": "image", "size": 32}, "add_clips": {}}, "adds up sounds"),
@@ -285,7 +288,15 @@ def test_windows_of_a_recording_are_no_copies_of_each_other(
     assert len(set(dataset.train.media_keys)) == 12
     assert len(set(dataset.train.content)) == 3
     assert [len(set(dataset.folds.fold[4 * one : 4 * one + 4])) for one in range(3)] == [1, 1, 1]
-    assert not [said for said in dataset.warnings if "several rows" in said]
+    assert not [said for said in dataset.warnings if "several rows" in said or "several folds" in said]
+    calls_recipe["folds"] |= {"duplicates": "ignore"}
+    recipe = Recipe.model_validate(calls_recipe)
+    torn = load_dataset(recipe, root, Compute("cpu", 1, lambda event: None))
+    assert any(said.startswith("3 recordings with rows in several folds, which leaks") for said in torn.warnings)
+    found = [*check_recipe(recipe, root).findings, *audit_dataset(recipe, torn)]
+    told = {one.level: one for one in found if one.rule == "recordings-across-folds"}
+    assert set(told) == {"warning", "error"}
+    assert len(told["error"].places) == 12
 
 
 def test_an_encoder_of_waveforms_from_a_recipe(calls_recipe: dict[str, Any], calls: Path, tmp_path: Path) -> None:

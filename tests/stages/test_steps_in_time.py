@@ -332,6 +332,12 @@ def test_an_answer_every_so_many_seconds(done: Path, root: Path, tmp_path: Path)
     assert (record["rows"], record["left_out"]) == (16, 32)
 
 
+def test_answers_that_no_window_begins_at_are_refused(done: Path, root: Path, tmp_path: Path) -> None:
+    answer = {"kind": "submit", "from": "fit", "every_s": 8}
+    with pytest.raises(DataError, match=r"stage 'answer', `every_s: 8`: no window begins at 8 s of"):
+        answer_of(done, root, tmp_path / "run", answer=answer)
+
+
 def test_files_whose_columns_would_have_one_name(done: Path, root: Path, tmp_path: Path) -> None:
     answer = {"kind": "submit", "from": "fit", "columns": {"row_id": "owl"}}
     with pytest.raises(RecipeError, match="two columns of its file would be called 'owl'"):

@@ -1,6 +1,7 @@
 """The whole audit: every check that a recipe and its data allow, and every check of finished predictions."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from outfold.data.folds.make import rows_of_rule
 from outfold.data.label_checks import identity_findings
 from outfold.data.predictions import Predictions
 from outfold.data.rows import SOURCE, SOURCE_ROW
+from outfold.data.source_checks import torn_recordings
 from outfold.data.table import Samples
 from outfold.settings.label import LabelStage
 from outfold.settings.learning import Balance
@@ -129,6 +131,7 @@ def _crossings(
     samples, splits = dataset.train.samples, splits_of(dataset.folds)
     named = {name: group_column(samples.frame[name], recipe.folds.unknown_group) for name in recipe.folds.group}
     yield from group_crossings(samples, named, splits, cut_rows(recipe, samples))
+    yield from (replace(finding, level="error") for finding in torn_recordings(samples, dataset.folds))
     yield from unnamed_groups(samples, unnamed, splits)
     copies = copies_of(dataset.train, known)
     if copies is not None:

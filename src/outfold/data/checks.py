@@ -34,7 +34,7 @@ from outfold.data.label_checks import (
 from outfold.data.label_sets import learned_of_secondary
 from outfold.data.row_weights import rating_findings
 from outfold.data.rows import SOURCE_ROW
-from outfold.data.source_checks import group_findings, mapping_findings, unlabelled_findings
+from outfold.data.source_checks import group_findings, mapping_findings, torn_recordings, unlabelled_findings
 from outfold.data.table import Part, Samples, load_samples, sources_of
 from outfold.data.targets import TargetCodec
 from outfold.errors import DataError, MediaError
@@ -183,7 +183,7 @@ def _check_labels_and_folds(
         made = make_folds(folds, samples, content_keys=keys, root=root)
     except DataError as error:
         return None, [*findings, finding_of(error)]
-    return made, findings + fold_findings(made, names, member, samples)
+    return made, [*findings, *torn_recordings(samples, made), *fold_findings(made, names, member, samples)]
 
 
 def _weak_label_findings(

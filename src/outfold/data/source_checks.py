@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from outfold.data.findings import Finding, count, finding_of, listed, places_of
+from outfold.data.folds import FoldTable
 from outfold.data.folds.grouping import names_no_group
 from outfold.data.table import Samples, refuse_known_ids
 from outfold.errors import DataError
@@ -52,6 +53,31 @@ def group_findings(folds: Folds, samples: Samples) -> list[Finding]:
             what = f"folds.unknown_group names {value!r}, which no row has in {', '.join(map(repr, there))}"
             findings.append(Finding("note", what))
     return findings
+
+
+def torn_recordings(samples: Samples, folds: FoldTable) -> list[Finding]:
+    """Recordings of which a fold's models train on some rows and are judged on others.
+
+    Args:
+        samples: the training rows, n.
+        folds: of the same rows.
+    """
+    if samples.clips is None:
+        return []
+    recording = np.unique(samples.clips.recording, return_inverse=True)[1]
+    exposed = np.zeros(len(samples), dtype=bool)
+    for number in folds.numbers:
+        train, valid = folds.split(number)
+        exposed[valid] |= np.isin(recording[valid], recording[train])
+    rows = np.flatnonzero(exposed)
+    if not len(rows):
+        return []
+    what = f"{count(len(np.unique(recording[rows])), 'recording')} with rows in several folds, which leaks"
+    fix = "leave folds.duplicates at `group`, or name a column of the recording in folds.group"
+    impact = (
+        f"{count(len(rows), 'row')} of {len(samples):,} are judged by models that trained on other seconds of theirs"
+    )
+    return [Finding("warning", what, places_of(samples, rows), fix, "recordings-across-folds", impact)]
 
 
 def unlabelled_findings(

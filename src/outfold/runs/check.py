@@ -49,10 +49,12 @@ def check_recipe(
 
 
 def _recipe_findings(recipe: Recipe, root: Path) -> list[Finding]:
-    """Metrics, scores, label stages, blends and members that cannot be, and packages that a tracker lacks."""
+    """What the recipe alone shows: parts that cannot be, packages that a tracker lacks, what members hear in vain."""
+    from outfold.runs.heard import heard_findings  # torch
     from outfold.runs.validate import looks, looks_at_members  # torch
 
-    return _refused(*looks(recipe), partial(require_packages, recipe.track), *looks_at_members(recipe, root))
+    refused = _refused(*looks(recipe), partial(require_packages, recipe.track), *looks_at_members(recipe, root))
+    return [*refused, *heard_findings(recipe)]
 
 
 def _table_findings(recipe: Recipe, checked: Checked, root: Path) -> list[Finding]:
@@ -63,6 +65,7 @@ def _table_findings(recipe: Recipe, checked: Checked, root: Path) -> list[Findin
     from outfold.runs.vectors import check_vectors  # torch
     from outfold.stages.bounds import check_caps
     from outfold.stages.scope import check_auxiliary_targets
+    from outfold.stages.submit import check_answered
 
     frame = checked.train.samples.frame
     looks: list[Callable[[], object]] = [
@@ -73,6 +76,8 @@ def _table_findings(recipe: Recipe, checked: Checked, root: Path) -> list[Findin
     if checked.folds is not None:
         looks.append(partial(_try_variants, recipe, checked.train, checked.folds, root))
         looks.append(partial(_check_steps_in_time, recipe, checked.train, checked.test, checked.folds))
+    if checked.test is not None:
+        looks.append(partial(check_answered, recipe, checked.test.samples))
     if checked.ok:
         looks += [partial(check_table_inputs, recipe, root), partial(check_vectors, recipe, root)]
     return _refused(*looks)

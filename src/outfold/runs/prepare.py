@@ -20,13 +20,14 @@ from outfold.data.label_checks import class_findings, class_members, fold_findin
 from outfold.data.prepared import PreparedPhotos
 from outfold.data.row_weights import row_weights
 from outfold.data.rows import name_rows
-from outfold.data.source_checks import group_findings, mapping_findings
+from outfold.data.source_checks import group_findings, mapping_findings, torn_recordings
 from outfold.data.table import Part, Samples, load_samples, refuse_known_ids, sources_of
 from outfold.data.targets import TargetCodec
 from outfold.duplicates.find import Duplicates
 from outfold.errors import DataError, RecipeError
 from outfold.runs.duplicates import sift_copies
 from outfold.runs.equal_media import join_equal
+from outfold.runs.heard import heard_findings
 from outfold.runs.prepared import prepared_photos
 from outfold.runs.scores import score_masks
 from outfold.runs.sounds import backgrounds, with_sounds
@@ -41,6 +42,7 @@ from outfold.stages.base import Compute
 from outfold.stages.bounds import check_caps
 from outfold.stages.inputs import image_view, photo_key, photo_members, photo_side, sound_members
 from outfold.stages.scope import check_auxiliary_targets
+from outfold.stages.submit import check_answered
 from outfold.views.image import prepare
 
 
@@ -81,6 +83,7 @@ def load_dataset(
     test = None
     if recipe.data.test is not None:
         there = load_samples(recipe.data, root, "test", targets=recipe.task.target)
+        check_answered(recipe, there)
         test, dropped_test = load_rows(recipe, there, "test", compute, root)
         dropped += dropped_test
     unlabelled, dropped_unlabelled = _unlabelled(recipe, samples, root, compute)
@@ -148,8 +151,9 @@ def data_warnings(recipe: Recipe, dataset: Dataset) -> list[str]:
     names, member = class_members(dataset.codec, dataset.target)
     findings = class_findings(names, member, len(np.unique(dataset.folds.fold)))
     findings += fold_findings(dataset.folds, names, member, train.samples)
+    findings += torn_recordings(train.samples, dataset.folds)
     findings += [*mapping_findings(train.samples), *group_findings(recipe.folds, train.samples)]
-    findings += weak_label_findings(recipe, dataset)
+    findings += [*weak_label_findings(recipe, dataset), *heard_findings(recipe)]
     findings += _unknown_boxes(recipe, dataset)
     findings += [Finding("warning", text) for text in background_warnings(train.backgrounds)]
     parts: list[tuple[Part, Rows | None]] = [("train", train), ("test", test), ("unlabelled", dataset.unlabelled)]

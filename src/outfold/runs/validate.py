@@ -16,6 +16,7 @@ from outfold.models.network import Network, SedNetwork, build_network
 from outfold.models.options import Options, refuse_idle
 from outfold.models.start import require_start
 from outfold.models.weights import weights_identity
+from outfold.runs.heard import check_windows
 from outfold.runs.labels import check_labels
 from outfold.runs.scores import validate_scores
 from outfold.settings.audio_view import AudioView, WaveformView
@@ -54,6 +55,7 @@ def looks(recipe: Recipe) -> Iterator[Callable[[], object]]:
         yield partial(metric_of, recipe.task.answer, name)
     yield partial(validate_scores, recipe.task)
     yield partial(check_labels, recipe)
+    yield partial(check_windows, recipe)
     for name, stage in recipe.stages.items():
         if isinstance(stage, BlendStage):
             yield partial(_validate_blend, name, stage, recipe)

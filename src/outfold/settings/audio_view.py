@@ -134,9 +134,15 @@ class AudioView(SoundView):
     @model_validator(mode="after")
     def _a_picture_of_the_window(self) -> "AudioView":
         try:
-            frames = self.picture[1]
+            frames = min(self.picture[1], self.mel.frames(self.samples))
         except DataError as error:
             raise ValueError(" ".join(str(error).split())) from error
+        if frames < 2:
+            raise ValueError(
+                f"a window of {self.window_s:g} s makes a picture of one frame, {self.mel.hop / self.sample_rate:g} s "
+                "from the next: lower mel.hop, or raise window_s or the width in mel.size"
+            )
+        frames = self.picture[1]
         if self.patches is not None and not self.patches.count(frames):
             raise ValueError(f"patches of {self.patches.frames} frames: a window has {frames} frames only")
         return self

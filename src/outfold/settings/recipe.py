@@ -16,6 +16,7 @@ from outfold.settings.folds import Folds
 from outfold.settings.label import LabelStage
 from outfold.settings.network import Outputs
 from outfold.settings.postprocess import PostprocessStage
+from outfold.settings.recordings import refuse_uneven_answers
 from outfold.settings.rounds import NoisyStudent, with_rounds
 from outfold.settings.serve import ServeStage
 from outfold.settings.task import Task
@@ -39,7 +40,7 @@ class SubmitStage(Spec):
     """Columns to rename: outfold's name -> the submission's name."""
     every_s: float | None = Field(None, gt=0, allow_inf_nan=False)
     """Of rows that are windows of recordings, only those that begin at a multiple of so many seconds: an answer every
-    5 s of windows that were predicted every second. All when not given."""
+    5 s of windows that were predicted every second. A multiple of their hop. All when not given."""
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -136,6 +137,8 @@ class Recipe(Spec):
         for name, stage in self.stages.items():
             if isinstance(stage, SubmitStage) and stage.every_s is not None and not self.data.has_audio:
                 raise ValueError(f"stage {name!r}: `every_s` chooses windows of recordings; set data.audio")
+            if isinstance(stage, SubmitStage) and stage.every_s is not None and self.data.test is not None:
+                refuse_uneven_answers(stage.every_s, self.data.test.recordings)
             if isinstance(stage, SubmitStage) and stage.format == "label" and self.answers_with_ranks(name):
                 raise ValueError(f"stage {name!r}: {stage.source!r} gives ranks, and no rank says a label")
             if isinstance(stage, LabelStage) and not isinstance(self.stages[stage.source], TrainStage):

@@ -47,3 +47,24 @@ class Recordings(Spec):
     def audio(self) -> Audio:
         """Where the rows' sound is, by the columns of this table."""
         return Audio(path="{file}", start_s="start_s", end_s="end_s")
+
+    @property
+    def step_s(self) -> float:
+        """`hop_s`, or what it means when it is not given."""
+        return self.hop_s or self.window_s
+
+
+def refuse_uneven_answers(every_s: float, recordings: Recordings | None) -> None:
+    """Refuse answers every so many seconds where windows are cut that do not begin there.
+
+    Raises:
+        ValueError: `every_s` is no multiple of the windows' hop.
+    """
+    if recordings is None:
+        return
+    steps = every_s / recordings.step_s
+    if round(steps) < 1 or abs(steps - round(steps)) > 1e-6:
+        raise ValueError(
+            f"`every_s` is {every_s:g} and no multiple of the hop of data.test.recordings, {recordings.step_s:g} s: "
+            "between answers there would be gaps; set a `hop_s` that goes into it"
+        )

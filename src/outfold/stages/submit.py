@@ -9,9 +9,9 @@ import pandas as pd
 from outfold.data.predictions import Predictions
 from outfold.data.table import Samples
 from outfold.data.targets import TargetCodec
-from outfold.errors import RecipeError
+from outfold.errors import DataError, RecipeError
 from outfold.files import write_atomically, write_json
-from outfold.inference.in_time import beginning_every
+from outfold.inference.in_time import beginning_every, refuse_passed_over
 from outfold.metrics import metric_of
 from outfold.settings.data import Data
 from outfold.settings.recipe import Recipe, SubmitStage
@@ -24,14 +24,12 @@ def plan(name: str, stage: SubmitStage, context: Context) -> list[Job]:
 
     Raises:
         RecipeError: a column to rename is not in the file, or two columns would have one name.
-        DataError: the test table is of recordings without a window to answer; see `SubmitStage.every_s`.
     """
     dataset, recipe = context.dataset, context.recipe
     if dataset.test is None:
         return []
     _refuse_other_columns(name, stage, dataset.answer, recipe.data)
     _refuse_equal_columns(name, stage, dataset.answer, recipe)
-    answered_rows(dataset.test.samples, stage)
     upstream = [job.key for job in context.jobs if job.stage == stage.source]
     written = [stage.model_dump(mode="json"), answers_with_labels(stage, recipe.task.answer), recipe.data.id]
     long = dataset.test.samples.long
@@ -92,14 +90,30 @@ def submission(
 
 
 def answered_rows(samples: Samples, stage: SubmitStage) -> np.ndarray:
-    """Bool (n,): the samples that the file answers; all, but for windows between the multiples of `every_s`.
-
-    Raises:
-        DataError: a recording has no window to answer.
-    """
+    """Bool (n,): the samples that the file answers; all, but for windows between the multiples of `every_s`."""
     if stage.every_s is None or samples.clips is None:
         return np.ones(len(samples), dtype=bool)
-    return beginning_every(samples.clips.recording, samples.clips.start_s, stage.every_s)
+    return beginning_every(samples.clips.start_s, stage.every_s)
+
+
+def check_answered(recipe: Recipe, samples: Samples) -> None:
+    """Refuse a test table of which submit stages could not answer as many windows as they promise.
+
+    Args:
+        recipe: the effective recipe.
+        samples: all rows of the test table, those with bad media among them.
+
+    Raises:
+        DataError: names the stage; see `outfold.inference.in_time.refuse_passed_over`.
+    """
+    for name, stage in recipe.stages.items():
+        if isinstance(stage, SubmitStage) and stage.every_s is not None and samples.clips is not None:
+            try:
+                refuse_passed_over(samples.clips.recording, samples.clips.start_s, stage.every_s)
+            except DataError as error:
+                problem = f"stage {name!r}, `every_s: {stage.every_s:g}`: {error.problem}"
+                fix = "choose another `every_s`, or cut windows that begin at its multiples"
+                raise DataError(problem, got=error.got, expected=error.expected, fix=fix) from error
 
 
 def _columns(predictions: Predictions, codec: TargetCodec, task: Task, stage: SubmitStage) -> pd.DataFrame:
