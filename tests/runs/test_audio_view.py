@@ -125,7 +125,7 @@ def test_a_file_that_is_no_recording_is_dropped_from_tables_of_recordings(
     assert done.summary["data"]["dropped"]
     later = done.predict(root / "soundscapes", device="cpu")
     assert later["name"].tolist() == done.predictions["id"].tolist()
-    with pytest.raises(DataError, match="no row of the new table is left: the media of all 1") as nothing:
+    with pytest.raises(DataError, match="no row is left of the new table: the media of all 1") as nothing:
         done.predict(root / "soundscapes" / "s1.wav", device="cpu")
     assert "s1_2" in str(nothing.value.got)
 

@@ -8,7 +8,7 @@ from outfold.data.findings import Finding, count
 from outfold.errors import RecipeError
 from outfold.settings.audio_view import AudioView
 from outfold.settings.label import LabelStage
-from outfold.settings.mel import by_settings
+from outfold.settings.mel import LogMel
 from outfold.settings.recipe import Recipe
 from outfold.stages.inputs import sound_members
 from outfold.views.audio.filters import empty_filters
@@ -52,14 +52,16 @@ def heard_findings(recipe: Recipe) -> list[Finding]:
 
 def _empty_bands(recipe: Recipe) -> list[Finding]:
     """Said once for members of equal settings."""
-    views = [(f"stage {stage!r}, member {member!r}", view) for stage, member, view in sound_members(recipe)]
-    pictures = {place: view.mel for place, view in views if isinstance(view, AudioView)}
+    places: dict[LogMel, list[str]] = {}
+    for stage, member, view in sound_members(recipe):
+        if isinstance(view, AudioView):
+            places.setdefault(view.mel, []).append(f"stage {stage!r}, member {member!r}")
     findings = []
-    for mel, places in by_settings(pictures).items():
+    for mel, named in places.items():
         empty = len(empty_filters(mel))
         if empty:
-            others = f" and {count(len(places) - 1, 'member')} more" if places[1:] else ""
-            what = f"{places[0]}{others}: {empty} of {mel.mels} mel bands are silent whatever is heard"
+            others = f" and {count(len(named) - 1, 'member')} more" if named[1:] else ""
+            what = f"{named[0]}{others}: {empty} of {mel.mels} mel bands are silent whatever is heard"
             why = f"narrower than the {mel.sample_rate / mel.n_fft:.1f} Hz between two frequencies of the spectrum"
             fix = "raise mel.n_fft, or lower mel.mels"
             findings.append(Finding("warning", f"{what}, being {why}", fix=fix))

@@ -5,7 +5,7 @@ from itertools import islice
 
 import numpy as np
 
-from outfold.runs.prepare import tell_dropped
+from outfold.runs.dropped import tell_dropped
 from outfold.runs.sounds import missing_of
 from outfold.settings.audio_view import AudioView, WaveformView
 from outfold.settings.recipe import Recipe

@@ -24,7 +24,8 @@ from outfold.data.source_checks import group_findings, mapping_findings, torn_re
 from outfold.data.table import Part, Samples, load_samples, refuse_known_ids, sources_of
 from outfold.data.targets import TargetCodec
 from outfold.duplicates.find import Duplicates
-from outfold.errors import DataError, RecipeError
+from outfold.errors import RecipeError
+from outfold.runs.dropped import tell_dropped
 from outfold.runs.duplicates import sift_copies
 from outfold.runs.equal_media import join_equal
 from outfold.runs.heard import heard_findings
@@ -225,29 +226,6 @@ def load_rows(
     tell_dropped(dropped, len(samples), table, compute)
     rows = replace(rows, columns=read_table_inputs(recipe, rows.samples, table))
     return replace(rows, vectors=vectors_of_rows(recipe, rows, table, root, compute, run)), dropped
-
-
-def tell_dropped(dropped: Sequence[tuple[str, str]], rows: int, table: str, compute: Compute) -> None:
-    """Tell of rows that were left out because of their media, (id, reason) each; nothing where there are none.
-
-    Raises:
-        DataError: no row is left, of so many.
-    """
-    if dropped:
-        why = "their media cannot be used"
-        compute.emit({"event": "dropped", "table": table, "rows": len(dropped), "why": why, "first": dropped[:10]})
-        if len(dropped) == rows:
-            raise _none_left(dropped, table)
-
-
-def _none_left(dropped: Sequence[tuple[str, str]], table: str) -> DataError:
-    first = [f"{name}: {reason.replace(chr(10), ';')}" for name, reason in dropped[:3]]
-    more = [f".. and {len(dropped) - len(first)} more"] if len(dropped) > len(first) else []
-    return DataError(
-        f"no row of the {table} table is left: the media of all {len(dropped)} cannot be used",
-        got="\n            ".join([*first, *more]),
-        fix="mend these files, or give rows with others",
-    )
 
 
 def _with_photos(recipe: Recipe, samples: Samples, table: str, compute: Compute) -> tuple[Rows, dict[int, str]]:

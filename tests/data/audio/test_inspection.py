@@ -37,6 +37,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory, sound: Make, write_sound: W
     (root / "cut.flac").write_bytes(flac[: len(flac) // 2])
     ogg = write_sound(root / "whole.ogg", good, 8000).read_bytes()
     (root / "chained.ogg").write_bytes(ogg + ogg)
+    for path in (write_sound(root / "long.ogg", sound(20, 16000), 16000), root / "stereo.wav"):
+        whole = path.read_bytes()
+        (root / f"cut{path.suffix}").write_bytes(whole[: len(whole) // 2])
+    two = sound(2, 8000, 2)
+    write_sound(root / "turned.wav", np.stack([two[:, 0], 0.01 * two[:, 1] - two[:, 0]], axis=1), 8000)
     (root / "empty.ogg").touch()
     (root / "text.ogg").write_text("no sound")
     return root
@@ -96,6 +101,9 @@ def test_findings_name_rows_and_files(folder: Path) -> None:
         ("silent.flac", "warning", "silent", "peak 0.0e+00"),
         ("one.wav", "warning", "shorter than 0.1 s", "1 sample, 0.0001 s"),
         ("cut.mp3", "warning", "another length than its header says", "the header says 8.0 s, the file holds"),
+        ("cut.wav", "warning", "cut short", "the header promises 3.0 s, the file holds 1.5 s"),
+        ("cut.ogg", "warning", "cut short", "the stream does not end, the file holds"),
+        ("turned.wav", "warning", "cancel each other", "2 channels, whose mean has 0.0"),
         ("chained.ogg", "warning", "several streams", "2 streams"),
         ("untold.mp3", "note", "does not say how long it is", "8.0 s"),
         ("clipped.flac", "note", "clipped", "% of the samples"),

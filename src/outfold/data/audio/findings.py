@@ -24,12 +24,17 @@ FAULTS: dict[Fault, str] = {
     "not_finite": "spoiled by samples that are NaN or infinite",
 }
 
+_TURN = "turn one of the channels round (times -1), or write one of them alone"
+
 SILENT_PEAK = 2 / 32768
 """A recording that never gets louder than one step of 16 bits is silent."""
 SHORTEST_S = 0.1
 """Seconds; shorter recordings are next to nothing: a click, or one sample."""
 CLIPPED_SHARE = 0.001
 """Of the samples at the end of the scale; more of them are clipping."""
+CANCELLED_SHARE = 0.01
+"""Of the channels' power that is left in their mean; less of it is cancelling, for even 64 that have nothing to do with
+each other leave more."""
 LONG_S = 3600.0
 """Seconds; longer recordings are worth a word."""
 LENGTH_TOLERANCE_S = 0.1
@@ -82,7 +87,7 @@ def fault_findings(samples: Samples, files: Sequence[InspectedAudio], root: Path
 def sound_findings(samples: Samples, files: Sequence[InspectedAudio], root: Path) -> list[Finding]:
     """Rows whose recording can be used, but may not be what it should."""
     silent: dict[int, str] = {}
-    short, cut, chained, guessed, clipped, long = ({**silent} for _ in range(6))
+    short, cut, other, chained, cancelled, guessed, clipped, long = ({**silent} for _ in range(8))
     for row, (file, sound, length) in _usable(files).items():
         if sound.peak < SILENT_PEAK:
             silent[row] = f"peak {sound.peak:.1e} of full scale"
@@ -91,7 +96,11 @@ def sound_findings(samples: Samples, files: Sequence[InspectedAudio], root: Path
         if file.length_is_guess:
             guessed[row] = f"{length:.1f} s"
         elif abs(file.duration_s - length) > LENGTH_TOLERANCE_S:
-            cut[row] = f"the header says {file.duration_s:.1f} s, the file holds {length:.1f} s"
+            other[row] = f"the header says {file.duration_s:.1f} s, the file holds {length:.1f} s"
+        if files[row].missing:
+            cut[row] = f"{files[row].missing}, the file holds {length:.1f} s"
+        if sound.mono_share < CANCELLED_SHARE:
+            cancelled[row] = f"{count(file.channels, 'channel')}, whose mean has {sound.mono_share:.2%} of their power"
         if files[row].streams > 1:
             chained[row] = f"{files[row].streams} streams"
         if sound.clipped > CLIPPED_SHARE:
@@ -101,8 +110,10 @@ def sound_findings(samples: Samples, files: Sequence[InspectedAudio], root: Path
     kinds: list[tuple[dict[int, str], Level, str, str | None]] = [
         (silent, "warning", "with a silent recording", "a label without a sound teaches nothing: drop these rows"),
         (short, "warning", f"with a recording shorter than {SHORTEST_S} s", "look at the files"),
-        (cut, "warning", "with a recording of another length than its header says", "fetch the files anew"),
+        (cut, "warning", "with a recording that was cut short", "fetch the files anew"),
+        (other, "warning", "with a recording of another length than its header says", "fetch the files anew"),
         (chained, "warning", "with an Ogg file of several streams; only the first is heard", "join them into one"),
+        (cancelled, "warning", "with channels that cancel each other: what is heard is their mean", _TURN),
         (guessed, "note", "with an MP3 that does not say how long it is; all of it must be decoded to know", None),
         (clipped, "note", "with a clipped recording", None),
         (long, "note", f"with a recording longer than {LONG_S / 3600:.0f} h", "they are read as a stream of windows"),

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from outfold.data.audio.cut_short import what_is_missing
 from outfold.data.audio.decode import AudioInfo, probe_audio
 from outfold.data.audio.reading import open_audio, raw_blocks
 from outfold.data.findings import count
@@ -35,6 +36,9 @@ class Sound:
     """Share of samples at the end of the scale."""
     not_finite: int
     """Samples that are NaN or infinite."""
+    mono_share: float = 1.0
+    """Power of the channels' mean over the mean of their powers: 1 where all are alike, 1/n of n that have nothing to
+    do with each other, 0 where they cancel. 1 of silence."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class InspectedAudio:
     """What is wrong, in the decoder's words."""
     streams: int = 1
     """Logical streams one after the other in an Ogg file; only the first is decoded."""
+    missing: str = ""
+    """What the file promises and does not hold; see `outfold.data.audio.cut_short.what_is_missing`."""
 
     @property
     def duration_s(self) -> float | None:
@@ -78,7 +84,7 @@ def inspect_audio(path: Path) -> InspectedAudio:
     except MediaError as error:
         return InspectedAudio(key, info, fault="damaged", reason=_reason(error))
     streams = _logical_streams(path) if info.format == "OGG" else 1
-    return InspectedAudio(key, info, sound, *_fault_of(sound), streams)
+    return InspectedAudio(key, info, sound, *_fault_of(sound), streams, what_is_missing(path, info))
 
 
 def inspect_recordings(
@@ -107,17 +113,42 @@ def listen(path: Path) -> Sound:
     Raises:
         MediaError: the file is missing, not a recording, or damaged.
     """
-    frames = samples = clipped = not_finite = 0
-    peak = 0.0
+    heard = _Heard()
     with open_audio(path) as file:
         for block in raw_blocks(file):
-            size = np.abs(block)
-            finite = np.isfinite(size)
-            frames, samples = frames + len(block), samples + block.size
-            peak = max(peak, float(size.max(initial=0.0, where=finite)))
-            clipped += int((finite & (size >= FULL_SCALE)).sum())
-            not_finite += block.size - int(finite.sum())
-    return Sound(frames, peak, clipped / max(samples, 1), not_finite)
+            heard.add(block)
+    return heard.sound
+
+
+@dataclass
+class _Heard:
+    """What has been heard so far."""
+
+    frames: int = 0
+    samples: int = 0
+    peak: float = 0.0
+    clipped: int = 0
+    not_finite: int = 0
+    power: float = 0.0
+    mono_power: float = 0.0
+
+    def add(self, block: np.ndarray) -> None:
+        """The next frames, float32 (b, channels)."""
+        size = np.abs(block)
+        finite = np.isfinite(size)
+        self.frames, self.samples = self.frames + len(block), self.samples + block.size
+        self.peak = max(self.peak, float(size.max(initial=0.0, where=finite)))
+        self.clipped += int((finite & (size >= FULL_SCALE)).sum())
+        self.not_finite += block.size - int(finite.sum())
+        if block.shape[1] > 1 and finite.all():
+            self.power += float(np.square(block, dtype=np.float64).sum()) / block.shape[1]
+            self.mono_power += float(np.square(block.mean(axis=1), dtype=np.float64).sum())
+
+    @property
+    def sound(self) -> Sound:
+        clipped = self.clipped / max(self.samples, 1)
+        share = self.mono_power / self.power if self.power else 1.0
+        return Sound(self.frames, self.peak, clipped, self.not_finite, share)
 
 
 def _fault_of(sound: Sound) -> tuple[Fault | None, str]:
