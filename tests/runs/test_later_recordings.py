@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import outfold
 from outfold.cli import app
-from outfold.errors import DataError, RecipeError
+from outfold.errors import DataError, OutfoldError, RecipeError
 from outfold.runs.later_recordings import place_of, samples_of
 from outfold.settings.recipe import Recipe
 from outfold.stages.base import tell_nobody
