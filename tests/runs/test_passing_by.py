@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 import outfold
+from outfold.cli.outcome import print_outcome
 from outfold.errors import DataError, MediaError
 from outfold.runs.passing_by import passes_by
 from outfold.settings.recipe import Recipe
@@ -61,6 +62,11 @@ def test_the_numbers_are_those_of_the_run_and_nothing_is_kept(run: outfold.Run, 
     expected = run.predictions.rename(columns={"id": "name"})
     pd.testing.assert_frame_equal(found[expected.columns], expected, check_exact=True)
     assert not [path for path in cache.rglob("*") if path.name == "arena.bin"]
+
+
+def test_a_run_says_how_recordings_are_predicted(run: outfold.Run, capsys: pytest.CaptureFixture[str]) -> None:
+    print_outcome(run.path, run.summary)
+    assert "RECORDINGS --out FILE.csv" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_picture_is_drawn_once_for_all_who_are_shown_it(

@@ -109,4 +109,5 @@ def _files(folder: Path, summary: dict[str, Any]) -> list[str]:
         f"submission   {folder / file}" if file else "submission   none: the recipe has no test table" for file in files
     ]
     lines += [f"report       {folder / REPORT}", f"took         {summary['seconds']:.0f} s", "", "next"]
-    return [*lines, f"  outfold predict {folder} NEW_TABLE.csv --data FOLDER    predict new rows with these models"]
+    later = "RECORDINGS --out FILE.csv" if summary["data"].get("recordings") else "NEW_TABLE.csv --data FOLDER"
+    return [*lines, f"  outfold predict {folder} {later}    predict new rows with these models"]

@@ -215,6 +215,7 @@ def data_summary(dataset: Dataset) -> dict[str, Any]:
         classes = {str(name): int(count) for name, count in zip(names, target.sum(axis=0), strict=True)}
     return {
         "root": str(dataset.root),
+        "recordings": dataset.train.samples.clips is not None,
         "rows": len(dataset.train),
         "test_rows": 0 if dataset.test is None else len(dataset.test),
         "unlabelled_rows": 0 if dataset.unlabelled is None else len(dataset.unlabelled),
