@@ -1,6 +1,7 @@
 """Turns pydantic's error records into plain sentences that name the place in the file and the nearest known key."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,19 @@ from pydantic import ValidationError
 
 from outfold.errors import RecipeError
 from outfold.names import nearest
-from outfold.recipe.keys import Hint, allowed, alternatives, child, fields, fitting, homes, is_model, value_at
+from outfold.recipe.keys import (
+    Hint,
+    all_fitting,
+    allowed,
+    alternatives,
+    child,
+    fields,
+    homes,
+    is_model,
+    kinds,
+    known_keys,
+    value_at,
+)
 from outfold.recipe.yaml_text import Document, Path
 from outfold.settings.recipe import Recipe
 
@@ -28,6 +41,7 @@ _EXPECTED = {
     "list_type": "a list",
     "dict_type": "a mapping (key: value)",
     "model_type": "a mapping (key: value)",
+    "dataclass_type": "a mapping (key: value)",
     "model_attributes_type": "a mapping (key: value)",
 }
 _BOUNDS = {
@@ -36,6 +50,7 @@ _BOUNDS = {
     "less_than_equal": ("le", "at most"),
     "less_than": ("lt", "less than"),
 }
+_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 
 
 @dataclass(frozen=True)
@@ -55,8 +70,8 @@ def explain(error: ValidationError, document: Document) -> RecipeError:
     for record in error.errors(include_url=False):
         path, hint = locate(record["loc"], document.values)
         records[path].append((hint, dict(record)))
-    paths = [path for path in records if not _only_wrong_branches(path, records)]
-    faults = [_fault(path, records[path], document) for path in paths]
+    paths = [path for path in records if not _follows_from_inside(path, records)]
+    faults = list(dict.fromkeys(_fault(path, records[path], document) for path in paths))
     meant = {(fault.path[:-1], fault.suggested) for fault in faults}
     faults = [fault for fault in faults if fault.missing is None or (fault.path[:-1], fault.missing) not in meant]
     faults.sort(key=lambda fault: (document.place(fault.path).line or 0, len(fault.path)))
@@ -64,7 +79,7 @@ def explain(error: ValidationError, document: Document) -> RecipeError:
 
 
 def locate(loc: tuple[str | int, ...], values: Any) -> tuple[Path, Hint]:
-    """The path in the values as written for a pydantic location, and the type of the value that holds its last key.
+    """The path in the values as written for a pydantic location, and the type of what holds its last key.
 
     Pydantic puts the chosen branch of a union into its locations (`stages.fit.train.phases`), and an index where a
     single value stands for a list of one; neither is in the file.
@@ -75,11 +90,12 @@ def locate(loc: tuple[str | int, ...], values: Any) -> tuple[Path, Hint]:
     branch_next = False
     for part in loc:
         if branch_next:
+            hint = next((one for one in alternatives(hint) if is_model(one) and part in kinds(one)), hint)
             branch_next = False
         elif isinstance(part, int) and not isinstance(values, list):
             continue
         elif isinstance(values, dict | list):
-            holder = fitting(hint, values)
+            holder = hint
             hint = child(hint, part, values) or Any
             values = value_at(values, (part,))
             path.append(part)
@@ -87,11 +103,14 @@ def locate(loc: tuple[str | int, ...], values: Any) -> tuple[Path, Hint]:
     return tuple(path), holder
 
 
-def _only_wrong_branches(path: Path, records: dict[Path, list[tuple[Hint, dict[str, Any]]]]) -> bool:
-    """Whether all a path's errors are of union branches that its value was not meant for: errors inside it say more."""
+def _follows_from_inside(path: Path, records: dict[Path, list[tuple[Hint, dict[str, Any]]]]) -> bool:
+    """Whether all a path's errors follow from what is wrong inside it, which says more.
+
+    Union branches that its value was not meant for, or a list that is too short without its wrong elements.
+    """
     deeper = any(other[: len(path)] == path and len(other) > len(path) for other in records)
     return deeper and all(
-        record["type"] in _EXPECTED or record["type"] == "literal_error" for _, record in records[path]
+        record["type"] in _EXPECTED or record["type"] in ("literal_error", "too_short") for _, record in records[path]
     )
 
 
@@ -99,8 +118,8 @@ def _fault(path: Path, records: list[tuple[Hint, dict[str, Any]]], document: Doc
     ruled_out = [pair for pair in records if pair[1]["type"] == "value_error"]  # the branch of a union that was meant
     holder, record = (ruled_out or records)[0]
     kind, here = record["type"], dotted(path)
-    if kind == "extra_forbidden":
-        return _unknown_key(path, holder)
+    if kind in _UNKNOWN:
+        return _unknown_key(path, holder, document.values)
     if kind == "missing":
         return _missing(path)
     if kind == "value_error":
@@ -140,16 +159,43 @@ def _wanted(record: dict[str, Any]) -> str:
     return sentences[kind].format(**context) if kind in sentences else f"something else ({record['msg']})"
 
 
-def _unknown_key(path: Path, holder: Hint) -> Fault:
-    key, here = str(path[-1]), dotted(path[:-1])
-    known = list(fields(holder)) if is_model(holder) else []
-    near = nearest(key, known)
-    elsewhere = homes(key, holder) or ([] if near else homes(key, Recipe))
-    if elsewhere:
+def _unknown_key(path: Path, holder: Hint, values: Any) -> Fault:
+    *above, key = path
+    here, given = dotted(tuple(above)), value_at(values, above)
+    known = known_keys(holder, given)
+    if key in known:
+        return _keys_apart(tuple(above), holder, given)
+    near = nearest(str(key), known)
+    others = _kinds_with(str(key), hint_at(above, values))
+    elsewhere = homes(str(key), holder) or ([] if near else homes(str(key), Recipe))
+    if others:
+        fix = f"`{key}` is of {' or '.join(others)}; say which it is"
+    elif elsewhere:
         fix = f"`{key}` belongs at {' or '.join(elsewhere)}"
     else:
         fix = f"did you mean `{near}`?" if near else f"keys here: {', '.join(known)}"
     return Fault(path, f"unknown key `{key}` in {here}", fix, suggested=near)
+
+
+def _keys_apart(path: Path, hint: Hint, value: dict[str, Any]) -> Fault:
+    """A mapping whose keys are known, each to another of the models that it may be."""
+    wholes = [", ".join(f"`{key}`" for key in fields(model)) for model in all_fitting(hint, value) if is_model(model)]
+    given = " and ".join(f"`{key}`" for key in sorted(value))
+    return Fault(path, f"{given} do not go together in {dotted(path)}", f"keep those of {'; or of '.join(wholes)}")
+
+
+def _kinds_with(key: str, hint: Hint) -> list[str]:
+    """The kinds of a union's models that know a key."""
+    models = [model for model in alternatives(hint) if is_model(model) and key in fields(model)]
+    return [f"`kind: {kind}`" for model in models for kind in kinds(model)]
+
+
+def hint_at(path: Iterable[str | int], values: Any) -> Hint:
+    """The type of what stands at a path of a recipe's values."""
+    hint: Hint = Recipe
+    for key in path:
+        hint, values = child(hint, key, values) or Any, value_at(values, (key,))
+    return hint
 
 
 def _near(value: Any, hint: Hint) -> str | None:

@@ -1,10 +1,13 @@
 """Walks the recipe's schema beside a recipe's values: which keys are known where, and what stands at a path."""
 
+import dataclasses
 import types
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
+
+from outfold.settings.base import ShortFor, Spec
 
 Hint = Any
 """A type annotation of the schema."""
@@ -20,12 +23,17 @@ def alternatives(hint: Hint) -> tuple[Hint, ...]:
 
 
 def is_model(hint: Hint) -> bool:
-    """Whether the type is one of the recipe's models."""
-    return isinstance(hint, type) and issubclass(hint, BaseModel)
+    """Whether the type is a mapping of known keys: one of the recipe's models, or a dataclass of settings."""
+    return isinstance(hint, type) and (issubclass(hint, BaseModel) or dataclasses.is_dataclass(hint))
 
 
 def fitting(hint: Hint, value: Any) -> Hint:
-    """The alternative that the value's shape asks for; among several models the one whose `kind` it names.
+    """The alternative that the value's shape asks for; among several models the one whose `kind` it names."""
+    return all_fitting(hint, value)[0]
+
+
+def all_fitting(hint: Hint, value: Any) -> list[Hint]:
+    """The alternatives that the value may be meant for: several models where it names no `kind`.
 
     A mapping where the schema has a list of models is that list's only element (`data.train` may be one source).
     """
@@ -34,29 +42,54 @@ def fitting(hint: Hint, value: Any) -> Hint:
         models = [choice for choice in choices if is_model(choice)]
         lists = [choice for choice in choices if get_origin(choice) in (tuple, list)]
         models = models or [part for choice in lists for part in get_args(choice) if is_model(part)]
-        named = [model for model in models if value.get("kind") in _kinds(model)]
+        named = [model for model in models if value.get("kind") in kinds(model)]
         mappings = [choice for choice in choices if get_origin(choice) is dict]
         found = named or models or mappings
     elif isinstance(value, list):
         found = [choice for choice in choices if get_origin(choice) in (tuple, list)]
     else:
         found = [choice for choice in choices if not is_model(choice) and get_origin(choice) not in (dict, tuple, list)]
-    return (found or choices or [Any])[0]
+    return list(found or choices or [Any])
 
 
-def fields(model: type[BaseModel]) -> dict[str, Hint]:
+def fields(model: Hint) -> dict[str, Hint]:
     """Each key of a model as it is written in a recipe, with its type."""
-    return {info.alias or name: info.annotation for name, info in model.model_fields.items()}
+    if not issubclass(model, BaseModel):
+        return {field.name: field.type for field in dataclasses.fields(model)}
+    return {info.alias or name: _marked(info.annotation, info.metadata) for name, info in model.model_fields.items()}
+
+
+def _marked(hint: Hint, metadata: Iterable[object]) -> Hint:
+    """A field's type with the mark of a short form, if it has one."""
+    marks = [mark for mark in metadata if isinstance(mark, ShortFor)]
+    return Annotated[hint, marks[0]] if marks else hint
+
+
+def short_for(hint: Hint) -> str | None:
+    """The key that a text stands for where the type is a mapping; None where a text stands for no mapping."""
+    marks = [mark for mark in get_args(hint)[1:] if isinstance(mark, ShortFor)] if get_origin(hint) is Annotated else []
+    return marks[0].key if marks else None
+
+
+def rivals(hint: Hint, key: str | int, value: Any) -> list[str]:
+    """The keys of `value`, which has the type `hint`, that cannot stand beside a key."""
+    model = fitting(hint, value)
+    exclusive = model.exclusive if is_model(model) and issubclass(model, Spec) else ()
+    return [other for other in exclusive if key in exclusive and other != key and other in value]
 
 
 def child(hint: Hint, key: str | int, value: Any = None) -> Hint | None:
     """The type below a key or an index of `value`, which has the type `hint`; None where the schema has no such key."""
-    hint = fitting(hint, value)
+    if key == short_for(hint):
+        return str
+    below = (_below(choice, key) for choice in all_fitting(hint, value))
+    return next((found for found in below if found is not None), None)
+
+
+def _below(hint: Hint, key: str | int) -> Hint | None:
     if hint is Any:
         return Any
-    if is_model(hint):
-        return fields(hint).get(str(key))
-    return _inside(hint, key)
+    return fields(hint).get(str(key)) if is_model(hint) else _inside(hint, key)
 
 
 def value_at(values: Any, path: Iterable[str | int]) -> Any:
@@ -72,14 +105,19 @@ def value_at(values: Any, path: Iterable[str | int]) -> Any:
 
 def known_keys(hint: Hint, value: Any = None) -> list[str]:
     """The keys that may stand in `value`: a model's fields, or the entries a mapping of names has now."""
-    hint = fitting(hint, value)
+    short = short_for(hint)
+    known = [*([short] if short else []), *(key for one in all_fitting(hint, value) for key in _keys(one, value))]
+    return list(dict.fromkeys(known))
+
+
+def _keys(hint: Hint, value: Any) -> list[str]:
     return list(fields(hint)) if is_model(hint) else list(value) if isinstance(value, dict) else []
 
 
 def allowed(hint: Hint) -> list[Any]:
     """The values a literal type allows, over all alternatives; for models the values of their `kind`."""
     choices = alternatives(hint)
-    models = [value for choice in choices if is_model(choice) for value in _kinds(choice)]
+    models = [value for choice in choices if is_model(choice) for value in kinds(choice)]
     return [value for choice in choices if get_origin(choice) is Literal for value in get_args(choice)] or models
 
 
@@ -110,6 +148,7 @@ def _inside(hint: Hint, key: str | int) -> Hint | None:
     return None
 
 
-def _kinds(model: type[BaseModel]) -> tuple[Any, ...]:
-    info = model.model_fields.get("kind")
-    return get_args(info.annotation) if info is not None and get_origin(info.annotation) is Literal else ()
+def kinds(model: Hint) -> tuple[Any, ...]:
+    """What `kind` may be in a model."""
+    hint = fields(model).get("kind")
+    return get_args(hint) if get_origin(hint) is Literal else ()

@@ -1,7 +1,8 @@
 """Overrides: `--set a.b=c` and named sets of them, laid over the recipe's values before validation.
 
-Mappings are merged, lists and single values replaced. A path that ends in `!` replaces a mapping as well:
-`fit.members!: {a: {}}` leaves no other member. Null takes a named entry (a member, a stage), or one of a list, out.
+Mappings are merged, lists and single values replaced. A mapping of another `kind` replaces the old one, and a key takes
+the place of one that it excludes. A path that ends in `!` replaces a mapping as well: `fit.members!: {a: {}}` leaves no
+other member. Null takes a named entry (a member, a stage), or one of a list, out.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,19 @@ from typing import Any, get_origin
 
 from outfold.errors import RecipeError
 from outfold.names import suggestion
-from outfold.recipe.keys import Hint, alternatives, child, fields, fitting, known_keys, value_at
+from outfold.recipe.keys import (
+    Hint,
+    alternatives,
+    child,
+    fields,
+    fitting,
+    is_model,
+    kinds,
+    known_keys,
+    rivals,
+    short_for,
+    value_at,
+)
 from outfold.recipe.yaml_text import Document, Path, Place, parse_value
 from outfold.settings.recipe import Recipe
 
@@ -107,14 +120,27 @@ def _open_path(document: Document, dotted: str, place: Place) -> tuple[Path, Hin
         key, below = _step(current, hint, part, path, place)
         if get_origin(fitting(hint, current)) is dict and key not in current:
             raise _unknown(part, ".".join(map(str, path)), list(current), place)
-        if value_at(current, (key,)) is None:
-            current[key] = {}
+        _open(current, key, below, ".".join(map(str, (*path, key))), place)
         path, hint, current = (*path, key), below, current[key]
     key, _ = _step(current, hint, parts[-1], path, place)
     if dotted.endswith("!") and value_at(current, (key,)) is not None:
         current[key] = None  # not taken out: stages keep their order
         _forget_below(document, (*path, key))
     return (*path, key), hint
+
+
+def _open(parent: Any, key: str | int, hint: Hint, here: str, place: Place) -> None:
+    """Make a mapping of what is to be changed inside: of nothing an empty one, of a text what it is short for."""
+    short, old = short_for(hint), value_at(parent, (key,))
+    if short is not None and old is None:
+        raise RecipeError(
+            f"{place}: {here} is not set there, so nothing of it can be changed",
+            fix=f"set {here} whole: {{{short}: ..}}",
+        )
+    if old is None:
+        parent[key] = {}
+    elif short is not None and isinstance(old, str):
+        parent[key] = {short: old}
 
 
 def _from_the_root(values: dict[str, Any], dotted: str, place: Place) -> list[str]:
@@ -161,25 +187,43 @@ def _typed(text: str, hint: Hint, origin: str) -> Any:
 
 def _put(document: Document, path: Path, value: Any, places: dict[Path, Place], holder: Hint) -> None:
     """Set the value at a path and note where it was written; `holder` is the type of what holds the path's last key."""
-    _assign(document, value_at(document.values, path[:-1]), path, value, holder)
+    _assign_all(document, value_at(document.values, path[:-1]), path[:-1], {path[-1]: value}, holder)
     document.places.update({(*path, *inner): place for inner, place in places.items()})
 
 
+def _assign_all(document: Document, parent: Any, path: Path, values: dict[Any, Any], hint: Hint) -> None:
+    """Set entries of `parent`, which has the type `hint`, and take out what they exclude."""
+    for key, value in values.items():
+        for rival in rivals(hint, key, parent) if value is not None else ():
+            if rival not in values:
+                del parent[rival]
+                _forget_below(document, (*path, rival))
+        _assign(document, parent, (*path, key), value, hint)
+
+
 def _assign(document: Document, parent: Any, path: Path, value: Any, holder: Hint) -> None:
-    """Set one entry of `parent`: a mapping is merged into a mapping, null takes an entry of a list or by name out."""
+    """Set one entry of `parent`: mappings of one kind are merged, null takes an entry of a list, or by name, out."""
     key = path[-1]
-    old = value_at(parent, (key,))
+    old, hint = value_at(parent, (key,)), child(holder, key, parent) or Any
+    if isinstance(old, str) and isinstance(value, dict) and short_for(hint) is not None:
+        old = parent[key] = {short_for(hint): old}
     if value is None and isinstance(parent, dict) and get_origin(fitting(holder, parent)) is dict:
         parent.pop(key, None)
     elif value is None and isinstance(parent, list):
         _shorten(document, parent, path)
-    elif isinstance(old, dict) and isinstance(value, dict):
-        hint = child(holder, key, parent) or Any
-        for name, inner in value.items():
-            _assign(document, old, (*path, name), inner, hint)
+    elif isinstance(old, dict) and isinstance(value, dict) and _continues(value, old, hint):
+        _assign_all(document, old, path, value, hint)
     else:
         parent[key] = value
         _forget_below(document, path)
+
+
+def _continues(value: dict[str, Any], old: dict[str, Any], hint: Hint) -> bool:
+    """Whether a mapping changes another one, rather than standing for something else altogether."""
+    if short_for(hint) in value:
+        return False
+    model = fitting(hint, value)
+    return not (is_model(model) and value.get("kind") in kinds(model)) or model is fitting(hint, old)
 
 
 def _forget_below(document: Document, path: Path) -> None:

@@ -23,7 +23,8 @@ from outfold.runs.prepare import load_rows
 from outfold.runs.processes import predicting, slots_of
 from outfold.runs.summary import prediction_columns, read_codecs
 from outfold.runs.training_rows import training_dataset
-from outfold.settings.recipe import Recipe, SubmitStage
+from outfold.settings.recipe import Recipe
+from outfold.settings.submit import SubmitStage
 from outfold.stages import STAGE_KINDS
 from outfold.stages.base import Compute, Emit, Inference, Model
 from outfold.stages.scope import inference_for

@@ -30,8 +30,9 @@ from outfold.settings.adapt import AdaptStage
 from outfold.settings.blend import BlendStage
 from outfold.settings.label import LabelStage
 from outfold.settings.postprocess import PostprocessStage
-from outfold.settings.recipe import Stage, SubmitStage
+from outfold.settings.recipe import Stage
 from outfold.settings.serve import ServeStage
+from outfold.settings.submit import SubmitStage
 from outfold.settings.task import Task
 from outfold.settings.train import TrainSettings, TrainStage
 from outfold.stages import adapt, blend, label, postprocess

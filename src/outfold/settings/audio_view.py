@@ -7,7 +7,7 @@ from pydantic import Field, ValidatorFunctionWrapHandler, WrapValidator, model_v
 
 from outfold.errors import DataError, RecipeError
 from outfold.names import suggestion
-from outfold.settings.base import Spec
+from outfold.settings.base import ShortFor, Spec
 from outfold.settings.mel import LogMel
 from outfold.settings.mel_presets import PRESETS
 from outfold.settings.network import Option
@@ -35,7 +35,7 @@ def _mel_of(value: Any, validate: ValidatorFunctionWrapHandler) -> LogMel:
     return mel
 
 
-Mel = Annotated[LogMel, WrapValidator(_mel_of)]
+Mel = Annotated[LogMel, WrapValidator(_mel_of), ShortFor("preset")]
 
 
 class Patches(Spec):

@@ -1,7 +1,8 @@
 """What every model of a recipe shares: unknown keys are refused, values are frozen once validated."""
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic_core import InitErrorDetails
@@ -14,8 +15,18 @@ Where = dict[str, Label | list[Label]]
 Names = Annotated[tuple[str, ...], Field(description="One column name or a list of them.")]
 
 
+@dataclass(frozen=True)
+class ShortFor:
+    """Marks a setting that may be a text, which stands for a mapping with that text under one key."""
+
+    key: str
+
+
 class Spec(BaseModel):
     """Base of all parts of a recipe."""
+
+    exclusive: ClassVar[tuple[str, ...]] = ()
+    """Keys that exclude each other: one that a profile or an override sets takes the place of another."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True)
 
@@ -70,8 +81,21 @@ def placed(error: ValueError, *place: str) -> ValidationError:
     return ValidationError.from_exception_data(".".join(place), [details])
 
 
-INDIVISIBLE = ("mel",)
-"""Settings that mean something together only, and are replaced whole."""
+Location = tuple[int | str, ...]
+"""Where a complaint is, seen from the model that is validated."""
+
+
+def moved(error: ValidationError, to: Callable[[Location], Location]) -> ValidationError:
+    """The same complaints at other places."""
+    details = [
+        InitErrorDetails(type=one["type"], loc=to(one["loc"]), input=one["input"], ctx=one.get("ctx", {}))
+        for one in error.errors(include_url=False)
+    ]
+    return ValidationError.from_exception_data(error.title, details)
+
+
+INDIVISIBLE = ("mel", "pseudo_batch")
+"""Settings that mean something together only: a member's replace the stage's whole."""
 
 
 def overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,8 @@ class Media(Spec):
 class Source(Spec):
     """One table of training rows, when there are several."""
 
+    exclusive = ("table", "recordings")
+
     table: str
     """CSV or parquet file, relative to the data root; where it is made of `recordings`, their pattern."""
     recordings: Recordings | None = None

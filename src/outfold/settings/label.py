@@ -68,6 +68,8 @@ class LabelSettings(Spec):
 class PseudoBatch(Spec):
     """Pseudo-labelled rows that every batch has beside its labelled ones: whole recordings, or windows at random."""
 
+    exclusive = ("recordings", "windows")
+
     recordings: int | None = Field(None, ge=1)
     """All windows of so many recordings."""
     windows: int | None = Field(None, ge=1)

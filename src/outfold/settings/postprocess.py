@@ -1,5 +1,6 @@
 """The settings of a postprocess stage: steps on named columns of a regression, or in time on rows of recordings."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -152,22 +153,17 @@ class PostprocessStage(Spec):
             raise ValueError(f"a step `{idle[0]}` says nothing of what it does")
         return self
 
-    def refuse_wrong_steps(self, task: Task, *, recordings: bool = False) -> None:
-        """Refuse steps that do not fit the task or its rows.
+    def wrong_steps(self, task: Task, *, recordings: bool = False) -> Iterator[str]:
+        """What is wrong with steps that do not fit the task or its rows.
+
+        A step is of another kind of task or needs recordings, names no target, or adds up what is no sum of targets.
 
         Args:
             task: the recipe's.
             recordings: whether rows are of recordings.
-
-        Raises:
-            ValueError: a step is of another kind of task or needs recordings, names no target, or adds up what is no
-                sum of targets.
         """
         for step in self.steps:
-            if step.in_time:
-                _refuse_without_time(step, task, recordings=recordings)
-            else:
-                _refuse_wrong_columns(step, task)
+            yield from _without_time(step, task, recordings) if step.in_time else _wrong_columns(step, task)
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -190,18 +186,25 @@ class PostprocessStage(Spec):
         return any(step.overlap is not None for step in self.steps)
 
 
-def _refuse_without_time(step: Step, task: Task, *, recordings: bool) -> None:
+def _without_time(step: Step, task: Task, recordings: bool) -> Iterator[str]:
     if task.kind == "regression":
-        raise ValueError(f"step `{step.name}` changes probabilities, this is a regression task")
+        yield f"step `{step.name}` changes probabilities, this is a regression task"
     if not recordings:
-        raise ValueError(f"step `{step.name}` looks at the rows of a recording together; set data.audio")
+        yield f"step `{step.name}` looks at the rows of a recording together; set data.audio"
 
 
-def _refuse_wrong_columns(step: Step, task: Task) -> None:
+def _wrong_columns(step: Step, task: Task) -> Iterator[str]:
     if task.kind != "regression":
-        raise ValueError(f"step `{step.name}` changes values of a regression, this is a {task.kind} task")
+        yield f"step `{step.name}` changes values of a regression, this is a {task.kind} task"
+        return
     unknown = [column for column in step.columns if column not in task.target]
     if unknown:
-        raise ValueError(f"{unknown[0]!r} of step `{step.name}` is none of the targets {list(task.target)}")
-    if step.name == "sum" and not step.sums(task):
-        raise ValueError("`sum: identities` needs task.identities")
+        yield f"{unknown[0]!r} of step `{step.name}` is none of the targets {list(task.target)}"
+        return
+    try:
+        added = step.sums(task) if step.name == "sum" else True
+    except ValueError as error:
+        yield str(error)
+    else:
+        if not added:
+            yield "`sum: identities` needs task.identities"

@@ -9,20 +9,14 @@ if TYPE_CHECKING:
     from outfold.settings.train import TrainSettings
 
 
-def refuse_sound_conflicts(settings: "TrainSettings", member: str) -> None:
-    """Refuse settings of sound beside another view, and settings of photos beside a view of sound.
+def sound_conflicts(settings: "TrainSettings") -> Iterator[str]:
+    """Settings of sound beside another view, and settings of photos beside a view of sound.
 
     Args:
         settings: a member's effective ones.
-        member: its name.
-
-    Raises:
-        ValueError: names the member and the first such setting.
     """
     hears = isinstance(settings.view, AudioView | WaveformView)
-    found = next(_of_sound(settings) if hears else _without_sound(settings), None)
-    if found is not None:
-        raise ValueError(f"member {member!r}: {found}")
+    return _of_sound(settings) if hears else _without_sound(settings)
 
 
 def _without_sound(settings: "TrainSettings") -> Iterator[str]:

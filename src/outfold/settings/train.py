@@ -1,17 +1,15 @@
 """The settings of a train stage and of its members."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from outfold.settings.audio_view import AudioView
-from outfold.settings.base import Name, Names, Part, Spec, overlay, placed
+from outfold.settings.base import Name, Names, Part, Spec, moved, overlay, placed
 from outfold.settings.label import PseudoBatch
-from outfold.settings.learning import AddClips, Balance, ClassCap, Freeze, Keep, Loss, Mix, Optimizer, Phase, Rates
+from outfold.settings.learning import AddClips, Balance, ClassCap, Keep, Loss, Mix, Optimizer, Phase
+from outfold.settings.member_conflicts import refuse_member
 from outfold.settings.network import BackboneOptions, Head, InitFrom, Outputs, Weights
-from outfold.settings.predicting import SWAPPING, Predict
-from outfold.settings.sound_conflicts import refuse_sound_conflicts
+from outfold.settings.predicting import Predict
 from outfold.settings.table_inputs import TableInputs
 from outfold.settings.task import Task
 from outfold.settings.view import EmbeddingView, ImageView, View
@@ -78,61 +76,15 @@ class TrainSettings(Spec):
             silent["loss"] = {"frame_share"}
         return silent | ({"mix": {"waveforms"}} if self.mix is not None and not self.mix.waveforms else {})
 
-    def refuse_uneven_bounds(self) -> None:
-        """Refuse bounds of rows a class that cannot be kept, or that a sampler would undo.
-
-        Raises:
-            ValueError: says which.
-        """
-        bounded = self.class_cap is not None or self.class_floor is not None
-        if bounded and self.balance != "none":
-            raise ValueError(
-                "`class_cap` and `class_floor` even classes out by their rows, and `balance` would do so once more; "
-                "use one of the two"
-            )
-        if self.class_cap is not None and (self.class_floor or 0) > self.class_cap.rows:
-            most = self.class_cap.rows
-            raise ValueError(
-                f"`class_floor` asks for {self.class_floor} rows of a class, `class_cap` for {most} at most"
-            )
-
     def is_validated(self, phase: Phase, epoch_in_phase: int) -> bool:
         """Whether the validation fold is scored after this epoch of a phase, counted from 0."""
         last = phase.name == self.phases[-1].name and epoch_in_phase == phase.epochs - 1
         return self.keep.validate_after == "epoch" or last
 
-    def refuse_unwatched_plateau(self) -> None:
-        """Refuse a rate that follows a loss which is not measured; a member may set a part of it only.
-
-        Raises:
-            ValueError: says which phase.
-        """
-        blind = [phase.name for phase in self.phases if phase.schedule == "plateau"]
-        if blind and self.keep.validate_after == "training":
-            raise ValueError(
-                f"phase {blind[0]!r}: `schedule: plateau` follows the validation loss, which is measured only when all "
-                "is trained: set `keep.validate_after: epoch`"
-            )
-
     @property
     def learns_frames(self) -> bool:
         """Whether the loss looks at the frames of a clip too."""
         return self.loss is not None and self.loss.frame_share is not None
-
-    def refuse_frames_beside(self) -> None:
-        """Refuse inputs that a head over frames has no place for, and frames without it; a member may set a part only.
-
-        Raises:
-            ValueError: says which.
-        """
-        if self.head.name != "sed":
-            if self.learns_frames:
-                raise ValueError(f"`loss.frame_share` is for `head.name: sed`, and this is `{self.head.name}`")
-            return
-        if self.table is not None:
-            raise ValueError("`head.name: sed` attends to frames of a picture, and rows of a table have none")
-        if isinstance(self.view, ImageView) and self.view.tiles != (1, 1):
-            raise ValueError("`head.name: sed` attends to frames along the whole width; it does not go with view.tiles")
 
     def validations(self, phase: Phase) -> int:
         """How many of a phase's epochs are followed by a validation."""
@@ -148,48 +100,6 @@ class TrainSettings(Spec):
     def pretrained(self) -> Weights:
         """The weights that were learned elsewhere: the network's, or those of the backbone that made its vectors."""
         return self.view.weights if isinstance(self.view, EmbeddingView) else self.weights
-
-    def refuse_settings_of_photos(self, member: str) -> None:
-        """Refuse what would have no effect on this member, whose view is vectors.
-
-        Raises:
-            ValueError: names the member and the first such setting.
-        """
-        inside = [f"phases.{phase.name}.{name}" for phase in self.phases for name in _vain_in_phase(phase)]
-        found = [*_vain_settings(self), *inside]
-        if found:
-            raise ValueError(f"member {member!r}: `{found[0]}` is for photos and has no effect on vectors")
-        noisy = isinstance(self.view, EmbeddingView) and self.view.noise > 0
-        if noisy and self.phases and not any(phase.augment for phase in self.phases):
-            raise ValueError(f"member {member!r}: `view.noise` is added in no phase, for all have `augment: false`")
-
-
-def _vain_settings(settings: TrainSettings) -> list[str]:
-    """Settings of a whole member that only photos, or a backbone that trains on them, make sense of."""
-    start = settings.init_from
-    found = {
-        "backbone": settings.backbone is not None,
-        "weights": settings.weights != Weights(),
-        "backbone_options": bool(settings.backbone_options),
-        "drop_path_rate": settings.drop_path_rate > 0,
-        "init_from.part: backbone": start is not None and start.part == "backbone",
-        "head.name: sed": settings.head.name == "sed",
-        "augment": bool(settings.augment),
-        "mix.one_of: cutmix": settings.mix is not None and "cutmix" in settings.mix.one_of,
-        "predict.tta": settings.predict.tta != ("identity",),
-    }
-    return [name for name, is_set in found.items() if is_set]
-
-
-def _vain_in_phase(phase: Phase) -> list[str]:
-    """The same of one of its phases."""
-    found = {
-        "train": isinstance(phase.train, Freeze),
-        "lr.backbone": isinstance(phase.lr, Rates),
-        "layer_decay": phase.layer_decay is not None,
-        "size": phase.size is not None,
-    }
-    return [name for name, is_set in found.items() if is_set]
 
 
 class Member(TrainSettings):
@@ -208,6 +118,15 @@ class TrainStage(TrainSettings):
     """A label stage whose rows train too: pseudo-labels of rows without labels."""
     members: dict[Name, Member] = Field(min_length=1)
     seeds: tuple[Seed, ...] = Field((0,), min_length=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _views_of_one_kind(cls, values: object) -> object:
+        """A member's view that does not say its kind is of the stage's."""
+        kind = values["view"].get("kind") if isinstance(values, dict) and isinstance(values.get("view"), dict) else None
+        if kind is None or not isinstance(values, dict) or not isinstance(values.get("members"), dict):
+            return values
+        return {**values, "members": {name: _of_kind(kind, one) for name, one in values["members"].items()}}
 
     @model_validator(mode="before")
     @classmethod
@@ -263,32 +182,22 @@ class TrainStage(TrainSettings):
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds are given twice: {list(self.seeds)}")
         for name in self.members:
-            settings = self.member_settings(name)
+            settings = self._valid_settings(name)
             self._refuse_conflicts(name, settings)
-            refuse_sound_conflicts(settings, name)
-            if settings.backbone is None and isinstance(settings.view, ImageView | AudioView):
-                raise ValueError(f"member {name!r} has no backbone, and the stage gives none")
-            if isinstance(settings.view, EmbeddingView):
-                settings.refuse_settings_of_photos(name)
-            if not settings.phases:
-                raise ValueError(f"member {name!r} has no phases, and the stage gives none")
-            if settings.table is not None:
-                settings.table.refuse_incomplete()
-            settings.refuse_unwatched_plateau()
-            settings.refuse_frames_beside()
-            settings.refuse_uneven_bounds()
-            if settings.pseudo_batch is not None and self.labels is None:
-                raise ValueError(f"member {name!r}: `pseudo_batch` has no effect without `labels` to learn from")
-            if isinstance(settings.view, ImageView):
-                refuse_sizes(settings.predict, settings.phases, settings.view)
-            if isinstance(settings.view, EmbeddingView):
-                settings.view.image.refuse_uneven(settings.view.image.size)
-            if settings.init_from is not None and "weights" in settings.model_fields_set:
-                raise ValueError(f"member {name!r} starts either from `weights` or from another stage (`init_from`)")
-            names = [phase.name for phase in settings.phases]
-            if len(set(names)) < len(names):
-                raise ValueError(f"member {name!r} has two phases of one name: {names}")
+            refuse_member(settings, name, labels=self.labels)
         return self
+
+    def _valid_settings(self, name: str) -> TrainSettings:
+        """The effective settings of a member.
+
+        Raises:
+            ValidationError: they do not go together; at the member's own part, where it has one.
+        """
+        try:
+            return self.member_settings(name)
+        except ValidationError as error:
+            own = self.members[name].model_fields_set
+            raise moved(error, lambda place: ("members", name, *place) if place[0] in own else place) from error
 
     def _refuse_conflicts(self, name: str, settings: TrainSettings) -> None:
         """Refuse parts of a member whose settings, the stage's and its own together, do not go together.
@@ -307,19 +216,7 @@ class TrainStage(TrainSettings):
                 raise placed(ValueError(f"member {name!r}: {error}"), key) from error
 
 
-def refuse_sizes(predict: Predict, phases: Sequence[Phase], view: ImageView) -> None:
-    """Refuse sizes that tiles do not divide, and test-time views that swap the two sides of a photo.
-
-    Raises:
-        ValueError: says which phase, or which test-time view.
-    """
-    view.refuse_uneven(view.size)
-    for phase in phases:
-        try:
-            view.refuse_uneven(phase.size or view.size)
-        except ValueError as error:
-            raise ValueError(f"phase {phase.name!r}: {error}") from error
-    swapping = [one for one in predict.tta if one in SWAPPING]
-    height, width = view.height_width
-    if swapping and height != width:
-        raise ValueError(f"predict.tta: {swapping[0]!r} is for square views, this one is {height} x {width}")
+def _of_kind(kind: str, member: Any) -> Any:
+    """A member as a recipe writes it, the kind of its view filled in."""
+    view = member.get("view") if isinstance(member, dict) else None
+    return {**member, "view": {"kind": kind, **view}} if isinstance(view, dict) else member

@@ -63,6 +63,8 @@ class ImageView(Spec):
 class EmbeddingView(Spec):
     """Vectors instead of photos: given in a file, or made once by a frozen backbone and cached. Only a head trains."""
 
+    exclusive = ("vectors", "backbone")
+
     kind: Literal["embedding"]
     vectors: tuple[str, ...] = ()
     """Files of vectors, relative to the data root: parquet with the id column and one column a number, or .npy (n, f),

@@ -14,7 +14,8 @@ from outfold.files import write_atomically, write_json
 from outfold.inference.in_time import beginning_every, refuse_passed_over
 from outfold.metrics import metric_of
 from outfold.settings.data import Data
-from outfold.settings.recipe import Recipe, SubmitStage
+from outfold.settings.recipe import Recipe
+from outfold.settings.submit import SubmitStage
 from outfold.settings.task import Task
 from outfold.stages.base import FORMAT, Context, Inference, Job, Result, digest
 
