@@ -80,17 +80,18 @@ def test_a_folder_of_class_folders(table: Path, tmp_path: Path) -> None:
 def test_without_photos_nothing_is_written(table: Path, tmp_path: Path) -> None:
     for path in tmp_path.glob("*.png"):
         path.unlink()
-    with pytest.raises(DataError, match="no column of the table leads to photos"):
+    with pytest.raises(DataError, match="no column of the table leads to photos or recordings"):
         run(table, "--out", tmp_path / "r.yaml")
     assert not (tmp_path / "r.yaml").exists()
 
 
-def test_recordings_are_named_as_what_they_are(table: Path, tmp_path: Path) -> None:
+def test_recordings_are_heard(table: Path, tmp_path: Path) -> None:
     table.write_text(table.read_text().replace(".png", ".wav"))
     for path in tmp_path.glob("*.png"):
         path.rename(path.with_suffix(".wav"))
-    with pytest.raises(DataError, match="the media are recordings"):
-        run(table, "--out", tmp_path / "r.yaml")
+    output = run(table, "--out", tmp_path / "r.yaml")
+    assert "window  5 s" in output
+    assert load_recipe(tmp_path / "r.yaml").data.audio.path == "{image}"
 
 
 @pytest.mark.parametrize(

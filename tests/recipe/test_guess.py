@@ -275,7 +275,7 @@ def test_real_tables(
     assert [g.columns[0] for g in roles.groups] == ([group] if group else [])
     assert any(warning in text for text in roles.warnings)
     assert (roles.media.template, roles.media.found) == ("{file}", roles.media.tried)
-    assert (draft.text is None) == (name == "esc10")
-    if draft.text is not None:
-        (tmp_path / "recipe.yaml").write_text(draft.text)
-        assert load_recipe(tmp_path / "recipe.yaml").task.target == target
+    (tmp_path / "recipe.yaml").write_text(draft.text)
+    recipe = load_recipe(tmp_path / "recipe.yaml")
+    assert recipe.task.target == target
+    assert recipe.data.has_audio == (name == "esc10")

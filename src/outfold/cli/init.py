@@ -77,9 +77,15 @@ def _report_rows(roles: "Roles") -> Iterator[tuple[str, str, str]]:
         yield "image", "(none)", "no column leads to media files"
     if roles.long is not None:
         yield "long", ", ".join(roles.long.columns), "a row a sample and target; the other roles are those of a sample"
+    if roles.sound is not None:
+        yield "window", f"{roles.sound.window_s:g} s", roles.sound.why
     yield "target", ", ".join(roles.target.columns), f"{roles.target.kind}: {roles.target.why}"
     for name, why in roles.target.others[:6]:
         yield "", "", f"or {name} ({why})"
+    if roles.secondary is not None:
+        yield "secondary", roles.secondary.columns[0], roles.secondary.why
+    if roles.rating is not None:
+        yield "rating", roles.rating.column, f"weighs rows; {roles.rating.best:g} is the best"
     for group in roles.groups:
         yield "group", group.columns[0], group.why
     if roles.split is not None:
@@ -87,9 +93,10 @@ def _report_rows(roles: "Roles") -> Iterator[tuple[str, str, str]]:
         yield "split", roles.split.column, "; ".join(f"{name}: {', '.join(values)}" for name, values in sets if values)
     if roles.fold is not None:
         yield "fold", roles.fold, "the table's own folds" if roles.use_fold else "not used: groups cross it"
+    things = "photos" if roles.media is None else roles.media.things
     for name, columns in (("numeric", roles.numeric), ("categorical", roles.categorical)):
         if columns:
-            yield name, ", ".join(columns), "no role yet: photos alone are the input"
+            yield name, ", ".join(columns), f"no role yet: {things} alone are the input"
 
 
 def _refuse_to_replace(paths: list[Path], force: bool) -> None:
@@ -100,14 +107,11 @@ def _refuse_to_replace(paths: list[Path], force: bool) -> None:
 
 def _write(draft: "Draft", out: Path) -> None:
     if draft.text is None:
-        audio = draft.roles.media is not None
-        what = "the media are recordings" if audio else "no column of the table leads to photos"
-        fix = (
-            "audio recipes are not part of this version"
-            if audio
-            else "give the folder that the paths start from: --data DIR"
+        raise DataError(
+            "no recipe was written: no column of the table leads to photos or recordings",
+            expected="photos or recordings below the data root",
+            fix="give the folder that the paths start from: --data DIR",
         )
-        raise DataError(f"no recipe was written: {what}", expected="photos below the data root", fix=fix)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         if draft.table is not None:

@@ -26,7 +26,7 @@ class Draft:
     root: Path
     """The data root that the recipe's paths are relative to."""
     text: str | None
-    """The recipe; None where outfold cannot train on this data yet."""
+    """The recipe; None where no media were found."""
     next_commands: tuple[str, ...]
     table: str | None = None
     """A CSV table to write beside the recipe, for a folder of class folders."""
@@ -94,7 +94,7 @@ def draft_from_folder(folder: Path, out: Path, *, target: tuple[str, ...] = ()) 
     audio = all(Path(file).suffix.lower() in AUDIO_SUFFIXES for file in frame["file"])
     media = MediaGuess(template, "audio" if audio else "image", ("file",), len(frame), len(frame))
     roles = guess_roles(frame, root, target=target or ("label",), id_column="file", media=media)
-    goal = roles.target if target else replace(roles.target, why="the name of the folder a photo lies in")
+    goal = roles.target if target else replace(roles.target, why="the name of the folder it lies in")
     own_id = Guess(("file",), "the path inside the folder")
     roles = replace(roles, id=own_id, target=goal, warnings=(*roles.warnings, *folder_warnings(folder, frame)))
     table, name = out.with_suffix(".csv").name, recipe_name(folder.name)
@@ -108,7 +108,7 @@ def draft_from_folder(folder: Path, out: Path, *, target: tuple[str, ...] = ()) 
 def _compose(
     roles: Roles, *, name: str, tables: tuple[str, str | None], command: str, next_commands: list[str]
 ) -> str | None:
-    if roles.media is None or roles.media.kind != "image":
+    if roles.media is None:
         return None
     return compose(
         roles, name=name, table=tables[0], test_table=tables[1], command=command, next_commands=next_commands

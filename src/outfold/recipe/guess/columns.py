@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from outfold.data.audio.labels import Labels, parse_labels
 from outfold.data.columns import cell_texts, kind_of
+from outfold.errors import DataError
 from outfold.settings.task import TaskKind
 
 TRAIN_WORDS = frozenset({"train", "training", "fit"})
@@ -23,6 +25,7 @@ _GROUP_WORDS = frozenset({
     "patient", "subject", "person", "participant", "individual", "lesion", "animal", "specimen", "object", "group",
     "plot", "module", "slide", "case", "recording", "session", "src", "video", "scene", "series", "burst", "tree",
     "plant", "farm", "hospital", "clinic", "site", "location", "station", "camera", "date", "day",
+    "author", "recordist", "recorder", "observer", "photographer",
 })  # fmt: skip
 _UNIT = re.compile(r"_(g|kg|mg|t|cm|mm|m|km|cm2|m2|cm3|mm3|ml|l|s|ms|pct|percent|deg|c|ha)$", re.IGNORECASE)
 
@@ -59,6 +62,17 @@ class TargetGuess:
 def words(name: str) -> list[str]:
     """The words of a column's name: `srcFile_ID` -> ["src", "file", "id"]."""
     return [w.lower() for w in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", name)]
+
+
+def listed_labels(column: pd.Series) -> list[Labels] | None:
+    """The labels in each cell where all that are not empty are lists written as text; None where they are not."""
+    texts = [text for text in cell_texts(column) if text]
+    if not texts or not all(text.lstrip().startswith("[") for text in texts):
+        return None
+    try:
+        return [parse_labels(text) for text in texts]
+    except DataError:
+        return None
 
 
 def guess_split(frame: pd.DataFrame) -> Split | None:
@@ -102,6 +116,9 @@ def task_kind(column: pd.Series) -> tuple[TaskKind, str]:
     """The kind of task that a target column asks for, and why."""
     values = column.dropna()
     distinct = values.nunique()
+    lists = listed_labels(values)
+    if lists is not None:
+        return "multilabel", f"lists of {_distinct(lists)} labels"
     if distinct == 2:
         return "binary", f"two values, {' and '.join(map(str, sorted(values.unique())))}"
     if kind_of(column) == "text":
@@ -166,10 +183,15 @@ def determines(frame: pd.DataFrame, cause: str, effect: str) -> bool:
 
 
 def _can_be_target(column: pd.Series) -> bool:
-    distinct = column.nunique()
+    lists = listed_labels(column)
+    distinct = column.nunique() if lists is None else _distinct(lists)
     if distinct < 2 or column.isna().mean() > 0.5:
         return False
     return kind_of(column) != "text" or distinct <= len(column) / 3
+
+
+def _distinct(lists: Iterable[Labels]) -> int:
+    return len({label for labels in lists for label in labels})
 
 
 def _target_points(name: str, frame: pd.DataFrame, candidates: list[str]) -> int:

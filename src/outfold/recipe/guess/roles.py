@@ -11,8 +11,11 @@ from outfold.errors import DataError
 from outfold.recipe.guess import columns as guessing
 from outfold.recipe.guess import leaks
 from outfold.recipe.guess.columns import Guess, Split, TargetGuess
-from outfold.recipe.guess.media import MediaGuess, guess_media
+from outfold.recipe.guess.media import MediaGuess, guess_media, some_paths
+from outfold.recipe.guess.sound import SoundGuess, guess_sound
+from outfold.recipe.guess.weak import as_label_sets, guess_rating, guess_secondary
 from outfold.settings.data import Long
+from outfold.settings.labels import Rating
 
 FOLDS = 5
 """The number of folds that a written recipe asks for."""
@@ -38,6 +41,17 @@ class Roles:
     warnings: tuple[str, ...]
     long: Long | None = None
     """Where the table has a row a sample and target; the other roles are then those of a sample."""
+    secondary: Guess | None = None
+    """Further labels beside those of the target."""
+    rating: Rating | None = None
+    """How good each recording is."""
+    sound: SoundGuess | None = None
+    """What is heard, where the media are recordings."""
+
+    @property
+    def label_sets(self) -> bool:
+        """Whether the cells of one column hold all labels of a row."""
+        return self.target.kind == "multilabel" and len(self.target.columns) == 1
 
 
 def guess_roles(
@@ -76,9 +90,14 @@ def guess_roles(
         raise DataError(
             "no column of the table can be a target", got=list(map(str, frame.columns)), fix="name it: --target COLUMN"
         )
+    secondary = guess_secondary(training, taken, goal)
+    heard = media is not None and media.kind == "audio"
+    rating = guess_rating(training, taken | set(goal.columns)) if heard and goal.kind != "regression" else None
+    taken |= {*(secondary.columns if secondary else ()), *([rating.column] if rating else [])}
+    goal = as_label_sets(goal, secondary)
     groups = guessing.guess_groups(training, taken | set(goal.columns), goal)
     names = [name for group in groups for name in group.columns]
-    goal = replace(goal, others=tuple(other for other in goal.others if other[0] not in names))
+    goal = replace(goal, others=tuple(other for other in goal.others if other[0] not in {*names, *taken}))
     rest = [name for name in map(str, frame.columns) if name not in taken | {*goal.columns, *names}]
     naming = dict.fromkeys([*chosen_id.columns, *(media.columns if media else ())]) if own_names else {}
     crossed = {border: leaks.crossings(frame, names, border) for border in borders}
@@ -102,12 +121,17 @@ def guess_roles(
         numeric=tuple(name for name in rest if _is_numeric(frame[name])),
         categorical=tuple(name for name in rest if _is_categorical(frame[name])),
         warnings=tuple(warnings),
+        secondary=secondary,
+        rating=rating,
+        sound=guess_sound(some_paths(training, root, media), root) if media is not None and heard else None,
     )
 
 
 def _strata(frame: pd.DataFrame, goal: TargetGuess) -> tuple[str, ...]:
     """The target column to stratify by: of several quantities the one with most different values, often their sum."""
-    return () if goal.kind == "multilabel" else (max(goal.columns, key=lambda name: frame[name].nunique()),)
+    if goal.kind == "multilabel":
+        return goal.columns if len(goal.columns) == 1 else ()
+    return (max(goal.columns, key=lambda name: frame[name].nunique()),)
 
 
 def _is_numeric(column: pd.Series) -> bool:
