@@ -215,6 +215,7 @@ def _assign(document: Document, parent: Any, path: Path, value: Any, holder: Hin
         _assign_all(document, old, path, value, hint)
     else:
         parent[key] = value
+        document.places.pop(path, None)
         _forget_below(document, path)
 
 
