@@ -80,7 +80,8 @@ def load_dataset(
     if recipe.data.equal_media == "join":
         train, joined = join_equal(train, recipe.task)
         dropped += joined
-        compute.emit({"event": "joined", "table": "train", "rows": len(joined)})
+        if joined:
+            compute.emit({"event": "joined", "table": "train", "rows": len(joined)})
     test = None
     if recipe.data.test is not None:
         there = load_samples(recipe.data, root, "test", targets=recipe.task.target)
