@@ -39,4 +39,6 @@ def test_the_speed_is_that_of_what_the_recipe_calls_its_samples():
     with live(Console(file=out, width=300)) as emit:
         emit({"event": "planned", "jobs": 3, "done": 0, "megapixels": 1.0, "sample": "clip"})
         emit(epoch | {"images_per_second": 31.6, "wait_share": 0.02})
+        emit(epoch | {"images_per_second": 0.43, "wait_share": 0})
     assert "(32 clips/s, 2% waiting)" in out.getvalue()
+    assert "(0.4 clips/s, 0% waiting)" in out.getvalue()

@@ -159,7 +159,8 @@ class Display:
         if "valid_loss" in event:
             losses += f", valid {event['valid_loss']:.4f}"
         judged = "  ".join(f"{name} {value:.4f}" for name, value in scores.items())
-        speed = f"{event['images_per_second']:.0f} {self.sample}s/s, {event['wait_share']:.0%} waiting"
+        rate = event["images_per_second"]
+        speed = f"{rate:.{0 if rate >= 10 else 1}f} {self.sample}s/s, {event['wait_share']:.0%} waiting"
         self.line(f"{event['job']}  {event['phase']} epoch {event['epoch']}  {losses}  {judged}  ({speed})")
 
     def _combined(self, event: dict[str, Any]) -> None:
