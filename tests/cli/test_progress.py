@@ -42,3 +42,20 @@ def test_the_speed_is_that_of_what_the_recipe_calls_its_samples():
         emit(epoch | {"images_per_second": 0.43, "wait_share": 0})
     assert "(32 clips/s, 2% waiting)" in out.getvalue()
     assert "(0.4 clips/s, 0% waiting)" in out.getvalue()
+
+
+def test_rows_that_are_left_out_are_named():
+    out = io.StringIO()
+    why = "their media cannot be used"
+    event = {"event": "dropped", "table": "new", "rows": 5, "why": why}
+    with live(Console(file=out, width=300)) as emit:
+        reason = "x.ogg: the recording is damaged\n  got: garbage"
+        emit(event | {"first": [(f"x_{end}", reason) for end in (5, 10, 15, 20)]})
+        emit(event | {"rows": 1, "table": "train"})
+    lines = [line for line in out.getvalue().splitlines() if line]
+    assert lines == [
+        f"left out 5 rows of the new table: {why}",
+        *(f"    x_{end}: x.ogg: the recording is damaged" for end in (5, 10, 15)),
+        "    and 2 more",
+        f"left out 1 row of the train table: {why}",
+    ]

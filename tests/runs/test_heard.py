@@ -31,6 +31,7 @@ def test_windows_of_another_length_than_is_heard(calls_recipe: dict[str, Any], c
     with pytest.raises(RecipeError, match=r"member 'a' hears the first 2 s of each window of data\.test\.recordings"):
         outfold.run(Recipe.model_validate(calls_recipe), tmp_path / "run", data=calls, device="cpu")
     assert not check_recipe(Recipe.model_validate(calls_recipe), calls).ok
+    assert warnings_of(calls_recipe) == []
     calls_recipe["data"]["test"]["recordings"] |= {"window_s": 2, "hop_s": 2.5}
     check_windows(Recipe.model_validate(calls_recipe))
 
@@ -64,5 +65,5 @@ def test_silent_mel_bands_are_counted_once(calls_recipe: dict[str, Any]) -> None
 def test_answers_between_windows_are_refused(calls_recipe: dict[str, Any], hop_s: float, every_s: float) -> None:
     calls_recipe["data"]["test"]["recordings"]["hop_s"] = hop_s
     calls_recipe["stages"]["answer"]["every_s"] = every_s
-    with pytest.raises(ValidationError, match="no multiple of the hop"):
+    with pytest.raises(ValidationError, match="stage 'answer': `every_s` is 5 and no multiple of the hop"):
         Recipe.model_validate(calls_recipe)

@@ -92,6 +92,14 @@ def test_other_files_of_a_folder_are_counted(calls_recipe: dict[str, Any], later
     assert "1 of 3 files" in told[0]["text"]
 
 
+def test_folders_that_are_links_are_told_of(calls_recipe: dict[str, Any], later: Path, calls: Path) -> None:
+    (later / "elsewhere").symlink_to(calls / "soundscapes")
+    told: list[dict[str, Any]] = []
+    assert len(rows_of(later, calls_recipe, emit=told.append)) == 8
+    assert "1 links to folders" in told[0]["text"] and "elsewhere" in told[0]["text"]
+    assert len(rows_of(later / "elsewhere", calls_recipe)) == 12
+
+
 def test_recordings_without_a_window_are_counted(calls_recipe: dict[str, Any], later: Path) -> None:
     soundfile.write(later / "short.wav", np.zeros(8000), 8000)
     told: list[dict[str, Any]] = []

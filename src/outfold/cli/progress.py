@@ -106,7 +106,12 @@ class Display:
         self.line(f"photos of the {event['table']} table: {boxes:,} cut to their boxes, {whole:,} whole")
 
     def _dropped(self, event: dict[str, Any]) -> None:
-        self.line(f"left out {event['rows']} rows of the {event['table']} table: {event['why']}")
+        rows, first = event["rows"], event.get("first", [])[:3]
+        self.line(f"left out {rows:,} {'row' if rows == 1 else 'rows'} of the {event['table']} table: {event['why']}")
+        for name, reason in first:
+            self.line(f"    {name}: {reason.splitlines()[0]}")
+        if first and rows > len(first):
+            self.line(f"    and {rows - len(first):,} more")
 
     def _duplicates(self, event: dict[str, Any]) -> None:
         self._bar(f"duplicates: {event['what']}", event)

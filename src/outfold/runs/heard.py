@@ -43,7 +43,7 @@ def check_windows(recipe: Recipe) -> None:
 def heard_findings(recipe: Recipe) -> list[Finding]:
     """Windows that fill only a part of what a member hears at once, and bands of log-mel pictures without sound."""
     findings = []
-    for one in _unlike(recipe):
+    for one in (one for one in _unlike(recipe) if one.heard_s > one.cut_s):
         what = f"{one.place} hears {one.heard_s:g} s at once, and the windows of {one.table} last {one.cut_s:g} s"
         fix = f"cut windows of {one.heard_s:g} s (hop_s may stay as it is), unless this is meant"
         findings.append(Finding("warning", f"{what}: each stands in the middle of silence", fix=fix))

@@ -96,8 +96,19 @@ def _source(recipe: Recipe) -> Source:
     return Source(table="*", recordings=Recordings(path="*", window_s=windows[0]))
 
 
+def _tell_links(folder: Path, emit: Emit) -> None:
+    """Folders that are links are not entered: they may lead anywhere, and round in circles."""
+    links = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink())
+    links = [link for link in links if (folder / link).is_dir()]
+    if links:
+        text = f"{len(links)} links to folders in {folder} are not entered, the first is {links[0]}: name them instead"
+        emit({"event": "warning", "text": text})
+
+
 def _files(place: Place, root: Path, emit: Emit) -> list[str]:
     """The recordings by their paths below the root, in the order of their names."""
+    if place.whole:
+        _tell_links(place.root, emit)
     found = recordings_below(place.root, place.pattern)
     files = [file for file in found if not place.whole or Path(file).suffix.lower() in SUFFIXES]
     if not files:

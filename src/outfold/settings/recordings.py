@@ -1,5 +1,6 @@
 """The settings of recordings: which seconds of a file a row is, and tables made of the windows of files."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -24,7 +25,8 @@ class Recordings(Spec):
     """A table made of recordings: one row a window.
 
     Its columns: the recipe's id, `<file's name without its ending>_<end second>`; `file`, relative to the data root;
-    `recording`, its name without the ending; `start_s` and `end_s`.
+    `recording`, its name without the ending; `start_s` and `end_s`. Where two files have one
+    name, paths stand for names.
     """
 
     path: str
@@ -54,17 +56,11 @@ class Recordings(Spec):
         return self.hop_s or self.window_s
 
 
-def refuse_uneven_answers(every_s: float, recordings: Recordings | None) -> None:
-    """Refuse answers every so many seconds where windows are cut that do not begin there.
-
-    Raises:
-        ValueError: `every_s` is no multiple of the windows' hop.
-    """
-    if recordings is None:
-        return
-    steps = every_s / recordings.step_s
-    if round(steps) < 1 or abs(steps - round(steps)) > 1e-6:
-        raise ValueError(
+def uneven_answers(every_s: float, recordings: Recordings | None) -> Iterator[str]:
+    """What is wrong with answers every so many seconds where windows are cut: no window may begin there."""
+    steps = 1.0 if recordings is None else every_s / recordings.step_s
+    if recordings is not None and (round(steps) < 1 or abs(steps - round(steps)) > 1e-6):
+        yield (
             f"`every_s` is {every_s:g} and no multiple of the hop of data.test.recordings, {recordings.step_s:g} s: "
             "between answers there would be gaps; set a `hop_s` that goes into it"
         )

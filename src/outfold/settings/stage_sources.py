@@ -7,7 +7,7 @@ from outfold.settings.adapt import AdaptStage
 from outfold.settings.blend import BlendStage
 from outfold.settings.label import LabelStage
 from outfold.settings.postprocess import PostprocessStage
-from outfold.settings.recordings import refuse_uneven_answers
+from outfold.settings.recordings import uneven_answers
 from outfold.settings.submit import SubmitStage
 from outfold.settings.train import TrainStage
 
@@ -101,7 +101,7 @@ def _of_submit(recipe: "Recipe", stage: SubmitStage) -> Iterator[str]:
     if stage.every_s is not None and not recipe.data.has_audio:
         yield "`every_s` chooses windows of recordings; set data.audio"
     if stage.every_s is not None and recipe.data.test is not None:
-        refuse_uneven_answers(stage.every_s, recipe.data.test.recordings)
+        yield from uneven_answers(stage.every_s, recipe.data.test.recordings)
     if stage.format == "label" and recipe.answers_with_ranks(stage.source):
         yield f"{stage.source!r} gives ranks, and no rank says a label"
 
