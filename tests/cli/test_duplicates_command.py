@@ -53,6 +53,7 @@ def invoke(*arguments):
 COLUMNS = ("--id", "name", "--image", "images/{name}.png", "--label", "kind")
 
 
+@pytest.mark.slow
 def test_a_table(root, tmp_path):
     out = tmp_path / "out"
     arguments = (root / "train.csv", *COLUMNS, "--test", root / "test.csv", "--action", "drop", "--out", out)

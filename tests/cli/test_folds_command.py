@@ -69,6 +69,7 @@ def test_the_file_is_the_searched_folds_and_a_recipe_reads_it(run, photos, tmp_p
     assert f"{found.reference['scikit-learn'].total:.4f}" in text
 
 
+@pytest.mark.slow
 def test_greedy_with_options(run, photos, tmp_path):
     options = ("--method", "greedy", "--seed", "7", "--group-size", "--weight", "rows=0", "--weight", "group_size=2")
     text = output(run("--group", "farm", "--stratify", "region", *options, "--out", "sub/f.csv", "--threads", "1"))

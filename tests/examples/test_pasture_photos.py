@@ -142,6 +142,7 @@ def iou(one: Box, other: Box) -> float:
     return across * down / (sum(areas) - across * down)
 
 
+@pytest.mark.slow
 def test_proposals_are_near_the_true_boxes(pasture: ModuleType, tmp_path: Path) -> None:
     pasture.write_photos(tmp_path, 60, (256, 512), 11, borders=0.5)
     boxes, agreement, silent = read_crops(tmp_path / "boxes.csv"), [], []

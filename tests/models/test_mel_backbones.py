@@ -21,6 +21,7 @@ BACKBONES = {
 """timm name -> side of the picture, channels of its maps."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BACKBONES)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_published_backbone_reads_mel_pictures(name: str, channels: int) -> None:

@@ -48,6 +48,7 @@ def two_tables(tiny_recipe: dict[str, Any], shapes: Path, tmp_path: Path) -> tup
     return tiny_recipe, root
 
 
+@pytest.mark.slow
 def test_variants_are_runs_on_the_baselines_folds(two_tables: tuple[dict[str, Any], Path], tmp_path: Path) -> None:
     recipe, root = two_tables
     out = tmp_path / "out"

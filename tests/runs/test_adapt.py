@@ -184,6 +184,7 @@ def test_without_a_test_table_the_score_alone_is_made(recipe: dict[str, Any], me
     np.testing.assert_array_equal(again["mass"].astype(np.float32), with_test.predictions["pred_mass"])
 
 
+@pytest.mark.slow
 def test_without_its_score_the_predictions_alone_are_made(recipe: dict[str, Any], meadow: Path, tmp_path: Path) -> None:
     recipe["stages"]["fit"]["members"]["b"] = {}
     before = run(recipe, tmp_path / "run", meadow).predictions

@@ -34,6 +34,7 @@ def truth_of(root: Path, ids: pd.Series) -> list[str]:
     return truth.loc[ids].idxmax(axis=1).tolist()
 
 
+@pytest.mark.slow
 def test_windows_of_soundscapes_are_told_apart(calls_recipe: dict[str, Any], calls: Path, tmp_path: Path) -> None:
     done = run(calls_recipe, tmp_path / "run", calls)
     assert done.score > 0.9
@@ -47,6 +48,7 @@ def test_windows_of_soundscapes_are_told_apart(calls_recipe: dict[str, Any], cal
     pd.testing.assert_frame_equal(later, again)
 
 
+@pytest.mark.slow
 def test_equal_runs_give_equal_numbers_and_keep_what_is_done(
     calls_recipe: dict[str, Any], calls: Path, tmp_path: Path
 ) -> None:

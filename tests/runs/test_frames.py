@@ -13,6 +13,7 @@ import outfold
 from outfold.settings.recipe import Recipe
 
 
+@pytest.mark.slow
 def test_members_of_one_backbone_never_share_features_that_differ(
     tiny_recipe: dict[str, Any], shapes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

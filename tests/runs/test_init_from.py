@@ -64,6 +64,7 @@ def test_a_stage_starts_from_the_model_of_its_own_fold(recipe: dict[str, Any], s
     assert by_name["amounts/a/fold1-seed0"].inherits == ("fit/a/fold1-seed0",)
 
 
+@pytest.mark.slow
 def test_another_folds_weights_have_seen_what_is_judged(recipe: dict[str, Any], shapes: Path, tmp_path: Path) -> None:
     """As the published fourth place: all auxiliary folds went on from the main model's fold 0."""
     recipe["stages"]["amounts"]["init_from"] = {"stage": "fit", "fold": 0}

@@ -31,6 +31,7 @@ def recipe(tiny_recipe: dict[str, Any]) -> dict[str, Any]:
     return tiny_recipe
 
 
+@pytest.mark.slow
 def test_a_run_predicts_with_the_mean_and_says_so(recipe: dict[str, Any], shapes: Path, tmp_path: Path) -> None:
     keep = {"best": ["valid_loss", "macro_f1"], "top": 2, "combine": "average"}
     recipe["stages"]["fit"] |= {"keep": keep, "predict": {"tta": ["identity"]}}

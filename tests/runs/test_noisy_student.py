@@ -110,6 +110,7 @@ def test_two_rounds_from_start_to_end(noisy: dict[str, Any], root: Path, tmp_pat
     np.testing.assert_allclose(predicted[columns], done.predictions[columns], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_teacher_that_saw_the_held_out_rows_is_asked_for_and_then_flagged(
     noisy: dict[str, Any], root: Path, tmp_path: Path
 ) -> None:
@@ -125,6 +126,7 @@ def test_a_teacher_that_saw_the_held_out_rows_is_asked_for_and_then_flagged(
         assert f"noisy1/a/fold{fold}-seed0 descend from weights fit/a/fold{1 - fold}-seed0" in error
 
 
+@pytest.mark.slow
 def test_rows_that_belong_to_held_out_rows_are_left_out(noisy: dict[str, Any], root: Path, tmp_path: Path) -> None:
     rows = [
         {"photo": "same_site", "site": "s0"},

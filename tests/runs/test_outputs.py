@@ -60,6 +60,7 @@ def values(frame: pd.DataFrame | None) -> np.ndarray:
     return frame[[f"pred_{name}" for name in TARGETS]].to_numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("outputs", "loss"),
     [
@@ -92,6 +93,7 @@ def test_the_loss_of_a_validation_is_one_minus_its_score(recipe: dict[str, Any],
     assert_allclose(history["valid_loss"], 1 - history["weighted_r2"], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_scale_is_that_of_the_training_rows(recipe: dict[str, Any], meadow: Path, tmp_path: Path) -> None:
     recipe["folds"]["only"] = [0, 1]
     changed = tmp_path / "changed"

@@ -96,6 +96,7 @@ def done(tiny_recipe: dict[str, Any], shapes: Path, tmp_path: Path) -> outfold.R
     return outfold.run(Recipe.model_validate(tiny_recipe), tmp_path / "run", data=shapes, device="cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_thread")
 def test_two_processes_give_the_numbers_of_one(done: outfold.Run, shapes: Path) -> None:
     events: list[dict[str, Any]] = []

@@ -82,6 +82,7 @@ def test_two_processes_predict_inputs_and_what_reads_them_as_one(chained: outfol
     np.testing.assert_allclose(one["mass"], two["mass"], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_mix_draws_between_given_and_predicted_heights(
     chained: outfold.Run, meadow_recipe: dict[str, Any], meadow: Path, tmp_path: Path
 ) -> None:

@@ -79,6 +79,7 @@ def test_a_second_run_does_nothing_and_a_changed_recipe_only_what_it_must(
     assert len(jobs(events)) == 10
 
 
+@pytest.mark.slow
 def test_the_same_recipe_gives_the_same_numbers_whatever_the_workers(
     tiny_recipe: dict[str, Any], shapes: Path, tmp_path: Path
 ) -> None:
@@ -125,6 +126,7 @@ def test_predicting_later_gives_the_test_tables_numbers(
     np.testing.assert_allclose(shuffled.loc[answer["photo"], names], answer[names], atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "prediction"),
     [

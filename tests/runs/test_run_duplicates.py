@@ -63,6 +63,7 @@ def pairs_of(folder: Path) -> set[tuple[str, str]]:
     return set(pd.read_csv(folder / "duplicates" / "pairs.csv")[["first", "second"]].itertuples(index=False, name=None))
 
 
+@pytest.mark.slow
 def test_copies_share_a_fold(recipe: dict[str, Any], copied: Path, tmp_path: Path) -> None:
     apart = run({**recipe, "duplicates": None}, tmp_path / "apart", copied)
     linked = run(recipe, tmp_path / "linked", copied)
@@ -83,6 +84,7 @@ def test_copies_are_dropped_and_counted(recipe: dict[str, Any], copied: Path, tm
     assert dict(zip(dropped["kept"], dropped["id"], strict=True)) == COPIES
 
 
+@pytest.mark.slow
 def test_a_run_reads_decisions_back(recipe: dict[str, Any], copied: Path, tmp_path: Path) -> None:
     recipe["duplicates"]["action"] = "review"
     first = run(recipe, tmp_path / "first", copied)
@@ -101,6 +103,7 @@ def test_a_run_reads_decisions_back(recipe: dict[str, Any], copied: Path, tmp_pa
         run(recipe, tmp_path / "third", copied)
 
 
+@pytest.mark.slow
 def test_own_folds_that_tear_near_copies_apart_are_refused(
     recipe: dict[str, Any], copied: Path, tmp_path: Path
 ) -> None:
@@ -126,6 +129,7 @@ def test_a_similarity_that_cannot_be_is_refused(recipe: dict[str, Any], threshol
         Recipe.model_validate(recipe)
 
 
+@pytest.mark.slow
 def test_the_audit_gets_the_fingerprints_that_the_search_made(
     recipe: dict[str, Any], copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +147,7 @@ def test_the_audit_gets_the_fingerprints_that_the_search_made(
     assert len(np.unique(train, axis=0)) == 72
 
 
+@pytest.mark.slow
 def test_unlabelled_copies_of_held_out_rows_are_not_learned_from(
     recipe: dict[str, Any], copied: Path, tmp_path: Path
 ) -> None:

@@ -143,6 +143,7 @@ def rank_recipe(one_class_recipe: dict[str, Any]) -> dict[str, Any]:
     return one_class_recipe
 
 
+@pytest.mark.slow
 def test_ranks_are_never_taken_for_probabilities(rank_recipe: dict[str, Any], shapes: Path, tmp_path: Path) -> None:
     run = outfold.run(Recipe.model_validate(rank_recipe), tmp_path / "run", data=shapes, device="cpu")
     assert "rank_red" in run.oof.columns and "prob_red" not in run.oof.columns

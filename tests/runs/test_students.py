@@ -172,6 +172,7 @@ def test_with_folds_each_student_has_teachers_of_its_own_fold_and_seed(
     assert done.score > 0.6
 
 
+@pytest.mark.slow
 def test_no_validation_row_is_learned_from(recipe: dict[str, Any], root: Path, tmp_path: Path) -> None:
     recipe["stages"]["student"] |= {"class_cap": {"rows": 9, "by": "year"}, "class_floor": 8}
     recipe["stages"]["teacher"] |= {"class_cap": {"rows": 9}, "class_floor": 8}
@@ -266,6 +267,7 @@ def test_stopped_and_gone_on_with(recipe: dict[str, Any], root: Path, tmp_path: 
         assert same_weights(tmp_path / "whole", tmp_path / "stopped", f"whole-seed{seed}")
 
 
+@pytest.mark.slow
 def test_another_setting_does_again_what_it_must(recipe: dict[str, Any], root: Path, tmp_path: Path) -> None:
     recipe["folds"] = "full"
     run(recipe, tmp_path / "run", root)

@@ -52,6 +52,7 @@ def test_several_labels_at_once(
     assert done.score > 0.5
 
 
+@pytest.mark.slow
 def test_several_targets_on_their_own_scales(
     tiny_recipe: dict[str, Any], table: pd.DataFrame, with_table: Any, tmp_path: Path
 ) -> None:
@@ -64,6 +65,7 @@ def test_several_targets_on_their_own_scales(
     assert done.score > 0.3
 
 
+@pytest.mark.slow
 def test_members_and_seeds_are_averaged(tiny_recipe: dict[str, Any], shapes: Path, tmp_path: Path) -> None:
     fit = tiny_recipe["stages"]["fit"]
     fit["members"] = {"small": {}, "large": {"view": {"size": 40}}}

@@ -171,6 +171,7 @@ def test_test_rows_and_later_rows_are_changed_by_what_all_rows_taught(
     assert_allclose(later[TARGETS], submitted[TARGETS], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_numbers_stay_until_what_they_depend_on_changes(done: Path, root: Path, tmp_path: Path) -> None:
     def jobs(change: dict[str, Any]) -> list[str]:
         recipe = recipe_of(**ALL)

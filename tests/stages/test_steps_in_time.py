@@ -225,6 +225,7 @@ def test_windows_between_those_that_are_answered(done: Path, root: Path, tmp_pat
     assert "mean by shared seconds" in run.report().read_text()
 
 
+@pytest.mark.slow
 def test_a_change_of_the_rows_times_does_the_steps_again(done: Path, root: Path, tmp_path: Path) -> None:
     answer_of(done, root, tmp_path / "run", post=steps(GIVEN[0]))
     table = pd.read_csv(root / "test.csv")

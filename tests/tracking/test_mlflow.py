@@ -22,6 +22,7 @@ def runs_of(folder: Path, project: str = "outfold") -> list[Any]:
     return book.search_runs([book.get_experiment_by_name(project).experiment_id])
 
 
+@pytest.mark.slow
 def test_parameters_epochs_scores_and_files_are_read_back(tracked: Runs, tmp_path: Path) -> None:
     tracked("mlflow")
     (run,) = runs_of(tmp_path)
@@ -47,6 +48,7 @@ def test_parameters_epochs_scores_and_files_are_read_back(tracked: Runs, tmp_pat
     assert kept.read_bytes() == (tmp_path / "run" / "report.html").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_stopped_run_goes_on_in_the_same_entry(tracked: Runs, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         tracked("mlflow", stop="epoch")

@@ -46,6 +46,7 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, str(tmp_path / "home"))
 
 
+@pytest.mark.slow
 def test_config_epochs_scores_and_files_are_read_back(tracked: Runs, tmp_path: Path) -> None:
     tracked({"to": "wandb", "project": "colours"})
     (folder,) = (tmp_path / "run" / "wandb").glob("offline-run-*")
