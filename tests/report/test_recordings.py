@@ -130,7 +130,7 @@ def test_a_second_of_noise_is_small() -> None:
 
 @pytest.mark.parametrize(
     ("clip", "words"),
-    [(("a.ogg", 0.0, math.inf), "a.ogg, 0 s to its end"), (("b", 3600.5, 3605.5), "b, 3600.5 s to 3605.5 s")],
+    [(("a.ogg", 0.0, math.inf), "a.ogg"), (("b", 3600.5, 3605.5), "b, 3600.5 s to 3605.5 s")],
 )
 def test_clips_in_words(clip: tuple[str, float, float], words: str) -> None:
     assert words_of(*clip) == words
@@ -141,7 +141,7 @@ def test_pictures_and_players_of_a_gallery(calls: Path, calls_recipe: dict[str, 
     assert page.count("<audio") == page.count("<img") == page.count("data:image/png") == 24
     assert 'preload="none"' in page
     assert EVIL not in page
-    assert "train/c00.wav, 0 s to its end" in page
+    assert ">train/c00.wav<" in page
     assert "the first 2 s of a row, as fit/a hears them" in page
     assert "kHz" in page
     assert "notice" not in page

@@ -120,7 +120,9 @@ def excerpt(path: Path, start_s: float, end_s: float, listener: Listener) -> Exc
 
 
 def words_of(file: str, start_s: float, end_s: float) -> str:
-    """A clip as text: its file and its seconds."""
+    """A clip as text: its file, and its seconds where it is a part of it."""
+    if start_s == 0 and math.isinf(end_s):
+        return file
     end = "its end" if math.isinf(end_s) else f"{_seconds(end_s)} s"
     return f"{file}, {_seconds(start_s)} s to {end}"
 

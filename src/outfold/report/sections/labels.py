@@ -40,13 +40,13 @@ def _label_table(evaluation: Evaluation) -> Html:
         (
             evaluation.codec.outputs[place],
             score_cell(ranking.roc_auc[place], with_bar=True),
-            *(score_cell(part[place]) for part in (ranking.average_precision, *scores)),
             Cell(count(int(target[:, place].sum())), float(target[:, place].sum())),
             Cell(percent(target[:, place].mean()), float(target[:, place].mean())),
+            *(score_cell(part[place]) for part in (ranking.average_precision, *scores)),
         )
         for place in order
     ]
-    columns = ("label", "AUC", "AP", "precision", "recall", "F1", "rows", "share")
+    columns = ("label", "AUC", "rows", "share", "AP", "precision", "recall", "F1")
     left_out = evaluation.target.shape[1] - len(rows)
     caption = f"{counted(len(rows), 'label', 'labels')}, the lowest AUC first" + (
         f" ({count(left_out)} more are not listed)" if left_out else ""

@@ -99,7 +99,7 @@ def _repeated(counts: Sequence[Mapping[str, int]]) -> bool:
 
 
 def _columns(reasons: Mapping[str, str], repeated: bool) -> list[str]:
-    return ["rows", *reasons.values(), "learned from", "share", *(["with repetitions"] if repeated else [])]
+    return ["rows", "learned from", "share", *(["with repetitions"] if repeated else []), *reasons.values()]
 
 
 def _cells(
@@ -109,4 +109,4 @@ def _cells(
     rows, kept = counts["rows"], counts["kept"]
     share = Cell(percent(kept / rows), kept / rows) if rows else Cell(MISSING, None)
     numbers = [count(left_out[reason]) for reason in reasons]
-    return [count(rows), *numbers, count(kept), share, *([count(counts["learned"])] if repeated else [])]
+    return [count(rows), count(kept), share, *([count(counts["learned"])] if repeated else []), *numbers]
