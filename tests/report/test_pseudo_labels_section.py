@@ -1,7 +1,12 @@
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from outfold.data.pseudo import REASONS
+from outfold.report.document import asset, document
+from outfold.report.html import tag
 from outfold.report.sections.pseudo_labels import LEFT_OUT, pseudo_labels
 
 
@@ -64,3 +69,26 @@ def test_the_largest_class_is_first_and_what_never_happens_has_no_column() -> No
 
 def test_every_reason_has_a_column() -> None:
     assert list(LEFT_OUT) == list(REASONS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [390, 1300])
+def test_names_stay_whole_and_the_table_in_its_box(devtools: Any, tmp_path: Path, width: int) -> None:
+    names = ["fire_crackling_far_away", "person_sneeze", *(f"Genus_species_{number:03d}" for number in range(180))]
+    counts = dict.fromkeys(REASONS, 1200)
+    whole = {"rows": 2000, "kept": 680, "learned": 3000}
+    classes = [{"class": name, **whole, **counts, "mean": 0.25} for name in names]
+    one = {"fold": 0, "teachers": [], **whole, "left_out": counts, "classes": classes}
+    section = pseudo_labels(run_with({"labels": {"kind": "label", "rows": 2000, "not_compared": [], "labels": [one]}}))
+    assert section is not None
+    page = tmp_path / "page.html"
+    page.write_text(document("page", tag("body", tag("main", section.html())), styles=asset("style.css"), script=""))
+    tab = devtools.open(page, width)
+    lines = """[...document.querySelectorAll("td.text")].map((cell) => {
+        const words = document.createRange();
+        words.selectNodeContents(cell);
+        return words.getClientRects().length;
+    })"""
+    assert set(tab.evaluate(lines)) == {1}
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    assert tab.evaluate("Math.max(...[...document.querySelectorAll('.scroll')].map((box) => box.offsetHeight))") < 700
