@@ -46,6 +46,12 @@ from outfold.recipe.yaml_text import dump_yaml, parse_yaml
         ("kind: submit", "kind: submitt", 20, "did you mean `submit`?"),
         ("kind: submit, ", "", 20, "`kind` is missing in stages.answer"),
         ("  id: image\n", "", 2, "`id` is missing in data"),
+        (
+            "    augment: [hf",
+            "    mix: {probability: 0}\n    augment: [hf",
+            13,
+            "mix.probability is 0, expected more than 0",
+        ),
         ("k: 3", "k: 1", 8, "folds.k is 1, expected at least 2"),
         ("k: 3", "k: 2.5", 8, "expected a whole number"),
         ("lr: 1e-3", "lr: fast", 15, "lr is 'fast', expected a number or a mapping"),

@@ -20,8 +20,9 @@ from outfold.data.targets import TargetCodec
 from outfold.errors import OutfoldError, RecipeError
 from outfold.runs.table_inputs import check_table_inputs
 from outfold.runs.try_folds import try_folds
+from outfold.settings.label import LabelStage
 from outfold.settings.postprocess import PostprocessStage
-from outfold.settings.recipe import Recipe
+from outfold.settings.recipe import Recipe, Stage
 from outfold.tracking.packages import require_packages
 
 
@@ -78,6 +79,7 @@ def _table_findings(recipe: Recipe, checked: Checked, root: Path) -> list[Findin
         looks.append(partial(_check_steps_in_time, recipe, checked.train, checked.test, checked.folds))
     if checked.test is not None:
         looks.append(partial(check_answered, recipe, checked.test.samples))
+    looks += [partial(_check_complete, name, stage, checked) for name, stage in recipe.stages.items()]
     if checked.ok:
         looks += [partial(check_table_inputs, recipe, root), partial(check_vectors, recipe, root)]
     return _refused(*looks)
@@ -106,6 +108,17 @@ def _check_steps_in_time(recipe: Recipe, train: Table, test: Table | None, own: 
     for name, stage in recipe.stages.items():
         if isinstance(stage, PostprocessStage) and stage.in_time:
             check_rows(name, stage, recipe, kept, tested, own, chosen_folds(recipe.folds, own))
+
+
+def _check_complete(name: str, stage: Stage, checked: Checked) -> None:
+    """Whether recordings have the windows that a label stage asks for."""
+    from outfold.stages.pseudo_rows import refuse_incomplete  # torch
+
+    if not isinstance(stage, LabelStage) or stage.complete_windows is None:
+        return
+    table = checked.unlabelled if stage.rows == "unlabelled" else checked.test
+    if table is not None and table.samples.clips is not None:
+        refuse_incomplete(name, stage, table.samples.clips.recording[table.usable])
 
 
 def _refused(*looks: Callable[[], object]) -> list[Finding]:

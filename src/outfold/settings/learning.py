@@ -27,7 +27,7 @@ class Mix(Spec):
     """One is drawn per batch, all with the same chance."""
     alpha: float = Field(0.4, gt=0)
     """Both parameters of the Beta distribution that the mixing weight is drawn from."""
-    probability: float = Field(1.0, ge=0, le=1)
+    probability: float = Field(1.0, gt=0, le=1)
     """Share of batches that are mixed."""
     waveforms: bool = False
     """Views of sound: blend the waveforms rather than the pictures that are made of them; MixUp alone."""

@@ -33,7 +33,15 @@ from outfold.settings.recipe import Recipe
 from outfold.settings.train import TrainStage
 from outfold.stages.base import FORMAT, Context, Inference, Job, Model, Result, digest
 from outfold.stages.predicting import predict_model, read_predictions
-from outfold.stages.pseudo_rows import Students, recordings_of, rows_to_label, students_of, teachers_of, write_labels
+from outfold.stages.pseudo_rows import (
+    Students,
+    recordings_of,
+    refuse_incomplete,
+    rows_to_label,
+    students_of,
+    teachers_of,
+    write_labels,
+)
 from outfold.stages.relatives import barred_rows, not_compared
 from outfold.stages.train import models_of, table_job
 
@@ -41,6 +49,8 @@ from outfold.stages.train import models_of, table_job
 def plan(name: str, stage: LabelStage, context: Context) -> list[Job]:
     """A prediction of each teacher's model, then the labels for each fold, or fold and seed, of students."""
     models, rows = models_of_teacher(stage, context.recipe, context.dataset), rows_to_label(stage, context.dataset)
+    if stage.complete_windows is not None:
+        refuse_incomplete(name, stage, recordings_of(rows))
     fits = {job.model: job for job in context.jobs if job.step == "fit"}
     known = {job.model: job for job in context.jobs if job.step == stage.rows}  # of the test table, or of another stage
     teacher = _teacher(stage, context.recipe)

@@ -81,6 +81,26 @@ def recordings_of(rows: Rows) -> np.ndarray:
     return clips.recording
 
 
+def refuse_incomplete(name: str, stage: LabelStage, recordings: np.ndarray) -> None:
+    """Refuse a label stage that would leave every row out, for no recording has all the windows that it asks for.
+
+    Args:
+        name: of the stage.
+        stage: its settings.
+        recordings: of each row that it would label.
+
+    Raises:
+        DataError: how many windows the longest has.
+    """
+    most = int(np.unique(recordings, return_counts=True)[1].max(initial=0))
+    if stage.complete_windows is not None and most < stage.complete_windows:
+        raise DataError(
+            f"stage {name!r}: no recording has {stage.complete_windows} windows, so no row would be learned from",
+            got=f"{most} in the longest",
+            fix="lower `complete_windows`",
+        )
+
+
 def write_labels(path: Path, answers: Predictions, chosen: Chosen) -> Path:
     """Write a table of id, prob_<output> (or pred_<target>), repetitions and left_out (why; empty where it is kept)."""
     table = answers.to_frame(PREFIXES[answers.space])
