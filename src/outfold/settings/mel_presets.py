@@ -1,5 +1,7 @@
 """Log-mel settings of published systems, ready to be used or changed by `dataclasses.replace`."""
 
+from dataclasses import replace
+
 from outfold.settings.mel import Decibels, LogMel, NaturalLog
 
 BIRDCLEF_224 = LogMel(
@@ -15,18 +17,7 @@ BIRDCLEF_224 = LogMel(
 )
 """Third place of BirdCLEF 2024, main setting: five seconds are 224 x 224."""
 
-BIRDCLEF_288 = LogMel(
-    sample_rate=32_000,
-    n_fft=2048,
-    window=1024,
-    hop=560,
-    mels=288,
-    f_min=90,
-    f_max=14_000,
-    subtract=40,
-    divide=80,
-    size=(288, 288),
-)
+BIRDCLEF_288 = replace(BIRDCLEF_224, n_fft=2048, hop=560, mels=288, size=(288, 288))
 """The same system's larger setting: five seconds have 286 frames, and are resized to 288 x 288."""
 
 BIRDCLEF_SED = LogMel(
