@@ -108,6 +108,14 @@ def test_processes_share_the_rows(run: outfold.Run, calls: Path, tmp_path: Path)
     assert not [event for event in told if event["event"] == "warning"]
 
 
+def test_a_recording_that_is_not_there_is_named_first(run: outfold.Run, calls: Path) -> None:
+    names = ["soundscapes/s0.wav", "soundscapes/s9.wav"]
+    rows = pd.DataFrame({"name": ["a", "b"], "file": names, "start_s": 0.0, "end_s": 2.0})
+    with pytest.raises(MediaError, match="1 of 2 recordings cannot be used") as caught:
+        run.predict(rows, root=calls, device="cpu")
+    assert "s9.wav" in str(caught.value.got)
+
+
 @pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_recording_that_breaks_off_stops_and_is_named(run: outfold.Run, torn: Path, processes: int) -> None:
     with pytest.raises(MediaError, match="of 12 recordings cannot be used") as caught:

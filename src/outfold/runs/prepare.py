@@ -249,14 +249,15 @@ def _with_photos(recipe: Recipe, samples: Samples, table: str, compute: Compute)
 
 
 def _contents(recipe: Recipe, samples: Samples, compute: Compute) -> tuple[Sequence[str], dict[int, str]]:
-    """Content keys of photos that no member looks at, so that equal ones are known, and why others have none."""
+    """Content keys of files that no member reads yet, so that equal ones are known, and why others have none."""
     assert samples.media is not None  # checked by the caller
     folder = default_cache_folder() / "photos"
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         keys, bad = content_keys(samples.media, folder, workers=compute.workers)
     if recipe.data.on_bad_media == "stop":
-        refuse_bad(bad, len(samples), lambda row: name_rows(samples.frame, [row]))
+        media = f"{recipe.data.noun.file}s"
+        refuse_bad(bad, len(samples), lambda row: name_rows(samples.frame, [row]), media=media)
     return keys, bad
 
 
