@@ -7,9 +7,17 @@ from outfold.data.columns import cell_texts
 from outfold.data.rows import name_rows
 from outfold.errors import DataError
 
+REPEATED = "remove the repeated rows, or choose a column that identifies a row"
+"""What to do about ids that are given more than once."""
 
-def unique_ids(frame: pd.DataFrame, column: str) -> np.ndarray:
+
+def unique_ids(frame: pd.DataFrame, column: str, *, fix: str = REPEATED) -> np.ndarray:
     """A column as an object array of str (n,), each its own.
+
+    Args:
+        frame: the table, n rows.
+        column: its column of ids.
+        fix: what to do about ids that are given more than once.
 
     Raises:
         DataError: a cell is missing, or a value is given more than once; the rows are named.
@@ -23,7 +31,7 @@ def unique_ids(frame: pd.DataFrame, column: str) -> np.ndarray:
             f"{len(first)} ids in column {column!r} are given more than once",
             got=places + ("; .." if len(first) > 3 else ""),
             expected="one row for each id",
-            fix="remove the repeated rows, or choose a column that identifies a row",
+            fix=fix,
         )
     return ids
 

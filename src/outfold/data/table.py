@@ -11,7 +11,7 @@ import pandas as pd
 from outfold.data.audio.rows import RowClips, clips_of_rows, rows_of_recordings
 from outfold.data.columns import plain_column, require_columns, stack_columns
 from outfold.data.crops import Box, Cropped, Photo, crops_of
-from outfold.data.ids import unique_ids
+from outfold.data.ids import REPEATED, unique_ids
 from outfold.data.long import LongRows, pivot
 from outfold.data.mapping import Mapped, map_values
 from outfold.data.paths import Confinement, media_paths, template_columns
@@ -112,7 +112,7 @@ def load_samples(data: Data, root: Path, part: Part = "train", *, targets: Seque
     frame = _stack([one.frame for one in parts])
     if data.weight is not None and part == "train":
         _check_weights(frame, data.weight)
-    ids = unique_ids(frame, data.id)
+    ids = unique_ids(frame, data.id, fix=REPEATED if len(sources) == 1 else _of_several(sources))
     return Samples(
         frame,
         ids,
@@ -128,6 +128,14 @@ def load_samples(data: Data, root: Path, part: Part = "train", *, targets: Seque
             ]
         ),
     )
+
+
+def _of_several(sources: Sequence[Source]) -> str:
+    """What to do about ids that rows of several tables share."""
+    patterns = [source.table for source in sources if source.recordings is not None]
+    if len(patterns) < 2:
+        return REPEATED
+    return f"{REPEATED}; recordings that one pattern names have paths for ids where their names are equal"
 
 
 def sources_of(data: Data, part: Part) -> tuple[Source, ...]:
@@ -258,7 +266,8 @@ def _rows_of(source: Source, data: Data, root: Path) -> tuple[pd.DataFrame, np.n
 def _with_source(frame: pd.DataFrame, source: Source) -> pd.DataFrame:
     """Add the column `source`; a table's own column of that name stays where the recipe gives no name."""
     if SOURCE not in frame.columns:
-        return frame.assign(**{SOURCE: source.name or Path(source.table).name})
+        own = source.table if source.recordings is not None else Path(source.table).name
+        return frame.assign(**{SOURCE: source.name or own})
     if source.name is not None:
         raise DataError(
             f"{source.table}: the table has a column 'source' of its own",

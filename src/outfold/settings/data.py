@@ -30,7 +30,7 @@ class Source(Spec):
     recordings: Recordings | None = None
     """Instead of a file: one row for each window of these recordings."""
     name: str | None = None
-    """Value of the `source` column for its rows; the table's file name when not given."""
+    """Value of the `source` column for its rows; the table's file name, or its pattern, when not given."""
     where: Where = {}
     """Keep only rows whose column has this value or one of these values, e.g. `{split: train}`."""
     rename: dict[str, str] = {}

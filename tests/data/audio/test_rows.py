@@ -102,6 +102,17 @@ def test_recordings_of_one_name_are_called_by_their_paths(write: Write, tmp_path
     assert table["id"].tolist() == ["south/0522.flac_5", "south/0522.wav_5", "south/0523.wav_5"]
 
 
+def test_recordings_of_one_name_in_two_tables_are_refused(write: Write, tmp_path: Path) -> None:
+    for name in ("north/0522.wav", "south/0522.wav"):
+        write(name, 5.0)
+    patterns = [{"recordings": {"path": f"{site}/*.wav"}} for site in ("north", "south")]
+    data = Data.model_validate({"train": "t.csv", "id": "name", "unlabelled": patterns})
+    with pytest.raises(DataError, match="given more than once") as caught:
+        load_samples(data, tmp_path, "unlabelled")
+    assert caught.value.got == "'0522_5' in north/*.wav:1, south/*.wav:1"
+    assert "one pattern" in str(caught.value.fix)
+
+
 def test_an_mp3_that_does_not_say_its_length_is_cut_whole(write: Write, tmp_path: Path) -> None:
     """The first frames are quiet, of fewer bits than the others, so that a guess by them is far too long."""
     loud, quiet = np.random.default_rng(0).normal(0, 0.3, 10 * 32000), np.zeros(2 * 32000)
