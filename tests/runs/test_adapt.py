@@ -173,6 +173,7 @@ def test_what_adapting_depends_on_is_done_again(recipe: dict[str, Any], meadow: 
         done_jobs(recipe, folder, meadow)
 
 
+@pytest.mark.slow
 def test_without_a_test_table_the_score_alone_is_made(recipe: dict[str, Any], meadow: Path, tmp_path: Path) -> None:
     with_test = run(recipe, tmp_path / "with", meadow)
     del recipe["data"]["test"]

@@ -35,6 +35,7 @@ def test_a_run_knows_what_its_weights_have_seen(quick_recipe: dict[str, Any], sh
     assert leaks(found) == []
 
 
+@pytest.mark.slow
 def test_weights_of_another_run_that_saw_the_validation_rows_are_caught(
     quick_recipe: dict[str, Any], shapes: Path, tmp_path: Path
 ) -> None:

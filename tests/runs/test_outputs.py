@@ -136,6 +136,7 @@ def test_two_streams_train_and_predict(recipe: dict[str, Any], meadow: Path, tmp
     assert_array_equal(later[TARGETS], values(done.predictions))
 
 
+@pytest.mark.slow
 def test_folds_count_as_told_and_their_seeds_alike(recipe: dict[str, Any], meadow: Path, tmp_path: Path) -> None:
     recipe["folds"]["only"] = [0, 1]
     recipe["stages"]["fit"] |= {"seeds": [0, 1], "predict": {"fold_weights": [3, 1]}}

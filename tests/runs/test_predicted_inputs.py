@@ -109,6 +109,7 @@ def test_a_mix_draws_between_given_and_predicted_heights(
     pd.testing.assert_frame_equal(whole.predictions, resumed.predictions, check_exact=True)
 
 
+@pytest.mark.slow
 def test_what_the_auxiliary_stage_learns_decides_what_its_readers_learn(
     meadow_recipe: dict[str, Any], meadow: Path, tmp_path: Path
 ) -> None:
@@ -123,6 +124,7 @@ def test_what_the_auxiliary_stage_learns_decides_what_its_readers_learn(
     assert {job.partition("/")[0] for job in done_jobs(meadow_recipe, tmp_path / "run", meadow)} >= {"fit"}
 
 
+@pytest.mark.slow
 def test_a_stage_that_learned_with_given_inputs_serves_with_predicted_ones(
     meadow_recipe: dict[str, Any], meadow: Path, tmp_path: Path
 ) -> None:

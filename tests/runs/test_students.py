@@ -155,6 +155,7 @@ def test_full_data(recipe: dict[str, Any], root: Path, tmp_path: Path) -> None:
     assert jobs_left(recipe, tmp_path / "run", root) == []
 
 
+@pytest.mark.slow
 def test_with_folds_each_student_has_teachers_of_its_own_fold_and_seed(
     recipe: dict[str, Any], root: Path, tmp_path: Path
 ) -> None:

@@ -148,6 +148,7 @@ def test_given_steps_change_every_table_alike(done: Path, root: Path, tmp_path: 
     assert_allclose(probabilities(again), submitted[BIRDS], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_test_table_made_of_recordings(done: Path, root: Path, tmp_path: Path) -> None:
     """Windows named `<name>_<end second>`, in the order of recordings and time, answered by class."""
     stages = {"post": steps(*GIVEN), "answer": {"kind": "submit", "from": "post", "columns": {"row_id": "window"}}}
