@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from typer.testing import CliRunner
 
 import outfold
+from outfold.cli import app
 from outfold.cli.outcome import print_outcome
 from outfold.errors import DataError, MediaError
 from outfold.runs.passing_by import passes_by
@@ -28,6 +30,8 @@ def settings(calls_settings: dict[str, Any]) -> dict[str, Any]:
         "repeat": {"view": {**fit["view"], "channels": "repeat"}, "predict": {"batch_size": 3}},
         "fine": {"view": {**fit["view"], "mel": {**fit["view"]["mel"], "hop": 200}}},
     }
+    recipe["data"]["test"]["recordings"]["hop_s"] = 1
+    recipe["stages"]["answer"] |= {"columns": {"name": "row_id"}, "every_s": 2, "format": "probability"}
     return recipe
 
 
@@ -64,6 +68,15 @@ def test_the_numbers_are_those_of_the_run_and_nothing_is_kept(run: outfold.Run, 
     assert not [path for path in cache.rglob("*") if path.name == "arena.bin"]
 
 
+def test_a_submission_is_written_as_the_run_writes_it(run: outfold.Run, calls: Path, tmp_path: Path) -> None:
+    out = tmp_path / "answer.csv"
+    given = ["predict", str(run.path), str(calls / "soundscapes"), "--submission", "--out", str(out)]
+    told = CliRunner().invoke(app, [*given, "--device", "cpu"])
+    assert told.exit_code == 0, told.output
+    assert "12 rows predicted" in told.output
+    assert out.read_text() == (run.path / "submission.csv").read_text()
+
+
 def test_a_run_says_how_recordings_are_predicted(run: outfold.Run, capsys: pytest.CaptureFixture[str]) -> None:
     print_outcome(run.path, run.summary)
     assert "RECORDINGS --out FILE.csv" in " ".join(capsys.readouterr().out.split())
@@ -76,7 +89,7 @@ def test_a_picture_is_drawn_once_for_all_who_are_shown_it(
     draw = hearing.pictures_of
     monkeypatch.setattr(hearing, "pictures_of", lambda clips, mel: drawn.append(len(clips)) or draw(clips, mel))
     run.predict(calls / "soundscapes", device="cpu")
-    windows, pictures, networks = 12, 2, 9
+    windows, pictures, networks = 21, 2, 9
     assert sum(drawn) == windows * pictures < windows * networks
 
 
@@ -118,7 +131,7 @@ def test_a_recording_that_is_not_there_is_named_first(run: outfold.Run, calls: P
 
 @pytest.mark.parametrize("processes", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_recording_that_breaks_off_stops_and_is_named(run: outfold.Run, torn: Path, processes: int) -> None:
-    with pytest.raises(MediaError, match="of 12 recordings cannot be used") as caught:
+    with pytest.raises(MediaError, match="of 21 recordings cannot be used") as caught:
         run.predict(torn, device="cpu", processes=processes)
     assert "s1" in str(caught.value.got)
 
@@ -132,8 +145,8 @@ def test_rows_without_sound_are_dropped_and_counted(
     told: list[dict[str, Any]] = []
     found = dropping.predict(torn, device="cpu", emit=told.append)
     (dropped,) = [event for event in told if event["event"] == "dropped"]
-    assert dropped["rows"] == 12 - len(found)
-    assert {name for name, _ in dropped["first"]} == {f"s1_{end}" for end in (2, 4, 6, 8)} - set(found["name"])
+    assert dropped["rows"] == 21 - len(found)
+    assert {name for name, _ in dropped["first"]} == {f"s1_{end}" for end in range(2, 9)} - set(found["name"])
     whole = run.predict(calls / "soundscapes", device="cpu").set_index("name")
     there = found.set_index("name")
     pd.testing.assert_frame_equal(there, whole.loc[there.index], atol=1e-3)

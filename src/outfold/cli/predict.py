@@ -21,6 +21,7 @@ def predict(
     data: Annotated[
         Path | None, typer.Option(help="Folder of the media; that of the table or the recordings when not given.")
     ] = None,
+    submission: Annotated[bool, typer.Option("--submission", help="Write what the run's submit stage writes.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if there is one.")] = False,
     device: Device = "auto",
     processes: Annotated[int, typer.Option(min=1, help="Processes that share the rows on a CPU.")] = 1,
@@ -31,7 +32,8 @@ def predict(
     """Predict new rows with the models of a run, exactly as its out-of-fold predictions were made.
 
     Rows whose process is lost are predicted again by another one, once; where that fails too, nothing is written.
-    A file of predictions that is there already is replaced with --force only.
+    A file of predictions that is there already is replaced with --force only. With --submission it has the columns of
+    the run's submission, under the same names, and of windows of recordings only those that are answered.
     """
     from outfold.errors import OutfoldError
 
@@ -47,14 +49,23 @@ def predict(
     read_summary(run)
 
     from outfold.cli.progress import live
+    from outfold.data.findings import count
     from outfold.files import write_atomically
     from outfold.runs.loaded import Run
 
     with live() as emit:
-        answer = Run(run).predict(table, root=data, device=device, processes=processes, devices=gpus, emit=emit)
+        answer = Run(run).predict(
+            table,
+            root=data,
+            device=device,
+            processes=processes,
+            devices=gpus,
+            as_submission=submission,
+            emit=emit,
+        )
     write = answer.to_csv if out.suffix == ".csv" else answer.to_parquet
     write_atomically(out, lambda part: write(part, index=False))
-    typer.echo(f"{len(answer)} rows predicted: {out}")
+    typer.echo(f"{count(len(answer), 'row')} predicted: {out}")
 
 
 def _number(name: str) -> int:

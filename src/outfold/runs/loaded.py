@@ -84,6 +84,7 @@ class Run:
         device: str = "auto",
         processes: int = 1,
         devices: Sequence[int] = (),
+        as_submission: bool = False,
         emit: Emit = lambda event: None,
     ) -> pd.DataFrame:
         """Predict new rows with the run's models, in the way its out-of-fold predictions were made.
@@ -99,6 +100,8 @@ class Run:
             processes: how many share the rows on a CPU. With the same number of threads for each they give the same
                 numbers, bit for bit, as one.
             devices: numbers of GPUs that share the rows, one process each; instead of `device` and `processes`.
+            as_submission: give what the run's submit stage writes: its columns under its names, and of windows those
+                alone that it answers.
             emit: is told of the progress.
 
         Raises:
@@ -107,8 +110,8 @@ class Run:
         Returns:
             The recipe's id column, the target columns as labels or values in the user's own types, and for a
             classification one probability column an output. Where the answer is a mean of ranks, its ranks alone.
-            For a long table (`data.long`) what a submission holds: the column that identifies a row and that of its
-            target's value, in the order of the table.
+            For a long table (`data.long`) always what a submission holds: the column that identifies a row and that of
+            its target's value, in the order of the table.
         """
         prepare_process()
         slots = slots_of(device, processes, devices)
@@ -117,10 +120,12 @@ class Run:
             kept = not passes_by(self.recipe)
             rows, _ = load_rows(self.recipe, samples, "new", compute, _root_of(table, root), run=self.path, sounds=kept)
             inference = self._inference(rows, compute)
+            compute.emit(forecast(inference, self.recipe.final_stage(), self._made_on))
+            inference = inference if kept else heard_once(inference)
             predictions = self._final(inference)
-        if rows.samples.long is not None:
+        if as_submission or rows.samples.long is not None:
             stage, task = self._submitted(), self.recipe.task.answer
-            return submission(predictions, rows.samples, inference.answer, task, stage, self.recipe.data)
+            return submission(predictions, inference.rows.samples, inference.answer, task, stage, self.recipe.data)
         answer = pd.DataFrame({self.recipe.data.id: predictions.ids})
         if predictions.space != "rank":  # a rank says where a row stands, not what it is
             answer = pd.concat([answer, inference.answer.labels(predictions.values)], axis=1)
@@ -135,13 +140,14 @@ class Run:
             return last
         return SubmitStage.model_validate({"kind": "submit", "from": self.recipe.final_stage()})
 
+    @property
+    def _made_on(self) -> str:
+        """Kind of the device that the run computed on."""
+        return self.summary["environment"]["device"].split()[0].partition(":")[0]  # "cuda:0 (its name)"
+
     def _final(self, inference: Inference) -> Predictions:
         """What the final stage says about the rows, stage by stage."""
         final = self.recipe.final_stage()
-        made_on = self.summary["environment"]["device"].split()[0].partition(":")[0]  # "cuda:0 (its name)"
-        inference.compute.emit(forecast(inference, final, made_on))
-        if passes_by(self.recipe):
-            inference = heard_once(inference)
         for name in self.recipe.ancestors(final):
             stage = self.recipe.stages[name]
             inference.results[name] = STAGE_KINDS[stage.kind].predict(name, stage, inference_for(name, inference))
