@@ -290,6 +290,8 @@ def test_more_than_there_is_for_a_batch(
     batch: dict[str, int], said: str, recipe: dict[str, Any], root: Path, tmp_path: Path
 ) -> None:
     recipe["stages"]["student"]["pseudo_batch"] = batch
+    found = check_recipe(Recipe.model_validate(recipe), root).findings
+    assert [said in one.what for one in found if one.level == "error"] == [True]
     with pytest.raises(DataError, match=said):
         run(recipe, tmp_path / "run", root)
     assert not list((tmp_path / "run").rglob("*.safetensors"))

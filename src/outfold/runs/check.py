@@ -22,7 +22,8 @@ from outfold.runs.table_inputs import check_table_inputs
 from outfold.runs.try_folds import try_folds
 from outfold.settings.label import LabelStage
 from outfold.settings.postprocess import PostprocessStage
-from outfold.settings.recipe import Recipe, Stage
+from outfold.settings.recipe import Recipe
+from outfold.settings.train import TrainStage
 from outfold.tracking.packages import require_packages
 
 
@@ -79,7 +80,7 @@ def _table_findings(recipe: Recipe, checked: Checked, root: Path) -> list[Findin
         looks.append(partial(_check_steps_in_time, recipe, checked.train, checked.test, checked.folds))
     if checked.test is not None:
         looks.append(partial(check_answered, recipe, checked.test.samples))
-    looks += [partial(_check_complete, name, stage, checked) for name, stage in recipe.stages.items()]
+    looks += [partial(_check_labelled, name, recipe, checked) for name in recipe.stages]
     if checked.ok:
         looks += [partial(check_table_inputs, recipe, root), partial(check_vectors, recipe, root)]
     return _refused(*looks)
@@ -110,15 +111,22 @@ def _check_steps_in_time(recipe: Recipe, train: Table, test: Table | None, own: 
             check_rows(name, stage, recipe, kept, tested, own, chosen_folds(recipe.folds, own))
 
 
-def _check_complete(name: str, stage: Stage, checked: Checked) -> None:
-    """Whether recordings have the windows that a label stage asks for."""
-    from outfold.stages.pseudo_rows import refuse_incomplete  # torch
+def _check_labelled(name: str, recipe: Recipe, checked: Checked) -> None:
+    """Whether there is as much to label as a label stage and the batches of its students ask for."""
+    from outfold.stages.pseudo_rows import parts_there, refuse_incomplete  # torch
 
-    if not isinstance(stage, LabelStage) or stage.complete_windows is None:
+    stage = recipe.stages[name]
+    table = checked.unlabelled if isinstance(stage, LabelStage) and stage.rows == "unlabelled" else checked.test
+    if not isinstance(stage, LabelStage) or table is None:
         return
-    table = checked.unlabelled if stage.rows == "unlabelled" else checked.test
-    if table is not None and table.samples.clips is not None:
-        refuse_incomplete(name, stage, table.samples.clips.recording[table.usable])
+    clips = table.samples.clips
+    if clips is not None:
+        refuse_incomplete(name, stage, clips.recording[table.usable])
+    students = [one for one, other in recipe.stages.items() if isinstance(other, TrainStage) and other.labels == name]
+    for batch in (one.pseudo_batch for student in students for one in recipe.members_of(student).values()):
+        if batch is not None and (batch.recordings is None or clips is not None):
+            parts = table.samples.ids if batch.recordings is None or clips is None else clips.recording
+            parts_there(name, batch, parts[table.usable])
 
 
 def _refused(*looks: Callable[[], object]) -> list[Finding]:

@@ -131,12 +131,27 @@ def rows_beside(job: Job, batch: PseudoBatch, context: Context) -> int:
         DataError: there are fewer of them, or fewer recordings, than a batch needs.
     """
     rows = rows_of_labels(job, context)
-    there = len(rows) if batch.recordings is None else len(np.unique(recordings_of(rows)))
+    parts = rows.samples.ids if batch.recordings is None else recordings_of(rows)
+    return batch.rows(len(rows) / parts_there(job.stage, batch, parts))
+
+
+def parts_there(name: str, batch: PseudoBatch, parts: np.ndarray) -> int:
+    """How many recordings, or windows, a stage labels.
+
+    Args:
+        name: of the label stage.
+        batch: of its students.
+        parts: what each row is of: its recording, or itself.
+
+    Raises:
+        DataError: there are fewer than a batch needs.
+    """
+    there = len(np.unique(parts))
     if there < batch.parts:
         what = "windows" if batch.recordings is None else "recordings"
-        problem = f"stage {job.stage!r} labels {there:,} {what}, and a batch of its students has {batch.parts:,}"
+        problem = f"stage {name!r} labels {there:,} {what}, and a batch of its students has {batch.parts:,}"
         raise DataError(problem, fix=f"lower `pseudo_batch.{what}`")
-    return batch.rows(len(rows) / there)
+    return there
 
 
 def rows_of_labels(job: Job, context: Context) -> Rows:
