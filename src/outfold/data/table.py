@@ -3,21 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 
-from outfold.data.audio.rows import RowClips, clips_of_rows, rows_of_recordings
+from outfold.data.audio.rows import RowClips, clips_of_rows
 from outfold.data.columns import plain_column, require_columns, stack_columns
 from outfold.data.crops import Box, Cropped, Photo, crops_of
 from outfold.data.ids import REPEATED, unique_ids
 from outfold.data.long import LongRows, pivot
-from outfold.data.mapping import Mapped, map_values
-from outfold.data.paths import Confinement, media_paths, template_columns
+from outfold.data.mapping import Mapped
+from outfold.data.paths import media_paths
 from outfold.data.reading import read_rows
 from outfold.data.rows import SOURCE, SOURCE_ROW, name_rows
-from outfold.data.where import matching_rows
+from outfold.data.source_tables import in_recipe_words, later_media, place_of, read_source
 from outfold.errors import DataError
 from outfold.settings.data import Data, Media, Source
 from outfold.settings.recordings import Audio
@@ -79,14 +79,6 @@ class Samples:
         return Samples(frame, self.ids[positions], media, self.id_column, self.mapped, long, crops, clips)
 
 
-class _Read(NamedTuple):
-    """One table with a row a sample, the rows of a long one, and what its `map` did."""
-
-    frame: pd.DataFrame
-    long: LongRows | None
-    mapped: tuple[Mapped, ...]
-
-
 def load_samples(data: Data, root: Path, part: Part = "train", *, targets: Sequence[str] = ()) -> Samples:
     """Read the training tables of a recipe, its test table, or its tables without labels, as one table.
 
@@ -107,8 +99,8 @@ def load_samples(data: Data, root: Path, part: Part = "train", *, targets: Seque
     if not sources:
         word = {"train": "training", "test": "test", "unlabelled": "unlabelled"}[part]
         raise DataError(f"the recipe has no {word} table", fix=f"set data.{part}")
-    parts = [_read_samples(source, data, root, part, targets) for source in sources]
-    media = [_media_of(one.frame, _place_of(data, source), root) for one, source in zip(parts, sources, strict=True)]
+    parts = [read_source(source, data, root, targets, labelled=part == "train") for source in sources]
+    media = [_media_of(one.frame, place_of(data, source), root) for one, source in zip(parts, sources, strict=True)]
     frame = _stack([one.frame for one in parts])
     if data.weight is not None and part == "train":
         _check_weights(frame, data.weight)
@@ -123,7 +115,7 @@ def load_samples(data: Data, root: Path, part: Part = "train", *, targets: Seque
         crops_of(data.crops, root, ids),
         _join_clips(
             [
-                _clips_of(one.frame, _place_of(data, source), paths, root)
+                _clips_of(one.frame, place_of(data, source), paths, root)
                 for one, source, paths in zip(parts, sources, media, strict=True)
             ]
         ),
@@ -176,7 +168,7 @@ def samples_from_frame(
         table: how errors name the rows' table.
     """
     if data.test is not None:
-        frame = _in_recipe_words(frame, data.test)
+        frame = in_recipe_words(frame, data.test)
     frame, rows = frame.reset_index(drop=True), None
     if SOURCE_ROW not in frame.columns:
         frame = frame.assign(**{SOURCE: frame.get(SOURCE, table), SOURCE_ROW: np.arange(1, len(frame) + 1)})
@@ -187,99 +179,6 @@ def samples_from_frame(
     media = _media_of(frame, place, root)
     crops = crops_of(data.crops, root, ids, optional=True)
     return Samples(frame, ids, media, data.id, long=rows, crops=crops, clips=_clips_of(frame, place, media, root))
-
-
-def later_media(data: Data) -> Media | Audio | None:
-    """Where the media of rows are that come later: where the test table's are, or all."""
-    own = None if data.test is None else data.test.image or data.test.own_audio
-    return own or data.image or data.audio
-
-
-def _place_of(data: Data, source: Source) -> Media | Audio | None:
-    """Where the media of a source's rows are."""
-    return source.image or source.own_audio or data.image or data.audio
-
-
-def exact_columns(data: Data) -> set[str]:
-    """The columns of tables that come later, by any of their names, whose cells must stay as they are written."""
-    exact = _exact(data, later_media(data))
-    renamed = data.test.rename if data.test is not None else {}
-    return exact | {old for old, new in renamed.items() if new in exact}
-
-
-def _exact(data: Data, media: Media | Audio | None) -> set[str]:
-    """The recipe's names of columns that identify rows and samples, or are parts of paths."""
-    rows = set() if data.long is None else {data.long.row}
-    return {data.id, *rows, *(template_columns(media.path) if media else ())}
-
-
-def _read_samples(source: Source, data: Data, root: Path, part: Part, targets: Sequence[str]) -> _Read:
-    """One table in the recipe's words, a row a sample."""
-    frame, words = _read_source(source, data, root), dict(source.map)
-    long: LongRows | None = None
-    of_rows: tuple[Mapped, ...] = ()
-    if data.long is not None:
-        own = {name: words.pop(name) for name in data.long.columns if isinstance(words.get(name), dict)}
-        frame, of_rows = map_values(frame, own, targets=(), table=source.table)
-        frame, long = pivot(frame, data.long, data.id, targets, table=source.table, labelled=part == "train")
-    known = [name for name in targets if part == "train" or name in frame.columns]
-    frame, mapped = map_values(frame, words, targets=known, table=source.table)
-    return _Read(frame, long, (*of_rows, *mapped))
-
-
-def _in_recipe_words(frame: pd.DataFrame, source: Source) -> pd.DataFrame:
-    """A table like the source's with its `rename` and `map` applied, as far as its columns are not there already.
-
-    Labels stay as they are: rows that come later need none.
-    """
-    names = {old: new for old, new in source.rename.items() if old in frame.columns and new not in frame.columns}
-    frame = frame.rename(columns=names)
-    words = {name: new for name, new in source.map.items() if isinstance(new, dict) and name in frame.columns}
-    return map_values(frame, words, targets=(), table="frame")[0]
-
-
-def _read_source(source: Source, data: Data, root: Path) -> pd.DataFrame:
-    """One table with its own filters and names applied: `where` and `rename` use its own column names and values."""
-    frame, rows = _rows_of(source, data, root)
-    require_columns(frame, source.rename, role="a column to rename", table=source.table)
-    keep = matching_rows(frame, source.where, role="a filter (`where`)", table=source.table)
-    frame = frame.assign(**{SOURCE_ROW: rows}).loc[keep].rename(columns=source.rename).reset_index(drop=True)
-    _refuse_equal_names(frame, source)
-    if data.long is None:  # whose samples may be named by its rows
-        require_columns(frame, [data.id], role="the id", table=source.table)
-    return _with_source(frame, source)
-
-
-def _rows_of(source: Source, data: Data, root: Path) -> tuple[pd.DataFrame, np.ndarray]:
-    """A source's table as it is, and the line of each row in it."""
-    if source.recordings is not None:
-        frame = rows_of_recordings(source.recordings, root, data.id)
-        return frame, np.arange(1, len(frame) + 1)
-    path = Confinement(root).resolve(source.table)
-    if path is None:
-        raise DataError(f"table {source.table!r} lies outside the data root", expected=f"a path inside {root}")
-    own_names = {new: old for old, new in source.rename.items()}
-    exact = {own_names.get(name, name) for name in _exact(data, _place_of(data, source))}
-    return read_rows(Path(path), exact=exact)
-
-
-def _with_source(frame: pd.DataFrame, source: Source) -> pd.DataFrame:
-    """Add the column `source`; a table's own column of that name stays where the recipe gives no name."""
-    if SOURCE not in frame.columns:
-        own = source.table if source.recordings is not None else Path(source.table).name
-        return frame.assign(**{SOURCE: source.name or own})
-    if source.name is not None:
-        raise DataError(
-            f"{source.table}: the table has a column 'source' of its own",
-            fix="rename it (`rename: {source: origin}`), or leave out the source's `name`",
-        )
-    return frame
-
-
-def _refuse_equal_names(frame: pd.DataFrame, source: Source) -> None:
-    twice = frame.columns[frame.columns.duplicated()].tolist()
-    if twice:
-        raise DataError(f"{source.table}: after `rename` there are two columns {twice[0]!r}", got=source.rename)
 
 
 def _stack(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -11,7 +11,8 @@ from outfold.data.dataset import Rows
 from outfold.data.predictions import Predictions
 from outfold.data.reading import read_rows
 from outfold.data.rows import SOURCE, SOURCE_ROW
-from outfold.data.table import Samples, exact_columns, samples_from_frame
+from outfold.data.source_tables import exact_columns
+from outfold.data.table import Samples, samples_from_frame
 from outfold.errors import RunError
 from outfold.recipe.load import load_recipe
 from outfold.report import write_report

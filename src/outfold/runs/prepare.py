@@ -1,6 +1,6 @@
 """From a recipe and a data root to a loaded dataset: tables, targets, photos in the cache, folds."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,18 +8,14 @@ import numpy as np
 
 from outfold.data.audio.backgrounds import background_warnings
 from outfold.data.audio.findings import short_findings
-from outfold.data.cache import ImageCache, build_cache, default_cache_folder, disk_errors, refuse_bad
 from outfold.data.crop_checks import check_crops, unknown_box_findings
 from outfold.data.crops import load_crops
-from outfold.data.dataset import Dataset, Photos, Rows
+from outfold.data.dataset import Dataset, Rows
 from outfold.data.findings import Finding
 from outfold.data.folds import FoldTable, make_folds
 from outfold.data.inspection import duplicate_findings, equal_vector_findings, overlap_findings
-from outfold.data.keys import content_keys
 from outfold.data.label_checks import class_findings, class_members, fold_findings
-from outfold.data.prepared import PreparedPhotos
 from outfold.data.row_weights import row_weights
-from outfold.data.rows import name_rows
 from outfold.data.source_checks import group_findings, mapping_findings, torn_recordings
 from outfold.data.table import Part, Samples, load_samples, refuse_known_ids, sources_of
 from outfold.data.targets import TargetCodec
@@ -29,7 +25,7 @@ from outfold.runs.dropped import tell_dropped
 from outfold.runs.duplicates import sift_copies
 from outfold.runs.equal_media import join_equal
 from outfold.runs.heard import heard_findings
-from outfold.runs.prepared import prepared_photos
+from outfold.runs.photos import with_photos
 from outfold.runs.scores import score_masks
 from outfold.runs.sounds import backgrounds, with_sounds
 from outfold.runs.table_inputs import check_table_inputs, read_table_inputs
@@ -38,13 +34,11 @@ from outfold.runs.vectors import check_vectors, vectors_of_rows
 from outfold.runs.weak_labels import check_weak_labels, weak_label_findings, with_secondary_labels
 from outfold.settings.folds import Folds
 from outfold.settings.recipe import Recipe
-from outfold.settings.train import TrainSettings
 from outfold.stages.base import Compute
 from outfold.stages.bounds import check_caps
-from outfold.stages.inputs import image_view, photo_key, photo_members, photo_side, sound_members
+from outfold.stages.inputs import sound_members
 from outfold.stages.scope import check_auxiliary_targets
 from outfold.stages.submit import check_answered
-from outfold.views.image import prepare
 
 
 def load_dataset(
@@ -220,76 +214,10 @@ def load_rows(
         DataError, MediaError: a cell, a photo or a vector is missing or not usable, or no row is left.
     """
     hears = sounds and next(sound_members(recipe), None) is not None
-    rows, bad = (with_sounds if hears else _with_photos)(recipe, samples, table, compute)
+    rows, bad = (with_sounds if hears else with_photos)(recipe, samples, table, compute)
     if hears and table != "new":
         rows = replace(rows, backgrounds=backgrounds(recipe, root, compute))
     dropped = [(str(samples.ids[row]), reason) for row, reason in sorted(bad.items())]
     tell_dropped(dropped, len(samples), table, compute)
     rows = replace(rows, columns=read_table_inputs(recipe, rows.samples, table))
     return replace(rows, vectors=vectors_of_rows(recipe, rows, table, root, compute, run)), dropped
-
-
-def _with_photos(recipe: Recipe, samples: Samples, table: str, compute: Compute) -> tuple[Rows, dict[int, str]]:
-    """The rows whose photos can be used, with those that members read, and why the others, by place, cannot."""
-    members = {photo_key(settings): settings for _, _, settings in photo_members(recipe)}
-    if members and (samples.media is None or samples.clips is not None):
-        raise _no_photos(table)
-    if samples.media is None:
-        return Rows(samples), {}
-    if members and recipe.data.crops is not None:
-        boxes = sum(box is not None for box in samples.crops)
-        compute.emit({"event": "crops", "table": table, "boxes": boxes, "whole": len(samples) - boxes})
-    caches = _photos(recipe, members, samples, table, compute) if members else {}
-    keys, bad = _contents(recipe, samples, compute) if not caches else (next(iter(caches.values())).content_keys, {})
-    for cache in caches.values():
-        bad |= cache.bad
-    kept = np.array([row for row in range(len(samples)) if row not in bad], dtype=np.int64)
-    photos = {key: Photos(cache, kept) for key, cache in caches.items()}
-    return Rows(samples.take(kept), photos, tuple(keys[row] for row in kept)), bad
-
-
-def _contents(recipe: Recipe, samples: Samples, compute: Compute) -> tuple[Sequence[str], dict[int, str]]:
-    """Content keys of files that no member reads yet, so that equal ones are known, and why others have none."""
-    assert samples.media is not None  # checked by the caller
-    folder = default_cache_folder() / "photos"
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        keys, bad = content_keys(samples.media, folder, workers=compute.workers)
-    if recipe.data.on_bad_media == "stop":
-        media = f"{recipe.data.noun.file}s"
-        refuse_bad(bad, len(samples), lambda row: name_rows(samples.frame, [row]), media=media)
-    return keys, bad
-
-
-def _no_photos(table: str) -> RecipeError:
-    if table != "new":
-        return RecipeError("the stages need photos, but the recipe does not say where they are", fix="set data.image")
-    return RecipeError(
-        "the run's recipe says where the photos of each of its tables are, but not where those of other rows are",
-        fix="set data.image in the recipe and give the run's command again: what is trained stays as it is",
-    )
-
-
-def _photos(
-    recipe: Recipe, members: Mapping[str, TrainSettings], samples: Samples, table: str, compute: Compute
-) -> Mapping[str, ImageCache | PreparedPhotos]:
-    """By preparation key, the photos of all rows: from the store where the recipe has one, else from caches."""
-    if recipe.data.prepare is not None:
-        return prepared_photos(recipe, members, samples, table, compute)
-    return {key: _cache(settings, samples, table, recipe, compute) for key, settings in members.items()}
-
-
-def _cache(settings: TrainSettings, samples: Samples, table: str, recipe: Recipe, compute: Compute) -> ImageCache:
-    side = photo_side(settings)
-    photos = samples.photos
-    assert photos is not None  # checked by the caller
-    return build_cache(
-        photos,
-        photo_key(settings),
-        lambda photo: prepare(photo, image_view(settings), side),
-        default_cache_folder() / "photos",
-        workers=compute.workers,
-        on_bad=recipe.data.on_bad_media,
-        name_row=lambda row: name_rows(samples.frame, [row]),
-        progress=lambda done, total: compute.emit({"event": "photos", "table": table, "done": done, "total": total}),
-    )
