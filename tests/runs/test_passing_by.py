@@ -1,6 +1,7 @@
 """Later recordings are heard once by all members: the run's own numbers, without a copy of the sound on disk."""
 
 import copy
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from typer.testing import CliRunner
 import outfold
 from outfold.cli import app
 from outfold.cli.outcome import print_outcome
-from outfold.errors import DataError, MediaError
+from outfold.errors import DataError, MediaError, RecipeError
 from outfold.runs.passing_by import passes_by
 from outfold.settings.recipe import Recipe
+from outfold.settings.train import TrainSettings
 from outfold.stages import hearing
 
 
@@ -24,10 +26,11 @@ def settings(calls_settings: dict[str, Any]) -> dict[str, Any]:
     """Two members that are shown one picture in two ways, and one that is shown another."""
     recipe = copy.deepcopy(calls_settings)
     fit = recipe["stages"]["fit"]
-    fit["phases"][0]["epochs"] = 1
+    fit["phases"][0]["epochs"] = 6
+    fit["predict"] = {"batch_size": 3}
     fit["members"] = {
         "ramp": {},
-        "repeat": {"view": {**fit["view"], "channels": "repeat"}, "predict": {"batch_size": 3}},
+        "repeat": {"view": {**fit["view"], "channels": "repeat"}},
         "fine": {"view": {**fit["view"], "mel": {**fit["view"]["mel"], "hop": 200}}},
     }
     recipe["data"]["test"]["recordings"]["hop_s"] = 1
@@ -93,14 +96,17 @@ def test_a_picture_is_drawn_once_for_all_who_are_shown_it(
     assert sum(drawn) == windows * pictures < windows * networks
 
 
-def test_blocks_are_whole_batches_of_every_member(run: outfold.Run) -> None:
-    members = run.recipe.members_of("fit").values()
+@pytest.mark.parametrize(
+    ("batches", "common", "block"),
+    [((3, 3, 3), 3, 96), ((3, 4, 10), 60, 120), ((62,), 62, 124), ((62, 100, 74), 96, 96)],
+)
+def test_tables_are_cut_between_batches_of_every_member(
+    run: outfold.Run, batches: tuple[int, ...], common: int, block: int
+) -> None:
+    plain = run.recipe.members_of("fit")["ramp"].model_dump(mode="json", exclude_unset=True)
+    members = [TrainSettings.model_validate({**plain, "predict": {"batch_size": size}}) for size in batches]
     listeners = [hearing.Listener(one, None, Path()) for one in members]  # type: ignore[arg-type]
-    assert hearing.block_rows(listeners) == 96
-    odd = [one.model_copy(update={"batch_size": size}) for one, size in zip(members, (31, 50, 37), strict=True)]
-    assert hearing.block_rows([hearing.Listener(odd[0], None, Path())]) == 124  # type: ignore[arg-type]
-    many = [hearing.Listener(one, None, Path()) for one in odd]  # type: ignore[arg-type]
-    assert hearing.block_rows(many) == hearing.MOST_ROWS
+    assert (hearing.common_batch(listeners), hearing.block_rows(listeners)) == (common, block)
 
 
 def test_many_blocks_give_the_same(run: outfold.Run, calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,11 +118,9 @@ def test_many_blocks_give_the_same(run: outfold.Run, calls: Path, monkeypatch: p
 
 @pytest.mark.slow
 def test_processes_share_the_rows(run: outfold.Run, calls: Path, tmp_path: Path) -> None:
-    rows = pd.DataFrame({"start_s": np.arange(140) % 7, "file": "soundscapes/s0.wav"})
-    rows = rows.assign(end_s=rows["start_s"] + 1.0, name=[f"r{number}" for number in range(140)])
     told: list[dict[str, Any]] = []
-    alone = run.predict(rows, root=calls, device="cpu")
-    shared = run.predict(rows, root=calls, device="cpu", processes=2, emit=told.append)
+    alone = run.predict(calls / "soundscapes", device="cpu")
+    shared = run.predict(calls / "soundscapes", device="cpu", processes=2, emit=told.append)
     pd.testing.assert_frame_equal(alone, shared, atol=1e-5)
     assert not [event for event in told if event["event"] == "warning"]
 
@@ -137,7 +141,7 @@ def test_a_recording_that_breaks_off_stops_and_is_named(run: outfold.Run, torn: 
 
 
 def test_rows_without_sound_are_dropped_and_counted(
-    settings: dict[str, Any], run: outfold.Run, calls: Path, torn: Path
+    settings: dict[str, Any], run: outfold.Run, calls: Path, torn: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = copy.deepcopy(settings)
     settings["data"]["on_bad_media"] = "drop"
@@ -149,12 +153,61 @@ def test_rows_without_sound_are_dropped_and_counted(
     assert {name for name, _ in dropped["first"]} == {f"s1_{end}" for end in range(2, 9)} - set(found["name"])
     whole = run.predict(calls / "soundscapes", device="cpu").set_index("name")
     there = found.set_index("name")
-    pd.testing.assert_frame_equal(there, whole.loc[there.index], atol=1e-3)
+    assert whole["prob_low"].std() > 0.01  # so that rows in each other's places would be seen
+    pd.testing.assert_frame_equal(there, whole.loc[there.index], atol=1e-5)
+    monkeypatch.setattr(hearing, "block_rows", lambda listeners: 6)
+    pd.testing.assert_frame_equal(dropping.predict(torn, device="cpu"), found, atol=1e-5)
     for name in ("s0", "s2"):
         (torn / f"{name}.flac").unlink()
     (torn / "s1.flac").write_bytes((torn / "s1.flac").read_bytes()[:9000])
+    rows = pd.DataFrame({"name": ["a", "b"], "file": ["s1.flac", "missing.flac"], "start_s": 6.0, "end_s": 8.0})
+    with pytest.raises(DataError, match="no row is left of the new table: the media of all 2") as caught:
+        dropping.predict(rows, root=torn, device="cpu", emit=told.append)
+    assert "a: " in str(caught.value.got)
+    assert "b: " in str(caught.value.got)
+    assert [event["rows"] for event in told if event["event"] == "dropped"][-1] == 2
     with pytest.raises(DataError, match="no row is left"):
-        dropping.predict(torn, device="cpu")
+        dropping.predict(rows[1:], root=torn, device="cpu")
+
+
+@pytest.mark.slow
+def test_dropped_rows_in_several_processes(settings: dict[str, Any], run: outfold.Run, calls: Path, torn: Path) -> None:
+    settings = copy.deepcopy(settings)
+    settings["data"]["on_bad_media"] = "drop"
+    dropping = outfold.run(Recipe.model_validate(settings), run.path, data=calls, device="cpu")
+    found = dropping.predict(torn, device="cpu")
+    pd.testing.assert_frame_equal(dropping.predict(torn, device="cpu", processes=2), found, atol=1e-5)
+
+
+def test_rows_longer_than_a_window_are_heard_as_the_run_hears_them(
+    calls_recipe: dict[str, Any], calls: Path, tmp_path: Path
+) -> None:
+    """Their loudest sample, by which they are rounded, may lie behind the window that is heard."""
+    names = []
+    for number in range(4):
+        sound, rate = soundfile.read(calls / "train" / f"c{4 * number + 3:02d}.wav")
+        names.append(f"loud{number}")
+        soundfile.write(tmp_path / f"{names[-1]}.wav", np.r_[0.02 * sound, 0.9 * sound[:rate]], rate)
+    pd.DataFrame({"name": names}).to_csv(tmp_path / "test.csv", index=False)
+    shutil.copytree(calls / "train", tmp_path / "train")
+    shutil.copy(calls / "train.csv", tmp_path)
+    calls_recipe["data"]["test"] = {"table": "test.csv", "audio": {"path": "{name}.wav"}}
+    calls_recipe["stages"]["fit"]["phases"][0]["epochs"] = 1
+    run = outfold.run(Recipe.model_validate(calls_recipe), tmp_path / "run", data=tmp_path, device="cpu")
+    found, known = run.predict(tmp_path / "test.csv", device="cpu"), run.predictions
+    assert known is not None
+    np.testing.assert_array_equal(found.filter(like="prob_"), known.filter(like="prob_"))
+
+
+def test_rows_whose_recordings_nobody_names_are_refused(run: outfold.Run, tmp_path: Path, calls: Path) -> None:
+    settings = run.recipe.model_dump(mode="json", exclude_unset=True, by_alias=True)
+    own = settings["data"].pop("audio")
+    settings["data"]["train"] = [{"table": "train.csv", "audio": own}]
+    settings["data"].pop("test")
+    settings["stages"].pop("answer")
+    other = outfold.run(Recipe.model_validate(settings), tmp_path / "run", data=calls, device="cpu")
+    with pytest.raises(RecipeError, match="does not say where they are"):
+        other.predict(pd.DataFrame({"name": ["a"]}), root=calls, device="cpu")
 
 
 def test_members_that_read_columns_too_hear_what_is_kept(settings: dict[str, Any]) -> None:

@@ -119,10 +119,12 @@ class Run:
         samples = self._samples(table, root, emit)
         with predicting(slots, emit) as compute, tiny_numbers_as_zero():
             kept = not passes_by(self.recipe)
-            rows, _ = load_rows(self.recipe, samples, "new", compute, _root_of(table, root), run=self.path, sounds=kept)
+            rows, dropped = load_rows(
+                self.recipe, samples, "new", compute, _root_of(table, root), run=self.path, sounds=kept
+            )
             inference = self._inference(rows, compute)
             compute.emit(forecast(inference, self.recipe.final_stage(), self._made_on))
-            inference = inference if kept else heard_once(inference)
+            inference = inference if kept else heard_once(inference, dropped)
             predictions = self._final(inference)
         if as_submission or rows.samples.long is not None:
             stage, task = self._submitted(), self.recipe.task.answer

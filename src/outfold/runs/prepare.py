@@ -208,7 +208,8 @@ def load_rows(
         compute: device and threads; is told of photos, recordings, vectors and dropped rows.
         root: folder that files of vectors lie in.
         run: the run folder whose frozen backbones see new rows.
-        sounds: whether recordings are decoded; those that pass by later need not be.
+        sounds: whether recordings are decoded, where members hear any; those that pass by later need not be, and of
+            their rows that were dropped whoever hears them tells.
 
     Raises:
         DataError, MediaError: a cell, a photo or a vector is missing or not usable, or no row is left.
@@ -218,6 +219,7 @@ def load_rows(
     if hears and table != "new":
         rows = replace(rows, backgrounds=backgrounds(recipe, root, compute))
     dropped = [(str(samples.ids[row]), reason) for row, reason in sorted(bad.items())]
-    tell_dropped(dropped, len(samples), table, compute)
+    if sounds:
+        tell_dropped(dropped, len(samples), table, compute)
     rows = replace(rows, columns=read_table_inputs(recipe, rows.samples, table))
     return replace(rows, vectors=vectors_of_rows(recipe, rows, table, root, compute, run)), dropped

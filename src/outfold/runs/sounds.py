@@ -22,6 +22,14 @@ from outfold.stages.inputs import sound_key, sound_members
 from outfold.views.audio.chain import background_patterns
 
 
+def refuse_without_sound(samples: Samples) -> None:
+    """Raise RecipeError where nothing says where the rows' recordings are."""
+    if samples.media is None or samples.clips is None:
+        raise RecipeError(
+            "the stages hear recordings, but the recipe does not say where they are", fix="set data.audio"
+        )
+
+
 def with_sounds(recipe: Recipe, samples: Samples, table: str, compute: Compute) -> tuple[Rows, dict[int, str]]:
     """The rows whose recordings can be used, and why the others, by place, cannot.
 
@@ -35,10 +43,7 @@ def with_sounds(recipe: Recipe, samples: Samples, table: str, compute: Compute) 
         RecipeError: the recipe does not say where these rows' recordings are.
         MediaError: recordings cannot be used, and the recipe does not drop such rows.
     """
-    if samples.media is None or samples.clips is None:
-        raise RecipeError(
-            "the stages hear recordings, but the recipe does not say where they are", fix="set data.audio"
-        )
+    refuse_without_sound(samples)
     views = {sound_key(view): view for _, _, view in sound_members(recipe)}
     sounds = {key: _sounds(view, recipe, samples, table, compute) for key, view in views.items()}
     bad: dict[int, str] = {}

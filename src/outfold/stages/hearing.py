@@ -1,8 +1,8 @@
 """Members that hear recordings predict later rows together.
 
-Each recording is decoded once and kept nowhere; what several networks are shown alike, such as the log-mel pictures of
-members whose `mel` is the same, is made once. All networks are in memory meanwhile; of the sound there is never more
-than a few blocks of rows, however long recordings are.
+Each recording is decoded once for all members of one rate and `span_s`, and kept nowhere; what several networks are
+shown alike, such as the log-mel pictures of members whose `mel` is the same, is made once. All networks are in memory
+meanwhile; of the sound there are a few blocks of rows, however long recordings are.
 """
 
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
@@ -35,7 +35,7 @@ from outfold.views.inputs import Input, VectorInput
 LEAST_ROWS = 96
 """Of a block: two soundscapes of four minutes."""
 MOST_ROWS = 1024
-"""Of a block; where the members' batches have no common multiple below it, some are cut short at its end."""
+"""Of a block, at most; where the members' batches have no common multiple up to it, some are cut short at its end."""
 DRAWN = 16
 """Windows that one thread makes pictures of at a time."""
 
@@ -126,14 +126,14 @@ class Stretch:
     def _blocks(self, compute: Compute) -> Iterator[dict[Hashable, SoundBlock]]:
         """The rows' sound at every rate and of every length that a listener hears, the same rows at a time."""
         media, clips = self.samples.media, self.samples.clips
-        assert media is not None and clips is not None  # recipes without recordings have no listeners
+        assert media is not None and clips is not None  # the caller looked
         rows, keys = block_rows(self.listeners), {_sound_of(one.view): one.view for one in self.listeners}
         streams = [
             sound_blocks(
                 media,
                 clips,
                 view.sample_rate,
-                view.window_s,
+                _span_of(view),
                 rows=rows,
                 workers=compute.workers,
                 missing=self.missing,
@@ -170,7 +170,7 @@ def hear(listeners: Sequence[Listener], samples: Samples, compute: Compute, miss
     """
     if compute.pool is None:
         return Stretch(listeners, samples, 0, len(samples), missing, on_bad).performed(compute)
-    runs = shared_out(len(samples), block_rows(listeners), compute)
+    runs = shared_out(len(samples), common_batch(listeners), compute)
     # Processes leave bad rows out, for only here it is known what the table calls them.
     pieces = [Stretch(listeners, samples.take(np.array(run)), run.start, len(samples), missing, "drop") for run in runs]
     parts: list[Heard] = compute.pool.map(pieces, name=lambda piece: piece.title, fault=Stretch.fault)
@@ -187,11 +187,15 @@ def _refuse(bad: dict[int, str], samples: Samples) -> None:
     refuse_bad(bad, len(samples), lambda row: name_rows(samples.frame, [row]), media="recordings")
 
 
-def block_rows(listeners: Sequence[Listener]) -> int:
-    """Rows that are decoded together: a multiple of every member's batch, so that batches are those of the run."""
+def common_batch(listeners: Sequence[Listener]) -> int:
+    """Rows between which a table can be cut so that every member's batches are those of the run."""
     common = lcm(*(prediction_batch(one.settings) for one in listeners))
-    if common > MOST_ROWS:
-        return MOST_ROWS
+    return common if common <= MOST_ROWS else LEAST_ROWS
+
+
+def block_rows(listeners: Sequence[Listener]) -> int:
+    """Rows that are decoded together."""
+    common = common_batch(listeners)
     return common * -(-LEAST_ROWS // common)
 
 
@@ -236,4 +240,13 @@ def _shown(view: AudioView | WaveformView, block: SoundBlock, kept: np.ndarray, 
 
 def _sound_of(view: AudioView | WaveformView) -> Hashable:
     """What decides which samples of a recording a view needs."""
-    return view.sample_rate, view.window_s
+    return view.sample_rate, _span_of(view)
+
+
+def _span_of(view: AudioView | WaveformView) -> float:
+    """Seconds of a row that are decoded: as many as a run's cache begins with, so that the numbers are the same.
+
+    Where training may hear any part of a row its cache holds all of it; here long rows are not held whole, and are
+    rounded to 16 bits by the loudest sample of the window that is heard.
+    """
+    return view.span_s if np.isfinite(view.span_s) else view.window_s

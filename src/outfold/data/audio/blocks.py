@@ -20,7 +20,7 @@ from outfold.data.audio.decode import Missing
 from outfold.data.audio.parts import stretches
 from outfold.data.audio.rows import RowClips
 from outfold.data.audio.sounds import head_parts
-from outfold.data.threads import in_order
+from outfold.data.threads import in_order, one_ahead
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,10 @@ def sound_blocks(
     workers: int,
     missing: Missing = "refuse",
 ) -> Iterator[SoundBlock]:
-    """Rows in their order; the next blocks are decoded by threads while one is looked at.
+    """Rows in their order; the next block is decoded by threads while one is looked at.
 
-    The numbers are those of a cache's (`outfold.data.audio.sounds.build_sounds`) of the same span.
+    The numbers are those of a cache's (`outfold.data.audio.sounds.build_sounds`) of the same span. Beside two blocks
+    there are in memory, for each thread, up to two recordings or stretches of at most 48 rows.
 
     Args:
         media: each row's recording.
@@ -87,9 +88,21 @@ def sound_blocks(
     Raises:
         MediaError: a file could not be read just now, which may pass.
     """
+    return one_ahead(_blocks(media, clips, sample_rate, span_s, rows, workers, missing))
+
+
+def _blocks(
+    media: Sequence[Path],
+    clips: RowClips,
+    sample_rate: int,
+    span_s: float,
+    rows: int,
+    workers: int,
+    missing: Missing,
+) -> Iterator[SoundBlock]:
     parts, lasting = head_parts(media, clips, span_s, workers)
     prepare = partial(stored_parts, sample_rate=sample_rate, storage="int16", missing=missing)
-    found = chain.from_iterable(in_order(prepare, stretches(parts), workers))
+    found = chain.from_iterable(in_order(prepare, stretches(parts), workers, ahead=1))
     for begin in range(0, len(parts), rows):
         places = range(begin, min(begin + rows, len(parts)))
         sounds = list(islice(found, len(places)))
