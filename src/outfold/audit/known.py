@@ -31,8 +31,8 @@ class Known:
 def copies_of(rows: Rows, known: Known) -> np.ndarray | None:
     """int64 (n,): number of each row's set of copies, by content and as given; None where nothing is known."""
     columns: list[Sequence[object]] = []
-    if rows.content:
-        columns.append([key or None for key in rows.content])
+    if rows.content:  # windows of one recording are no copies of each other
+        columns.append([key or None for key in rows.media_keys])
     if known.copies is not None:
         columns.append(linking(known.copies))
     return link_groups(*columns) if columns else None

@@ -35,7 +35,7 @@ from outfold.data.label_sets import learned_of_secondary
 from outfold.data.row_weights import rating_findings
 from outfold.data.rows import SOURCE_ROW
 from outfold.data.source_checks import group_findings, mapping_findings, torn_recordings, unlabelled_findings
-from outfold.data.table import Part, Samples, load_samples, sources_of
+from outfold.data.table import Part, Samples, has_padded_windows, load_samples, sources_of
 from outfold.data.targets import TargetCodec
 from outfold.errors import DataError, MediaError
 from outfold.settings.data import Data, Source
@@ -150,8 +150,7 @@ def _check_table(
         heard = tuple(inspect_recordings(samples.media, workers=workers, progress=tell))
         findings += recording_findings(samples, heard, root, level=level, table=name)
         findings += short_findings(samples, sources_of(data, name), root)
-        padded = any(one.recordings is not None and one.recordings.last == "pad" for one in data.sources)
-        findings += [] if padded else clip_findings(samples, heard, root, level=level)
+        findings += [] if has_padded_windows(data, name) else clip_findings(samples, heard, root, level=level)
         return Table(name, samples, heard), findings
     files = tuple(inspect_files(samples.media, workers=workers, progress=tell))
     findings += fault_findings(samples, files, root, level=level)

@@ -110,13 +110,13 @@ def _refuse_equal_names(frame: pd.DataFrame, source: Source) -> None:
 
 def later_media(data: Data) -> Media | Audio | None:
     """Where the media of rows are that come later: where the test table's are, or all."""
-    own = None if data.test is None else data.test.image or data.test.own_audio
+    own = None if data.test is None else data.test.image or data.test.own_audio(data.id)
     return own or data.image or data.audio
 
 
 def place_of(data: Data, source: Source) -> Media | Audio | None:
     """Where the media of a source's rows are."""
-    return source.image or source.own_audio or data.image or data.audio
+    return source.image or source.own_audio(data.id) or data.image or data.audio
 
 
 def exact_columns(data: Data) -> set[str]:

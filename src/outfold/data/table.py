@@ -135,6 +135,11 @@ def sources_of(data: Data, part: Part) -> tuple[Source, ...]:
     return {"train": data.train, "test": (data.test,) if data.test else (), "unlabelled": data.unlabelled}[part]
 
 
+def has_padded_windows(data: Data, part: Part) -> bool:
+    """Whether rows of a part may end behind their recordings' ends: where it has windows filled up with silence."""
+    return any(one.recordings is not None and one.recordings.last == "pad" for one in sources_of(data, part))
+
+
 def refuse_known_ids(train: Samples, unlabelled: Samples) -> None:
     """Raise DataError where rows without labels have ids of training rows.
 

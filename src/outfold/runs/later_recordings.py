@@ -10,7 +10,7 @@ from outfold.data.table import Samples, samples_from_frame
 from outfold.errors import DataError, RecipeError
 from outfold.settings.data import Source
 from outfold.settings.recipe import Recipe
-from outfold.settings.recordings import Recordings
+from outfold.settings.recordings import Recordings, column_beside
 from outfold.stages.base import Emit
 from outfold.stages.inputs import sound_members
 
@@ -68,7 +68,7 @@ def samples_of(place: Place, recipe: Recipe, root: Path, emit: Emit) -> Samples:
     assert source.recordings is not None
     files = _files(place, root, emit)
     frame = rows_of_files(files, source.recordings, root, data.id, fix=_PAD.format(id=data.id))
-    short = len(files) - frame[FILE].nunique()
+    short = len(files) - frame[column_beside(data.id, FILE)].nunique()
     if short:
         text = f"{short} of {len(files)} recordings are shorter than a window and have no row"
         emit({"event": "warning", "text": text})

@@ -64,7 +64,7 @@ def heard_once(inference: Inference, dropped: Sequence[tuple[str, str]] = ()) ->
     ]
     samples, found = inference.rows.samples, Heard([], {})
     if len(samples):
-        found = hear(listeners, samples, inference.compute, missing_of(inference.recipe), data.on_bad_media)
+        found = hear(listeners, samples, inference.compute, missing_of(inference.recipe, "new"), data.on_bad_media)
     kept = np.array([row for row in range(len(samples)) if row not in found.bad], dtype=np.int64)
     without = [*dropped, *((str(samples.ids[row]), reason) for row, reason in found.bad.items())]
     tell_dropped(without, len(samples) + len(dropped), "new", inference.compute)

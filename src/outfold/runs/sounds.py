@@ -13,7 +13,7 @@ from outfold.data.checks import Progress as Tell
 from outfold.data.dataset import Rows
 from outfold.data.findings import Finding, Level
 from outfold.data.rows import name_rows
-from outfold.data.table import Samples
+from outfold.data.table import Part, Samples, has_padded_windows
 from outfold.errors import RecipeError
 from outfold.settings.audio_view import AudioView, WaveformView
 from outfold.settings.recipe import Recipe
@@ -105,7 +105,7 @@ def _sounds(view: AudioView | WaveformView, recipe: Recipe, samples: Samples, ta
         view.sample_rate,
         view.span_s,
         default_cache_folder() / "recordings",
-        missing=missing_of(recipe),
+        missing=missing_of(recipe, table),
         workers=compute.workers,
         on_bad=recipe.data.on_bad_media,
         name_row=lambda row: name_rows(samples.frame, [row]),
@@ -115,7 +115,12 @@ def _sounds(view: AudioView | WaveformView, recipe: Recipe, samples: Samples, ta
     )
 
 
-def missing_of(recipe: Recipe) -> Missing:
-    """Whether seconds behind the end of a recording are silence: where the recipe asks for such windows."""
-    padded = any(one.recordings is not None and one.recordings.last == "pad" for one in recipe.data.sources)
-    return "pad" if padded else "refuse"
+def missing_of(recipe: Recipe, table: str) -> Missing:
+    """Whether seconds behind the end of a recording are silence: where the table is one of such windows.
+
+    Args:
+        recipe: the effective recipe.
+        table: train, test, unlabelled, or new for rows that are read as those of the test table are.
+    """
+    part: Part = "train" if table == "train" else "unlabelled" if table == "unlabelled" else "test"
+    return "pad" if has_padded_windows(recipe.data, part) else "refuse"

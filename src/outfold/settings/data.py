@@ -65,10 +65,13 @@ class Source(Spec):
             raise ValueError("`recordings` say themselves where the sound is; leave out `audio` and `image`")
         return self
 
-    @property
-    def own_audio(self) -> Audio | None:
-        """Where the sound of its rows is, where that differs from `data.audio`."""
-        return self.audio if self.recordings is None else self.recordings.audio
+    def own_audio(self, id_column: str) -> Audio | None:
+        """Where the sound of its rows is, where that differs from `data.audio`.
+
+        Args:
+            id_column: the recipe's `data.id`.
+        """
+        return self.audio if self.recordings is None else self.recordings.audio(id_column)
 
 
 class Prepare(Spec):
@@ -169,7 +172,7 @@ class Data(Spec):
     @property
     def has_audio(self) -> bool:
         """Whether samples are recordings."""
-        return self.audio is not None or any(source.own_audio for source in self.sources)
+        return self.audio is not None or any(source.own_audio(self.id) for source in self.sources)
 
     @property
     def has_photos(self) -> bool:

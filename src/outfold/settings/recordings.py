@@ -25,8 +25,8 @@ class Recordings(Spec):
     """A table made of recordings: one row a window.
 
     Its columns: the recipe's id, `<file's name without its ending>_<end second>`; `file`, relative to the data root;
-    `recording`, its name without the ending; `start_s` and `end_s`. Where two files have one
-    name, paths stand for names.
+    `recording`, its name without the ending; `start_s` and `end_s`. One whose name the id has is called `window_` and
+    that name. Where two files have one name, paths stand for names.
     """
 
     path: str
@@ -45,15 +45,20 @@ class Recordings(Spec):
             raise ValueError(f"recordings are named by a pattern below the data root, got {self.path!r}")
         return self
 
-    @property
-    def audio(self) -> Audio:
-        """Where the rows' sound is, by the columns of this table."""
-        return Audio(path="{file}", start_s="start_s", end_s="end_s")
+    def audio(self, id_column: str) -> Audio:
+        """Where the rows' sound is, by the columns of this table, whose ids are in the column of this name."""
+        file, start, end = (column_beside(id_column, name) for name in ("file", "start_s", "end_s"))
+        return Audio(path=f"{{{file}}}", start_s=start, end_s=end)
 
     @property
     def step_s(self) -> float:
         """`hop_s`, or what it means when it is not given."""
         return self.hop_s or self.window_s
+
+
+def column_beside(id_column: str, name: str) -> str:
+    """What a table of windows calls one of its columns: by its name, unless the recipe's id has it."""
+    return f"window_{name}" if name == id_column else name
 
 
 def uneven_answers(every_s: float, recordings: Recordings | None) -> Iterator[str]:

@@ -15,7 +15,7 @@ from outfold.data.columns import require_columns
 from outfold.data.paths import Confinement
 from outfold.data.rows import name_rows
 from outfold.errors import DataError, MediaError
-from outfold.settings.recordings import Audio, Recordings
+from outfold.settings.recordings import Audio, Recordings, column_beside
 
 RECORDING = "recording"
 """Column of a recording's name in tables that are made of recordings."""
@@ -119,7 +119,7 @@ def rows_of_files(
         fix: what to do where all are too short.
 
     Returns:
-        Columns `id_column`, file, recording, start_s, end_s.
+        Columns `id_column`, file, recording, start_s, end_s; see `outfold.settings.recordings.column_beside`.
 
     Raises:
         DataError: all are shorter than a window.
@@ -135,8 +135,10 @@ def rows_of_files(
         )
     names = [name for name, some in zip(recording_names(files), windows, strict=True) for _ in some]
     ids = [row_id(name, clip.end_s) for name, clip in zip(names, clips, strict=True)]
-    table = clip_table(clips).assign(**{RECORDING: names, id_column: ids})
-    return table[list(dict.fromkeys([id_column, COLUMNS[0], RECORDING, *COLUMNS[1:]]))]
+    table = clip_table(clips).assign(**{RECORDING: names})[[COLUMNS[0], RECORDING, *COLUMNS[1:]]]
+    table = table.rename(columns={name: column_beside(id_column, name) for name in table.columns})
+    table.insert(0, id_column, pd.Series(ids, dtype="str"))
+    return table
 
 
 def recording_names(files: Sequence[str]) -> list[str]:
