@@ -192,6 +192,16 @@ def test_steps_in_any_order_and_several_of_them(done: Path, root: Path, tmp_path
     assert_allclose(probabilities(run.oof), changed_by(probabilities(before.oof), several, rows), rtol=1e-6)
 
 
+def test_later_rows_off_the_grid_are_refused_before_models_predict(done: Path, root: Path, tmp_path: Path) -> None:
+    run = answer_of(done, root, tmp_path / "run", post=steps(*GIVEN), answer={"kind": "submit", "from": "post"})
+    rows = pd.read_csv(root / "test.csv")
+    rows.loc[3, ["from", "to"]] += 2
+    told: list[dict[str, Any]] = []
+    with pytest.raises(DataError, match="off the grid"):
+        run.predict(rows, root=root, device="cpu", emit=told.append)
+    assert told == []
+
+
 def test_rows_that_overlap_are_averaged_by_shared_seconds() -> None:
     rng, names = np.random.default_rng(0), np.array(["a", "b", "a", "a", "c"], dtype=object)
     clips = RowClips(names, np.array([0.0, 0, 2.5, 5, 1]), np.array([5.0, np.inf, 7.5, 10, 6]))

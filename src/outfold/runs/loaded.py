@@ -28,6 +28,7 @@ from outfold.settings.recipe import Recipe
 from outfold.settings.submit import SubmitStage
 from outfold.stages import STAGE_KINDS
 from outfold.stages.base import Compute, Emit, Inference, Model
+from outfold.stages.rows_in_time import check_later_rows
 from outfold.stages.scope import inference_for
 from outfold.stages.submit import submission
 from outfold.training.device import prepare_process, tiny_numbers_as_zero
@@ -117,6 +118,7 @@ class Run:
         prepare_process()
         slots = slots_of(device, processes, devices)
         samples = self._samples(table, root, emit)
+        check_later_rows(self.recipe, samples)
         with predicting(slots, emit) as compute, tiny_numbers_as_zero():
             kept = not passes_by(self.recipe)
             rows, dropped = load_rows(

@@ -86,6 +86,22 @@ def check_rows(
             raise RecipeError(problem, fix="give its numbers, or train on recordings whose windows are labelled")
 
 
+def check_later_rows(recipe: Recipe, samples: Samples) -> None:
+    """Refuse later rows that do not lie as steps in time have them, before anything predicts them.
+
+    Args:
+        recipe: the run's.
+        samples: the rows.
+
+    Raises:
+        DataError: names the stage; see `outfold.inference.in_time.smoothing`.
+    """
+    for name in recipe.ancestors(recipe.final_stage()):
+        stage = recipe.stages[name]
+        if isinstance(stage, PostprocessStage) and stage.in_time:
+            idle_steps(stage.steps, _clips_of(name, "new", samples))
+
+
 def idle_steps(steps: Sequence[Step], clips: RowClips | None) -> list[str]:
     """For each step in time that cannot do on these rows what it is for, a sentence."""
     found = [] if clips is None else [(step.name, without_effect(step, clips)) for step in steps]
