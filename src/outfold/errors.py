@@ -1,5 +1,7 @@
 """The errors outfold raises on purpose: each says what is wrong, where, what was expected and what to do."""
 
+import errno
+
 
 class OutfoldError(Exception):
     """A problem the user can mend.
@@ -49,3 +51,15 @@ class RunError(OutfoldError):
 
 class WorkerError(OutfoldError):
     """Processes that share the work were lost."""
+
+
+def may_pass(error: MediaError, *, was_read: bool = False) -> bool:
+    """Whether the system is to blame, as where too many files are open, and not the file.
+
+    Args:
+        error: why the file cannot be used.
+        was_read: whether the file could be read a moment ago: then neither its absence nor its permissions are what is
+            wrong with it for good.
+    """
+    code = getattr(error.__cause__, "errno", None)
+    return code is not None and (was_read or code not in (errno.ENOENT, errno.EACCES))

@@ -106,6 +106,10 @@ SOUND = ("view: {size: 96}", "view: {kind: audio, mel: {preset: yamnet, MEL}}")
     ("view", "message"),
     [
         ("level: {top_db: 80, offset: 0.1}", "`offset` and `top_db` do not go together in stages.fit.view.mel.level"),
+        (
+            "level: {top_db: 80, nope: 1}",
+            "column 67: unknown key `nope` in stages.fit.view.mel.level; keys here: reference, floor, top_db, offset",
+        ),
         ("level: {topdb: 80}", "unknown key `topdb` in stages.fit.view.mel.level; did you mean `top_db`?"),
         ("nfft: 512", "unknown key `nfft` in stages.fit.view.mel; did you mean `n_fft`?"),
         ("scale: htkk", "expected one of 'htk' or 'slaney'; did you mean `htk`?"),
@@ -120,6 +124,11 @@ def test_faults_of_settings_without_a_kind(write, fault, view: str, message: str
 def test_a_key_of_another_kind_is_told_of(write, fault) -> None:
     text = fault(write(("view: {size: 96}", "view: {window_s: 4}")))
     assert "`window_s` is of `kind: audio` or `kind: waveform`; say which it is" in text
+
+
+def test_a_place_that_a_key_belongs_at_is_named_once(write, fault) -> None:
+    text = fault(write(("folds: {k: 3", "folds: {epochs: 1, k: 3")))
+    assert text.count("belongs at stages.NAME.phases.0.epochs") == text.count("phases.0.epochs") == 1
 
 
 def test_what_a_member_adds_to_its_stage_is_told_at_the_member(write, fault) -> None:

@@ -13,6 +13,7 @@ from outfold.settings.data import Source
 from outfold.settings.label import PseudoBatch
 from outfold.settings.mel_presets import BIRDCLEF_288, YAMNET
 from outfold.settings.recipe import Recipe
+from outfold.settings.view import EmbeddingView
 
 RECIPE = """
 name: x
@@ -136,6 +137,46 @@ def test_keys_that_exclude_each_other_take_each_others_place() -> None:
     assert heard("data.test={table: test.csv}").data.test == Source(table="test.csv")
     with pytest.raises(RecipeError, match="either whole `recordings` or `windows`"):
         heard("student.pseudo_batch={windows: 9, recordings: 2}")
+
+
+def test_what_goes_with_a_key_leaves_with_it() -> None:
+    def view(*overrides: str) -> dict[str, Any]:
+        return apply_sets(parse_yaml(SOUND, "recipe.yaml"), overrides).values["stages"]["teacher"]["view"]
+
+    files = {"kind": "embedding", "vectors": ["v.npy"], "ids": ["i.csv"], "noise": 0.1}
+    photos = {"kind": "embedding", "backbone": "resnet18", "batch_size": 4, "noise": 0.1}
+    changed = view(f"teacher.view={files}", "teacher.view.backbone=resnet18", "teacher.view.batch_size=4")
+    assert changed == photos
+    assert EmbeddingView.model_validate(changed).backbone == "resnet18"
+    assert view(f"teacher.view={photos}", "teacher.view={vectors: [v.npy], ids: [i.csv]}") == files
+
+
+@pytest.mark.parametrize(
+    ("override", "where"),
+    [
+        ("teacher.view.mel.preset=nope", "line 14, column 11"),
+        ("teacher.view.mel.hop=0", "line 14, column 11"),
+        ("teacher.members.two.view.window_s=100000", "line 16, column 24"),
+    ],
+)
+def test_a_fault_of_a_changed_value_names_the_change(override: str, where: str) -> None:
+    with pytest.raises(RecipeError, match=r"recipe\.yaml, line 1\d, column \d+ and --set") as caught:
+        heard("folds.k=3", override)
+    assert f"--set {override}: stages.teacher" in str(caught.value)
+    assert "folds" not in str(caught.value)
+    document = lay_over(parse_yaml(SOUND, "recipe.yaml"), parse_yaml("{teacher.view.mel.hop: 0}", "changes.yaml"))
+    with pytest.raises(RecipeError, match=r"and changes\.yaml, line 1, column 2: "):
+        validated(document)
+
+
+def test_many_changes_of_a_value_are_counted() -> None:
+    keys = ("sample_rate=8000", "n_fft=512", "f_min=0", "f_max=9", "mels=8", "scale=htk", "slope=hz", "norm=slaney")
+    sets = ["teacher.view.mel.hop=5", "teacher.view.mel.hop=0", *(f"teacher.view.mel.{key}" for key in keys)]
+    with pytest.raises(RecipeError, match=r"line 14, .* and --set teacher.view.mel.slope=hz: ") as caught:
+        heard(*sets[:-1])
+    assert str(caught.value).count("--set") == 8
+    with pytest.raises(RecipeError, match=r" and 1 more: "):
+        heard(*sets)
 
 
 def test_a_members_view_is_of_the_stages_kind_where_it_does_not_say_it() -> None:

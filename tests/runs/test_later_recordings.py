@@ -96,7 +96,7 @@ def test_folders_that_are_links_are_told_of(calls_recipe: dict[str, Any], later:
     (later / "elsewhere").symlink_to(calls / "soundscapes")
     told: list[dict[str, Any]] = []
     assert len(rows_of(later, calls_recipe, emit=told.append)) == 8
-    assert "1 links to folders" in told[0]["text"] and "elsewhere" in told[0]["text"]
+    assert "1 link to a folder in" in told[0]["text"] and "elsewhere" in told[0]["text"]
     assert len(rows_of(later / "elsewhere", calls_recipe)) == 12
 
 

@@ -27,7 +27,7 @@ from outfold.data.crops import Photo, file_of, photo_key
 from outfold.data.keys import content_keys
 from outfold.data.locks import exclusive
 from outfold.data.threads import in_order
-from outfold.errors import MediaError, OutfoldError, RunError
+from outfold.errors import MediaError, OutfoldError, RunError, may_pass
 from outfold.settings.data import OnBad
 
 Shown = TypeVar("Shown", bound=Photo)
@@ -256,8 +256,8 @@ def _pixels_or_reason(prepare: Prepare[Shown], photo: Shown) -> np.ndarray | str
     try:
         pixels = prepare(photo)
     except MediaError as error:
-        if getattr(error.__cause__, "errno", None) is not None:
-            raise  # the file could be read a moment ago, so this may pass: nothing to remember in a cache
+        if may_pass(error, was_read=True):
+            raise  # nothing to remember in a cache
         return str(error)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
         raise OutfoldError(

@@ -22,7 +22,7 @@ from outfold.data.keys import content_keys
 from outfold.data.locks import exclusive
 from outfold.data.media import content_key_of, decoding_scale, probe_image
 from outfold.data.threads import in_order
-from outfold.errors import MediaError, RunError
+from outfold.errors import MediaError, RunError, may_pass
 from outfold.settings.data import OnBad, Prepare
 
 FORMAT = 1
@@ -244,8 +244,8 @@ def _fill(
         try:
             store.make(photos[key], sizes)
         except MediaError as error:
-            if getattr(error.__cause__, "errno", None) is not None:
-                raise  # the file could be read a moment ago: nothing that is wrong with the photo
+            if may_pass(error, was_read=True):
+                raise  # nothing that is wrong with the photo
             return str(error)
         return None
 

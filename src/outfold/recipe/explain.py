@@ -26,7 +26,7 @@ from outfold.recipe.yaml_text import Document, Path
 from outfold.settings.recipe import Recipe
 
 SHOWN = 8
-"""How many faults one error lists."""
+"""How many faults one error lists, and how many changes of a value one fault."""
 
 _EXPECTED = {
     "int_type": "a whole number",
@@ -71,7 +71,8 @@ def explain(error: ValidationError, document: Document) -> RecipeError:
         path, hint = locate(record["loc"], document.values)
         records[path].append((hint, dict(record)))
     paths = [path for path in records if not _follows_from_inside(path, records)]
-    faults = list(dict.fromkeys(_fault(path, records[path], document) for path in paths))
+    told = (_fault(path, records[path], document) for path in paths)
+    faults = list(dict.fromkeys(fault for fault in told if fault is not None))
     meant = {(fault.path[:-1], fault.suggested) for fault in faults}
     faults = [fault for fault in faults if fault.missing is None or (fault.path[:-1], fault.missing) not in meant]
     faults.sort(key=lambda fault: (document.place(fault.path).line or 0, len(fault.path)))
@@ -114,7 +115,8 @@ def _follows_from_inside(path: Path, records: dict[Path, list[tuple[Hint, dict[s
     )
 
 
-def _fault(path: Path, records: list[tuple[Hint, dict[str, Any]]], document: Document) -> Fault:
+def _fault(path: Path, records: list[tuple[Hint, dict[str, Any]]], document: Document) -> Fault | None:
+    """What is wrong at a path; None where it is told at another one."""
     ruled_out = [pair for pair in records if pair[1]["type"] == "value_error"]  # the branch of a union that was meant
     holder, record = (ruled_out or records)[0]
     kind, here = record["type"], dotted(path)
@@ -159,12 +161,12 @@ def _wanted(record: dict[str, Any]) -> str:
     return sentences[kind].format(**context) if kind in sentences else f"something else ({record['msg']})"
 
 
-def _unknown_key(path: Path, holder: Hint, values: Any) -> Fault:
+def _unknown_key(path: Path, holder: Hint, values: Any) -> Fault | None:
     *above, key = path
     here, given = dotted(tuple(above)), value_at(values, above)
     known = known_keys(holder, given)
-    if key in known:
-        return _keys_apart(tuple(above), holder, given)
+    if key in known:  # to another of the models that the mapping may be
+        return _keys_apart(tuple(above), holder, given) if set(given) <= set(known) else None
     near = nearest(str(key), known)
     others = _kinds_with(str(key), hint_at(above, values))
     elsewhere = homes(str(key), holder) or ([] if near else homes(str(key), Recipe))
@@ -208,6 +210,13 @@ def dotted(path: Path) -> str:
     return ".".join(map(str, path)) or "the recipe"
 
 
+def _place(path: Path, document: Document) -> str:
+    """Where a value was written, and where parts of it were changed by a profile or by `--set`."""
+    changes = document.changes_below(path)
+    more = [f"{len(changes) - SHOWN} more"] if len(changes) > SHOWN else []
+    return " and ".join([str(document.place(path)), *map(str, changes[:SHOWN]), *more])
+
+
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
@@ -215,9 +224,9 @@ def _short(value: Any) -> str:
 
 def _as_error(faults: list[Fault], document: Document) -> RecipeError:
     if len(faults) == 1:
-        return RecipeError(f"{document.place(faults[0].path)}: {faults[0].sentence}", fix=faults[0].fix)
+        return RecipeError(f"{_place(faults[0].path, document)}: {faults[0].sentence}", fix=faults[0].fix)
     lines = [
-        f"  {document.place(fault.path)}: {fault.sentence}" + (f"; {fault.fix}" if fault.fix else "")
+        f"  {_place(fault.path, document)}: {fault.sentence}" + (f"; {fault.fix}" if fault.fix else "")
         for fault in faults[:SHOWN]
     ]
     more = [f"  and {len(faults) - SHOWN} more"] if len(faults) > SHOWN else []

@@ -72,10 +72,11 @@ def short_for(hint: Hint) -> str | None:
 
 
 def rivals(hint: Hint, key: str | int, value: Any) -> list[str]:
-    """The keys of `value`, which has the type `hint`, that cannot stand beside a key."""
+    """The keys of `value`, which has the type `hint`, that cannot stand beside a key, and those that go with them."""
     model = fitting(hint, value)
-    exclusive = model.exclusive if is_model(model) and issubclass(model, Spec) else ()
-    return [other for other in exclusive if key in exclusive and other != key and other in value]
+    groups = model.exclusive if is_model(model) and issubclass(model, Spec) else ()
+    others = [group for group in groups if group[0] != key]
+    return [other for group in others for other in group if other in value] if len(others) < len(groups) else []
 
 
 def child(hint: Hint, key: str | int, value: Any = None) -> Hint | None:
@@ -124,7 +125,7 @@ def allowed(hint: Hint) -> list[Any]:
 def homes(key: str, hint: Hint, limit: int = 3) -> list[str]:
     """Where the schema below a type knows a key, as dotted paths like `view.size`, the shallowest first."""
     found = [path for path in _all_paths(hint, depth=5) if path[-1] == key and len(path) > 1]
-    return [".".join(path) for path in sorted(found, key=len)[:limit]]
+    return list(dict.fromkeys(".".join(path) for path in sorted(found, key=len)))[:limit]
 
 
 def _all_paths(hint: Hint, depth: int) -> Iterator[tuple[str, ...]]:

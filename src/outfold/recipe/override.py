@@ -7,6 +7,7 @@ other member. Null takes a named entry (a member, a stage), or one of a list, ou
 
 from collections.abc import Sequence
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any, get_origin
 
 from outfold.errors import RecipeError
@@ -64,8 +65,7 @@ def lay_over(document: Document, overrides: Document) -> Document:
     changed = deepcopy(document)
     for key, value in overrides.values.items():
         path, holder = _open_path(changed, key, overrides.place((key,)))
-        below = {p[1:]: place for p, place in overrides.places.items() if p[:1] == (key,)}
-        _put(changed, path, deepcopy(value), below, holder)
+        _put(changed, path, deepcopy(value), part(overrides, (key,)).places, holder)
     return changed
 
 
@@ -189,6 +189,7 @@ def _put(document: Document, path: Path, value: Any, places: dict[Path, Place], 
     """Set the value at a path and note where it was written; `holder` is the type of what holds the path's last key."""
     _assign_all(document, value_at(document.values, path[:-1]), path[:-1], {path[-1]: value}, holder)
     document.places.update({(*path, *inner): place for inner, place in places.items()})
+    document.places[path] = replace(places[()], laid_over=True)
 
 
 def _assign_all(document: Document, parent: Any, path: Path, values: dict[Any, Any], hint: Hint) -> None:

@@ -23,6 +23,8 @@ class Place:
     origin: str
     line: int | None = None
     column: int | None = None
+    laid_over: bool = False
+    """Whether what was written there changed what the recipe says itself."""
 
     def __str__(self) -> str:
         return self.origin if self.line is None else f"{self.origin}, line {self.line}, column {self.column}"
@@ -40,6 +42,12 @@ class Document:
         while path not in self.places:
             path = path[:-1]
         return self.places[path]
+
+    def changes_below(self, path: Path) -> list[Place]:
+        """Where parts of a value were changed after the value itself was written."""
+        depth = len(path)
+        below = (place for inner, place in self.places.items() if len(inner) > depth and inner[:depth] == path)
+        return list(dict.fromkeys(place for place in below if place.laid_over))
 
 
 class RecipeLoader(yaml.SafeLoader):

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from outfold.data.audio.clips import FILE
+from outfold.data.audio.reading import SUFFIXES
 from outfold.data.audio.rows import recordings_below, rows_of_files
+from outfold.data.findings import count
 from outfold.data.table import Samples, samples_from_frame
 from outfold.errors import DataError, RecipeError
 from outfold.settings.data import Source
@@ -14,8 +16,6 @@ from outfold.settings.recordings import Recordings, column_beside
 from outfold.stages.base import Emit
 from outfold.stages.inputs import sound_members
 
-SUFFIXES = frozenset({".aif", ".aiff", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav"})
-"""Of the files that count as recordings in a folder."""
 _MAGIC = "*?["
 _PAD = (
     "give a table with the columns {id}, file, start_s and end_s: a row that ends with its recording is heard in the "
@@ -101,7 +101,8 @@ def _tell_links(folder: Path, emit: Emit) -> None:
     links = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink())
     links = [link for link in links if (folder / link).is_dir()]
     if links:
-        text = f"{len(links)} links to folders in {folder} are not entered, the first is {links[0]}: name them instead"
+        what, verb = count(len(links), "link to a folder", "links to folders"), "is" if len(links) == 1 else "are"
+        text = f"{what} in {folder} {verb} not entered, the first is {links[0]}: name what is behind it instead"
         emit({"event": "warning", "text": text})
 
 

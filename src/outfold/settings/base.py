@@ -25,8 +25,9 @@ class ShortFor:
 class Spec(BaseModel):
     """Base of all parts of a recipe."""
 
-    exclusive: ClassVar[tuple[str, ...]] = ()
-    """Keys that exclude each other: one that a profile or an override sets takes the place of another."""
+    exclusive: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    """Keys that exclude each other, each followed by those that go with it: one that a profile or an override sets
+    takes the place of another and of all that goes with that."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True)
 

@@ -23,7 +23,7 @@ class Media(Spec):
 class Source(Spec):
     """One table of training rows, when there are several."""
 
-    exclusive = ("table", "recordings")
+    exclusive = (("table",), ("recordings",))
 
     table: str
     """CSV or parquet file, relative to the data root; where it is made of `recordings`, their pattern."""

@@ -68,7 +68,7 @@ class LabelSettings(Spec):
 class PseudoBatch(Spec):
     """Pseudo-labelled rows that every batch has beside its labelled ones: whole recordings, or windows at random."""
 
-    exclusive = ("recordings", "windows")
+    exclusive = (("recordings",), ("windows",))
 
     recordings: int | None = Field(None, ge=1)
     """All windows of so many recordings."""

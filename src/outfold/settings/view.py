@@ -63,7 +63,7 @@ class ImageView(Spec):
 class EmbeddingView(Spec):
     """Vectors instead of photos: given in a file, or made once by a frozen backbone and cached. Only a head trains."""
 
-    exclusive = ("vectors", "backbone")
+    exclusive = (("vectors", "ids"), ("backbone", "weights", "backbone_options", "image", "batch_size"))
 
     kind: Literal["embedding"]
     vectors: tuple[str, ...] = ()
@@ -103,7 +103,7 @@ class EmbeddingView(Spec):
     def _one_origin(self) -> "EmbeddingView":
         if bool(self.vectors) == (self.backbone is not None):
             raise ValueError("vectors come from one origin: give `vectors` (files) or a `backbone`")
-        if self.vectors and (wrong := {"weights", "backbone_options", "image", "batch_size"} & self.model_fields_set):
+        if self.vectors and (wrong := {*self.exclusive[1]} & self.model_fields_set - {"backbone"}):
             raise ValueError(f"`{sorted(wrong)[0]}` is for a `backbone`, and the vectors are given")
         if self.backbone is not None and self.weights.source == "none":
             raise ValueError("a frozen backbone of random weights makes other vectors each time; give it `weights`")

@@ -37,6 +37,15 @@ def test_every_format(tmp_path: Path, sound: Callable[..., np.ndarray], kind: st
         assert told == ("the stream does not end" if kind == "OGG" else "the header promises 4.0 s")
 
 
+def test_bytes_behind_the_last_whole_frame_are_no_sound(tmp_path: Path, sound: Callable[..., np.ndarray]) -> None:
+    path = tmp_path / "sound.wav"
+    soundfile.write(path, sound(1, RATE)[:1000], RATE, "PCM_16")
+    whole = path.read_bytes()
+    place = whole.index(b"data") + 4
+    assert missing(path, whole[:place] + (2001).to_bytes(4, "little") + whole[place + 4 :] + b"\0\0") == ""
+    assert missing(path, whole[:place] + (2002).to_bytes(4, "little") + whole[place + 4 :]) != ""
+
+
 def test_a_big_endian_wav_and_chunks_before_the_sound(tmp_path: Path, sound: Callable[..., np.ndarray]) -> None:
     path = tmp_path / "sound.wav"
     soundfile.write(path, sound(4, RATE), RATE, "PCM_16", endian="BIG", format="WAV")

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from outfold.data.audio.rows import recordings_below
 from outfold.data.cache import Progress, refuse_bad
 from outfold.data.findings import Finding, Level, Place, count, finding_of, listed
 from outfold.errors import DataError
+from outfold.settings.data import OnBad
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Backgrounds:
 
 
 def build_backgrounds(
-    pattern: str, root: Path, sample_rate: int, folder: Path, *, workers: int, on_bad: Literal["stop", "drop"] = "stop"
+    pattern: str, root: Path, sample_rate: int, folder: Path, *, workers: int, on_bad: OnBad = "stop"
 ) -> Backgrounds:
     """Decode the recordings that a pattern names, where the cache does not have them yet.
 

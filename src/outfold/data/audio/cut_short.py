@@ -49,7 +49,10 @@ def _ogg_ends(path: Path) -> bool:
 
 
 def _wav_seconds(file: BinaryIO, info: AudioInfo) -> float | None:
-    """What the chunks `fmt ` and `data` say, or `ds64` for a size above 4 GB; None where they say nothing."""
+    """What the chunks `fmt ` and `data` say, or `ds64` for a size above 4 GB; None where they say nothing.
+
+    Bytes behind the last whole frame, as of a writer that counts the byte of padding, are no sound.
+    """
     order = ">" if file.read(4) == b"RIFX" else "<"
     frame_bytes = long_size = 0
     for name, size, head in _chunks(file, 12, order):
@@ -59,7 +62,7 @@ def _wav_seconds(file: BinaryIO, info: AudioInfo) -> float | None:
             frame_bytes = int(struct.unpack(f"{order}H", head[12:14])[0])
         elif name == b"data":
             promised = long_size or (size if size < _UNTOLD else 0)
-            return promised / frame_bytes / info.sample_rate if promised and frame_bytes and _plain(info) else None
+            return promised // frame_bytes / info.sample_rate if promised and frame_bytes and _plain(info) else None
     return None
 
 

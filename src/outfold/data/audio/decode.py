@@ -7,7 +7,6 @@ libsndfile decodes (soundfile), libsoxr resamples (soxr, quality HQ). Both let g
 decode side by side.
 """
 
-import errno
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,11 +97,6 @@ def duration_s(path: Path | str) -> float:
     info = probe_audio(path)
     untold = info.length_is_guess or info.frames > UNKNOWN
     return count_frames(path) / info.sample_rate if untold else info.duration_s
-
-
-def may_pass(error: MediaError) -> bool:
-    """Whether the system is to blame, as where too many files are open, and not the file."""
-    return getattr(error.__cause__, "errno", None) not in (None, errno.ENOENT, errno.EACCES)
 
 
 def decode_audio(

@@ -19,6 +19,8 @@ import soundfile
 
 from outfold.errors import MediaError
 
+SUFFIXES = frozenset({".aif", ".aiff", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".wav"})
+"""How the names of recordings end, where a folder is searched for them; of formats that libsndfile reads."""
 BLOCK = 1 << 16
 """Frames that are decoded at once."""
 RUN_UP = 8192

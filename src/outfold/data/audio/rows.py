@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from outfold.data.audio.clips import COLUMNS, Clip, clip_table, row_id, seconds_of, windows_of
-from outfold.data.audio.decode import duration_s, may_pass
+from outfold.data.audio.decode import duration_s
 from outfold.data.columns import require_columns
 from outfold.data.paths import Confinement
 from outfold.data.rows import name_rows
-from outfold.errors import DataError, MediaError
+from outfold.errors import DataError, MediaError, may_pass
 from outfold.settings.recordings import Audio, Recordings, column_beside
 
 RECORDING = "recording"

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pandas as pd
 
+from outfold.data.audio.reading import SUFFIXES
 from outfold.data.table import read_table
 from outfold.errors import DataError, RecipeError
 from outfold.recipe.guess.columns import Guess
 from outfold.recipe.guess.compose import compose, recipe_name
 from outfold.recipe.guess.folder import class_folder_table, folder_warnings
 from outfold.recipe.guess.long import guess_long
-from outfold.recipe.guess.media import AUDIO_SUFFIXES, MediaGuess
+from outfold.recipe.guess.media import MediaGuess
 from outfold.recipe.guess.roles import Roles, guess_roles
 
 __all__ = ["Draft", "Roles", "draft_from_folder", "draft_from_table", "guess_roles"]
@@ -91,7 +92,7 @@ def draft_from_folder(folder: Path, out: Path, *, target: tuple[str, ...] = ()) 
         raise RecipeError(f"{folder}: braces in a folder's name mean a column in a recipe", fix="rename the folder")
     frame = class_folder_table(folder)
     template = f"{folder.relative_to(root).as_posix()}/{{file}}"
-    audio = all(Path(file).suffix.lower() in AUDIO_SUFFIXES for file in frame["file"])
+    audio = all(Path(file).suffix.lower() in SUFFIXES for file in frame["file"])
     media = MediaGuess(template, "audio" if audio else "image", ("file",), len(frame), len(frame))
     roles = guess_roles(frame, root, target=target or ("label",), id_column="file", media=media)
     goal = roles.target if target else replace(roles.target, why="the name of the folder it lies in")

@@ -10,11 +10,11 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from outfold.data.audio.reading import SUFFIXES as AUDIO_SUFFIXES
 from outfold.data.columns import cell_texts
 from outfold.data.paths import Confinement
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif"})
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3", ".m4a", ".opus"})
 MEDIA_SUFFIXES = IMAGE_SUFFIXES | AUDIO_SUFFIXES
 
 TRIED_ROWS = 64
