@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import soundfile
 
+from outfold.data.audio.rows import rows_of_recordings
 from outfold.recipe.guess import draft_from_folder, draft_from_table
 from outfold.recipe.guess.columns import listed_labels, task_kind
 from outfold.recipe.guess.sound import guess_sound
@@ -71,6 +72,41 @@ def test_a_table_of_weak_labels(birds: pd.DataFrame, written: Callable[..., Reci
     assert (fit.view.window_s, fit.view.height_width, fit.add_clips.p) == (1, (224, 224), 0.5)
     assert list(recipe.stages) == ["fit", "answer"]
     validate(recipe, tmp_path)
+
+
+def test_folders_that_hold_rows_of_the_table_are_not_to_be_predicted(
+    written: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    names = [f"x{i}" for i in range(30)]
+    for name in names:
+        record(tmp_path / "field_test_2024" / f"{name}.wav", 0.1)
+    pd.DataFrame({"name": names, "label": ["owl", "wren"] * 15}).to_csv(tmp_path / "train.csv", index=False)
+    recipe = written("train.csv")
+    assert (recipe.data.audio.path, recipe.data.test) == ("field_test_2024/{name}.wav", None)
+    record(tmp_path / "later_test" / "a.wav", 0.1)
+    assert written("train.csv").data.test.recordings.path == "later_test/*.wav"
+    (tmp_path / "a_test").symlink_to(tmp_path / "field_test_2024")
+    assert written("train.csv").data.test.recordings.path == "later_test/*.wav"
+
+
+def test_a_class_folder_is_not_to_be_predicted(tmp_path: Path) -> None:
+    for label in ("owl", "test tone"):
+        for i in range(3):
+            record(tmp_path / "test sounds" / label / f"{i}.flac", 0.1)
+    record(tmp_path / "test sounds" / "stray.flac", 0.1)
+    assert "  test:" not in draft_from_folder(tmp_path / "test sounds", tmp_path / "calls.yaml").text
+
+
+def test_only_recordings_of_a_folder_are_to_be_predicted(
+    birds: pd.DataFrame, written: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    folder = tmp_path / "test_soundscapes"
+    record(folder / "s2.flac", 2.0)
+    (folder / "readme.txt").write_text("of last year")
+    data = written("train_metadata.csv").data
+    assert data.test.recordings.path == "test_soundscapes/*.{flac,wav}"
+    files = rows_of_recordings(data.test.recordings, tmp_path, "id")["file"].unique()
+    assert files.tolist() == [f"test_soundscapes/{name}" for name in ("s0.wav", "s1.wav", "s2.flac")]
 
 
 def test_one_label_is_multiclass_in_the_tables_own_folds(

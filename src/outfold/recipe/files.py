@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from outfold.data.paths import files_fitting
 from outfold.errors import RecipeError
 from outfold.settings.recipe import Recipe
 from outfold.settings.view import EmbeddingView
@@ -31,7 +32,7 @@ def require_files(recipe: Recipe, root: Path) -> None:
             files = (*settings.view.vectors, *settings.view.ids)
             named += [(name, f"stages.{stage}, member {member}: view") for name in files]
     for source, key in sources:
-        if source.recordings is not None and next(root.glob(source.recordings.path), None) is None:
+        if source.recordings is not None and next(files_fitting(root, source.recordings.path), None) is None:
             raise RecipeError(
                 f"{key}: no recording fits {source.recordings.path} in {root}",
                 fix="give the folder they lie in with --data, or another pattern with --set",

@@ -30,7 +30,8 @@ class Recordings(Spec):
     """
 
     path: str
-    """Files below the data root, e.g. `test_soundscapes/*.ogg`; `**` stands for any folders."""
+    """Files below the data root, e.g. `test_soundscapes/*.ogg`; `**` stands for any folders, a last `.{ogg,wav}`
+    for either ending."""
     window_s: Seconds = 5.0
     """Length of a window in seconds."""
     hop_s: Seconds | None = None

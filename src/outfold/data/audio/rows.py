@@ -12,7 +12,7 @@ import pandas as pd
 from outfold.data.audio.clips import COLUMNS, Clip, clip_table, row_id, seconds_of, windows_of
 from outfold.data.audio.decode import duration_s
 from outfold.data.columns import require_columns
-from outfold.data.paths import Confinement
+from outfold.data.paths import Confinement, files_fitting
 from outfold.data.rows import name_rows
 from outfold.errors import DataError, MediaError, may_pass
 from outfold.settings.recordings import Audio, Recordings, column_beside
@@ -173,7 +173,7 @@ def recordings_below(root: Path, pattern: str) -> list[str]:
     """
     if pattern.startswith("/") or ".." in pattern.split("/"):
         raise DataError(f"the pattern {pattern!r} leaves the data root", expected="files below it")
-    files = sorted(path.relative_to(root).as_posix() for path in root.glob(pattern) if path.is_file())
+    files = sorted({path.relative_to(root).as_posix() for path in files_fitting(root, pattern)})
     if not files:
         raise _nothing_fits(root, pattern)
     confine = Confinement(root)

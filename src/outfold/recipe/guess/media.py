@@ -51,6 +51,15 @@ def some_paths(frame: pd.DataFrame, root: Path, media: MediaGuess) -> list[Path]
     return [Path(path) for path in paths if path is not None and Path(path).is_file()]
 
 
+def folders_of_rows(frame: pd.DataFrame, root: Path, media: MediaGuess) -> frozenset[str]:
+    """The real places of the folders that rows' files lie in, there or not, and of the template's own folder."""
+    columns = [cell_texts(frame[name]) for name in media.columns]
+    rows = (cells for cells in zip(*columns, strict=True) if None not in cells)
+    folders = {PurePath(_fill(media.template, list(media.columns), cells)).parent for cells in rows}
+    folders.add(PurePath(media.template.partition("{")[0] + "_").parent)
+    return frozenset(os.path.realpath(root / folder) for folder in folders)
+
+
 def _some_rows(frame: pd.DataFrame) -> np.ndarray:
     return np.unique(np.linspace(0, len(frame) - 1, num=min(TRIED_ROWS, len(frame)), dtype=int))
 

@@ -11,7 +11,7 @@ from outfold.errors import DataError
 from outfold.recipe.guess import columns as guessing
 from outfold.recipe.guess import leaks
 from outfold.recipe.guess.columns import Guess, Split, TargetGuess
-from outfold.recipe.guess.media import MediaGuess, guess_media, some_paths
+from outfold.recipe.guess.media import MediaGuess, folders_of_rows, guess_media, some_paths
 from outfold.recipe.guess.sound import SoundGuess, guess_sound
 from outfold.recipe.guess.weak import as_label_sets, guess_rating, guess_secondary
 from outfold.settings.data import Long
@@ -123,8 +123,12 @@ def guess_roles(
         warnings=tuple(warnings),
         secondary=secondary,
         rating=rating,
-        sound=guess_sound(some_paths(training, root, media), root) if media is not None and heard else None,
+        sound=_sound(frame, training, root, media) if media is not None and heard else None,
     )
+
+
+def _sound(frame: pd.DataFrame, training: pd.DataFrame, root: Path, media: MediaGuess) -> SoundGuess:
+    return guess_sound(some_paths(training, root, media), root, folders_of_rows(frame, root, media))
 
 
 def _strata(frame: pd.DataFrame, goal: TargetGuess) -> tuple[str, ...]:

@@ -1,7 +1,9 @@
 """Guesses how recordings are to be heard: the window and the log-mel picture, from the headers of some of them."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -32,23 +34,25 @@ class SoundGuess:
     """A pattern of recordings to predict, relative to the data root."""
 
 
-def guess_sound(paths: Sequence[Path], root: Path) -> SoundGuess:
+def guess_sound(paths: Sequence[Path], root: Path, known: Collection[str] = ()) -> SoundGuess:
     """The view of recordings that some of them ask for.
 
     Args:
         paths: of some recordings; those that cannot be read are passed over, `outfold check` lists them.
         root: the data root, where recordings to predict are looked for.
+        known: real places of folders that hold rows of the table, which are not to be predicted.
     """
+    test = _test_recordings(root, known)
     headers = [header for path in paths if (header := _header(path)) is not None]
     if not headers:
-        return SoundGuess(WINDOW_S, 6.0, "birdclef_224", "no recording could be read", _test_recordings(root))
+        return SoundGuess(WINDOW_S, 6.0, "birdclef_224", "no recording could be read", test)
     lengths = np.array([header.duration_s for header in headers])
     low, middle, high = np.quantile(lengths, [0.1, 0.5, 0.9]).tolist()
     whole = high <= WHOLE_S
     window = max(0.5, round(2 * middle) / 2) if whole else WINDOW_S
     why = f"of {len(headers)} recordings the middle one has {middle:.3g} s, most {low:.3g} to {high:.3g} s"
     rate = int(np.median([header.sample_rate for header in headers]))
-    return SoundGuess(window, float("inf") if whole else 6.0, _mel(window, rate), why, _test_recordings(root))
+    return SoundGuess(window, float("inf") if whole else 6.0, _mel(window, rate), why, test)
 
 
 def _header(path: Path) -> AudioInfo | None:
@@ -69,10 +73,11 @@ def _mel(window_s: float, rate: int) -> str | dict[str, Any]:
     return {"preset": "birdclef_224", **changes} if changes else "birdclef_224"
 
 
-def _test_recordings(root: Path) -> str | None:
+def _test_recordings(root: Path, known: Collection[str]) -> str | None:
     """The recordings of a folder that is called after what is to be predicted, such as `test_soundscapes`."""
     for folder, suffixes in media_folders(root, depth=2).items():
         heard = [suffix for suffix in suffixes if suffix.lower() in AUDIO_SUFFIXES]
-        if heard and TEST_WORDS & set(words(folder)):
-            return f"{folder}/*{heard[0]}" if len(heard) == 1 else f"{folder}/*"
+        if heard and TEST_WORDS & set(words(folder)) and os.path.realpath(root / folder) not in known:
+            endings = ",".join(suffix.removeprefix(".") for suffix in heard)
+            return f"{escape(folder)}/*." + (endings if len(heard) == 1 else f"{{{endings}}}")
     return None
