@@ -13,6 +13,7 @@ from numpy.testing import assert_allclose
 from pydantic import ValidationError
 
 import outfold
+from outfold.cli.outcome import print_outcome
 from outfold.data.audio.rows import RowClips
 from outfold.errors import DataError, RecipeError
 from outfold.inference.in_time import KERNEL
@@ -232,7 +233,8 @@ def test_windows_between_those_that_are_answered(done: Path, root: Path, tmp_pat
     assert len(submitted) == len(table) / 2
     assert_allclose(submitted[BIRDS], expected.loc[submitted.index], rtol=1e-5)
     # the labelled rows follow each other without sharing a second
-    assert "post: step `overlap`: no rows of a recording overlap" in [event.get("text") for event in told]
+    idle = "post: step `overlap`, out-of-fold rows: no rows of a recording overlap"
+    assert idle in [event.get("text") for event in told]
     assert "mean by shared seconds" in run.report().read_text()
 
 
@@ -254,7 +256,21 @@ def test_a_change_of_the_rows_times_does_the_steps_again(done: Path, root: Path,
     assert "post test" in jobs()
 
 
-def test_rows_that_are_alone(done: Path, root: Path, tmp_path: Path) -> None:
+def said_that_nobody_knows(run: outfold.Run, capsys: pytest.CaptureFixture[str]) -> None:
+    """A gain of nothing would be a false certainty: on the test table the steps find neighbours."""
+    scores, told = run.summary["stages"]["post"]["postprocess"]["scores"], "what the steps gain is not known: out of"
+    assert scores["gain"] is None
+    assert scores["gain_not_known"] == "out of fold each row is alone in its recording"
+    print_outcome(run.path, run.summary)
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("post: macro_roc_auc")]
+    assert told in line
+    assert "+0.0000" not in line
+    page = (run.path / "report.html").read_text()
+    assert told in page
+    assert "the difference is" not in page
+
+
+def test_rows_that_are_alone(done: Path, root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Weak labels of whole files: a boost only scales, nothing is smoothed, and nothing can be learned."""
     alone = tmp_path / "data"
     shutil.copytree(root, alone)
@@ -266,10 +282,12 @@ def test_rows_that_are_alone(done: Path, root: Path, tmp_path: Path) -> None:
     run = outfold.run(Recipe.model_validate(recipe), tmp_path / "run", data=alone, device="cpu", emit=told.append)
     notes = run.summary["stages"]["post"]["postprocess"]["notes"]
     assert notes == [f"step `{name}`: each row is alone in its recording" for name in ("boost", "smooth")]
-    assert [event["text"] for event in told if event["event"] == "warning"] == [f"post: {note}" for note in notes]
-    assert "each row is alone in its recording" in (run.path / "report.html").read_text()
+    warnings = [event["text"] for event in told if event["event"] == "warning"]
+    alone_out_of_fold = "out-of-fold rows: each row is alone in its recording"
+    assert warnings == [f"post: step `{name}`, {alone_out_of_fold}" for name in ("boost", "smooth")]
     fit = outfold.load_run(run.path).summary["stages"]["fit"]
     assert run.score == pytest.approx(fit["score"])  # an order that stays
+    said_that_nobody_knows(run, capsys)
     for step in LEARNED:
         recipe["stages"]["post"] = steps(step)
         with pytest.raises(RecipeError, match=r"nothing of step `\w+` can be learned: out of fold each row is alone"):

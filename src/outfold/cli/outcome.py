@@ -62,13 +62,20 @@ def _after_models(summary: dict[str, Any]) -> list[str]:
         scores = stage.get("postprocess", {}).get("scores")
         if scores:
             what = f"{scores['metric']} {number(scores['before'])} before, {number(scores['after'])} after"
-            gain, low, high = (_signed(scores["gain"][part]) for part in ("value", "low", "high"))
-            lines.append(f"{name}: {what}, {gain} ({low} to {high})")
+            lines.append(f"{name}: {what}{_gain(scores)}")
     for total, one in _final(summary).get("identities", {}).items():
         if one["rows"]:
             off = f"off by {number(one['mean'])} on average, {number(one['largest'])} at most"
             lines.append(f"{total} = {' + '.join(one['parts'])} does not hold in predictions: {off}")
     return lines
+
+
+def _gain(scores: dict[str, Any]) -> str:
+    """What steps gained, with its interval, or why that is not known."""
+    if scores["gain"] is None:
+        return f"; what the steps gain is not known: {scores['gain_not_known']}"
+    gain, low, high = (_signed(scores["gain"][part]) for part in ("value", "low", "high"))
+    return f", {gain} ({low} to {high})"
 
 
 def _interval(entry: dict[str, float | None]) -> str:

@@ -60,7 +60,7 @@ def perform(job: Job, stage: PostprocessStage, context: Context) -> None:
         return
     folder, rows = context.place(job), context.dataset.test
     assert rows is not None  # planned only with a test table
-    _say_idle(job.stage, stage.steps, rows.samples.clips, context.compute.emit)
+    _say_idle(job.stage, "test table", idle_steps(stage.steps, rows.samples.clips), context.compute.emit)
     test = _later(folder, _source(stage, context.results), rows.samples, context.recipe.task)
     write_atomically(folder / "test.parquet", lambda part: test.to_frame("").to_parquet(part, index=False))
     write_json(folder / "test.json", {"key": job.key, "space": test.space})
@@ -84,7 +84,7 @@ def collect(name: str, stage: PostprocessStage, context: Context) -> Result:
 def predict(name: str, stage: PostprocessStage, inference: Inference) -> Result:
     """Change rows that were not part of the run, with the numbers that were learned on all of its rows."""
     before, samples = _source(stage, inference.results), inference.rows.samples
-    _say_idle(name, stage.steps, samples.clips, inference.compute.emit)
+    _say_idle(name, "new rows", idle_steps(stage.steps, samples.clips), inference.compute.emit)
     later = _later(inference.folder / "stages" / name, before, samples, inference.recipe.task)
     return Result(None, later, {stage.source: before})
 
@@ -148,7 +148,10 @@ def _find_values(job: Job, stage: PostprocessStage, context: Context) -> None:
         changed, clips = _by_rows(values, record, task, dataset), scored_clips(dataset)
         record["scores"] = _scores(values, changed, target, metric, units_of_gain(stage, dataset))
         if stage.in_time:
-            record["notes"] = _say_idle(job.stage, stage.steps, clips, context.compute.emit)
+            idle = idle_steps(stage.steps, clips)
+            record |= {"notes": [f"step `{step}`: {why}" for step, why in idle]}
+            record["scores"] |= _not_known(idle, stage.steps)
+            _say_idle(job.stage, "out-of-fold rows", idle, context.compute.emit)
         if stage.fitted:
             in_sample = metric.function(target, _changed(values, record["steps"], task, clips))
             record["scores"] |= {"in_sample": known(in_sample), "optimism": _optimism(in_sample, record["scores"])}
@@ -178,6 +181,14 @@ def _scores(
     comparison = compare(metric, target, before, after, groups)
     scores = {"before": known(comparison.a.value), "after": known(comparison.b.value)}
     return {"metric": metric.name, **scores, "gain": gain_of(comparison)}
+
+
+def _not_known(idle: Sequence[tuple[str, str]], steps: Sequence[Step]) -> dict[str, Any]:
+    """In place of a gain, why it is not known: no step could do on the scored rows what it is for."""
+    if len(idle) < len(steps):
+        return {}
+    why = "; ".join(dict.fromkeys(why for _, why in idle))
+    return {"gain": None, "gain_not_known": f"out of fold {why}"}
 
 
 def _optimism(in_sample: float, scores: Mapping[str, Any]) -> float | None:
@@ -224,9 +235,7 @@ def _say_unlearned(name: str, folds: Sequence[Mapping[str, Any]], context: Conte
             context.compute.emit({"event": "warning", "text": text})
 
 
-def _say_idle(name: str, steps: Sequence[Step], clips: RowClips | None, emit: Emit) -> list[str]:
-    """Tell of steps in time that cannot do on these rows what they are for."""
-    idle = idle_steps(steps, clips)
-    for why in idle:
-        emit({"event": "warning", "text": f"{name}: {why}"})
-    return idle
+def _say_idle(name: str, rows: str, idle: Sequence[tuple[str, str]], emit: Emit) -> None:
+    """Tell of steps in time that cannot do what they are for on the rows of that name."""
+    for step, why in idle:
+        emit({"event": "warning", "text": f"{name}: step `{step}`, {rows}: {why}"})

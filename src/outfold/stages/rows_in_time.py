@@ -102,10 +102,10 @@ def check_later_rows(recipe: Recipe, samples: Samples) -> None:
             idle_steps(stage.steps, _clips_of(name, "new", samples))
 
 
-def idle_steps(steps: Sequence[Step], clips: RowClips | None) -> list[str]:
-    """For each step in time that cannot do on these rows what it is for, a sentence."""
+def idle_steps(steps: Sequence[Step], clips: RowClips | None) -> list[tuple[str, str]]:
+    """The name of each step in time that cannot do on these rows what it is for, and why."""
     found = [] if clips is None else [(step.name, without_effect(step, clips)) for step in steps]
-    return [f"step `{name}`: {why}" for name, why in found if why is not None]
+    return [(name, why) for name, why in found if why is not None]
 
 
 def without_effect(step: Step, clips: RowClips) -> str | None:

@@ -89,7 +89,9 @@ def _worth(entry: Entry) -> Child:
         return tag("p", "Nothing is predicted out of fold here, so what the steps gain is not known.")
     gain, metric = scores["gain"], metric_title(scores["metric"])
     said = f"{metric} {number(scores['before'])} before, {number(scores['after'])} after, out of fold"
-    if gain["low"] is not None:
+    if gain is None:
+        said += f"; what the steps gain is not known: {scores['gain_not_known']}"
+    elif gain["low"] is not None:
         said += f"; the difference is {_signed(gain['value'])}, 95% interval "
         said += f"{_signed(gain['low'])} to {_signed(gain['high'])}"
     if scores.get("in_sample") is not None:
