@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -117,8 +117,27 @@ def feature_maps(module: nn.Module, photos: Tensor) -> Tensor:
     return maps.permute(0, 3, 1, 2) if getattr(module, "output_fmt", "NCHW") == "NHWC" and maps.ndim == 4 else maps
 
 
-def refuse_size(module: nn.Module, name: str, size: tuple[int, int], *, maps: bool = False) -> None:
-    """Refuse photos of a size that a backbone cannot read, such as no whole number of a transformer's patches.
+class Pictures(NamedTuple):
+    """What a backbone reads.
+
+    Attributes:
+        name: of the pictures, for an error.
+        fix: the settings that decide their size.
+        channels: of each picture.
+    """
+
+    name: str = "photos (or tiles)"
+    fix: str = "change view.size, view.tiles or the phase's size"
+    channels: int = 3
+
+
+PHOTOS = Pictures()
+
+
+def refuse_size(
+    module: nn.Module, name: str, size: tuple[int, int], pictures: Pictures = PHOTOS, *, maps: bool = False
+) -> None:
+    """Refuse pictures of a size that a backbone cannot read, such as no whole number of a transformer's patches.
 
     Nothing is computed: shapes alone go through the model, whose tensors lose their values.
 
@@ -126,24 +145,25 @@ def refuse_size(module: nn.Module, name: str, size: tuple[int, int], *, maps: bo
         module: a backbone that is not needed any more.
         name: its timm name, for the error.
         size: (height, width) in pixels.
+        pictures: what has this size.
         maps: whether its features are wanted before they are pooled.
 
     Raises:
         RecipeError: it cannot, or it makes no maps; says why.
     """
     module.to("meta").eval()
-    photo = torch.empty(1, 3, *size, device="meta")
+    picture = torch.empty(1, pictures.channels, *size, device="meta")
     try:
-        features = feature_maps(module, photo) if maps else module(photo)
+        features = feature_maps(module, picture) if maps else module(picture)
     except (AssertionError, RuntimeError) as error:
         if "meta" in str(error):  # this model computes with values, not shapes alone, and cannot be tried like this
             return
         patch = getattr(getattr(module, "patch_embed", None), "patch_size", None)
         raise RecipeError(
-            f"the backbone {name} cannot read photos (or tiles) of {size[0]} x {size[1]} pixels",
+            f"the backbone {name} cannot read {pictures.name} of {size[0]} x {size[1]} pixels",
             got=str(error).splitlines()[0] if str(error) else None,
             expected=f"multiples of its patches of {patch[0]} x {patch[1]}" if patch else None,
-            fix="change view.size, view.tiles or the phase's size",
+            fix=pictures.fix,
         ) from error
     if maps:
         require_maps(features)

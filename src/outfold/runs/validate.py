@@ -10,7 +10,7 @@ from torch import nn
 from outfold.ensemble.methods import check_method
 from outfold.errors import OutfoldError, RecipeError
 from outfold.metrics import metric_of
-from outfold.models.backbone import refuse_size
+from outfold.models.backbone import PHOTOS, Pictures, refuse_size
 from outfold.models.freeze import backbone_batch_norms, set_trainable
 from outfold.models.network import Network, SedNetwork, build_network
 from outfold.models.options import Options, refuse_idle
@@ -103,6 +103,8 @@ def _validate_member(recipe: Recipe, settings: TrainSettings, root: Path) -> Non
         for phase in settings.phases:
             set_trainable(network, phase.train)
             _refuse_norms_that_are_not_there(network, phase)
+        if isinstance(settings.view, AudioView):
+            _refuse_sizes(network, settings)
         photos = photo_settings(settings)
         if photos is not None:
             _refuse_idle_options(photos)
@@ -128,11 +130,23 @@ def _refuse_idle_options(settings: TrainSettings) -> None:
 
 
 def _refuse_sizes(network: Network, settings: TrainSettings) -> None:
-    """Refuse sizes of photos that the network of a member cannot read."""
-    rows, columns = network.grid
-    for height, width in dict.fromkeys(sizes_of(settings)):
-        size = height // rows, width // columns
-        refuse_size(network.backbone, str(settings.backbone), size, maps=isinstance(network, SedNetwork))
+    """Refuse sizes of photos, or of log-mel pictures, that the network of a member cannot read."""
+    view, maps = settings.view, isinstance(network, SedNetwork)
+    if isinstance(view, AudioView):
+        sizes, pictures = [view.tile_height_width], _log_mel_pictures(view)
+    else:
+        rows, columns = network.grid
+        sizes, pictures = [(height // rows, width // columns) for height, width in sizes_of(settings)], PHOTOS
+    for size in dict.fromkeys(sizes):
+        refuse_size(network.backbone, str(settings.backbone), size, pictures, maps=maps)
+
+
+def _log_mel_pictures(view: AudioView) -> Pictures:
+    sides = "[width, height]" if view.transpose else "[height, width]"
+    fix = f"set view.mel.size: {sides} to sides that it reads, or change view.mel.mels or view.mel.hop"
+    if view.patches is not None:
+        fix = "change view.patches.frames or view.mel.mels"
+    return Pictures("log-mel pictures", fix, view.channel_count)
 
 
 def _refuse_batches_of_one(settings: TrainSettings, targets: int) -> None:
