@@ -61,3 +61,12 @@ def test_check_says_what_does_not_fit(calls_recipe: dict[str, Any], calls: Path)
     check = check_recipe(Recipe.model_validate(calls_recipe), calls)
     assert not check.ok
     assert "cannot read log-mel pictures" in "\n".join(finding.what for finding in check.findings)
+
+
+def test_options_that_change_nothing(calls_recipe: dict[str, Any], tmp_path: Path) -> None:
+    def options(**given: str) -> dict[str, Any]:
+        return {"backbone": "mobilenetv1_100", "backbone_options": given}
+
+    look(calls_recipe, tmp_path, **options(pad_type="same", act_layer="relu"))
+    with pytest.raises(RecipeError, match="'a': the backbone mobilenetv1_100 is the same with the option 'act_layer'"):
+        look(calls_recipe, tmp_path, **options(pad_type="same", act_layer="relu6"))

@@ -104,6 +104,7 @@ def _validate_member(recipe: Recipe, settings: TrainSettings, root: Path) -> Non
             set_trainable(network, phase.train)
             _refuse_norms_that_are_not_there(network, phase)
         if isinstance(settings.view, AudioView):
+            _refuse_idle_options(settings)
             _refuse_sizes(network, settings)
         photos = photo_settings(settings)
         if photos is not None:
