@@ -4,6 +4,7 @@ A picture is float32 (mels, frames), its first row the lowest frequency. `outfol
 and `outfold.audio.log_mel_tensor` from tensors; both agree with librosa's `melspectrogram` and `power_to_db`.
 """
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
@@ -33,6 +34,14 @@ def _require(condition: bool, name: str, got: object, expected: str) -> None:
         raise RecipeError(f"log-mel: {name} is out of range", got=got, expected=expected)
 
 
+def _require_finite(settings: object, *names: str) -> None:
+    """Comparisons let infinity pass, and say nothing of what is no number."""
+    for name in names:
+        value = getattr(settings, name)
+        if isinstance(value, int | float):  # not "max", not None
+            _require(math.isfinite(value), name, value, "a finite number")
+
+
 @dataclass(frozen=True)
 class Decibels:
     """Level in dB: 10 log10(max(power, floor)) - 10 log10(reference), as librosa's `power_to_db`.
@@ -45,7 +54,7 @@ class Decibels:
         top_db: each clip is cut off this far below its own loudest cell; None cuts nothing off.
 
     Raises:
-        RecipeError: a number that is not positive.
+        RecipeError: a number that is not positive, or not finite.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -55,6 +64,7 @@ class Decibels:
     top_db: float | None = None
 
     def __post_init__(self) -> None:
+        _require_finite(self, "reference", "floor", "top_db")
         if self.reference != "max":
             _require(self.reference > 0, "reference", self.reference, 'a power above 0, or "max"')
         _require(self.floor > 0, "floor", self.floor, "a power above 0")
@@ -69,7 +79,7 @@ class NaturalLog:
         offset: keeps silence finite.
 
     Raises:
-        RecipeError: an offset that is not positive.
+        RecipeError: an offset that is not positive, or not finite.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -77,6 +87,7 @@ class NaturalLog:
     offset: float = 1e-3
 
     def __post_init__(self) -> None:
+        _require_finite(self, "offset")
         _require(self.offset > 0, "offset", self.offset, "a number above 0")
 
 
@@ -105,7 +116,7 @@ class LogMel:
         size: (height, width) that the picture is resized to, or None. Bilinear, averaged where it shrinks.
 
     Raises:
-        RecipeError: a value out of range.
+        RecipeError: a value out of range, or not finite.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -128,6 +139,7 @@ class LogMel:
     size: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
+        _require_finite(self, "f_min", "f_max", "subtract", "divide")
         for name in ("sample_rate", "window", "hop", "mels"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         _require(self.window <= self.n_fft, "window", self.window, f"at most n_fft, {self.n_fft}")
