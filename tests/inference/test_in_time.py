@@ -10,11 +10,9 @@ from outfold.data.audio.rows import RowClips
 from outfold.errors import DataError
 from outfold.inference.in_time import (
     KERNEL,
-    beginning_every,
     boost_by_recording,
     overlap,
     overlap_mean,
-    refuse_passed_over,
     sharpen_by_recording,
     smooth_in_time,
     smoothing,
@@ -214,25 +212,6 @@ def test_what_cannot_be_seen_in_time() -> None:
         overlap_mean(logits, stretches(names, times, 0.0), stretches(names, times, 5.0))
     with pytest.raises(DataError, match="a row has no end"):
         overlap_mean(logits, stretches(names, times, 5.0), stretches(names, times, np.inf))
-
-
-def test_windows_that_begin_every_so_many_seconds() -> None:
-    start = np.r_[np.arange(6) * 2.5, np.arange(6) * 0.1 * 25 + 5]
-    assert start[beginning_every(start, 5.0)].tolist() == [0, 5, 10, 5, 10, 15]
-    assert beginning_every(start, 2.5).all()
-
-
-def test_windows_that_pass_over_an_answer_are_refused() -> None:
-    names = np.repeat(["a", "b"], 6).astype(object)
-    start = np.r_[np.arange(6) * 2.5, np.arange(6) * 0.1 * 25 + 5]
-    shuffled = np.random.default_rng(0).permutation(12)
-    refuse_passed_over(names[shuffled], start[shuffled], 5.0)
-    with pytest.raises(DataError, match=r"no window of a recording begins at a multiple of 40 s[\s\S]*'b'"):
-        refuse_passed_over(names, start, 40.0)
-    with pytest.raises(DataError, match=r"no window begins at 6 s of 'a'[\s\S]*at 5 s and 7.5 s; 4 multiples"):
-        refuse_passed_over(names[shuffled], np.where(names == "a", start, start - 5)[shuffled], 6.0)
-    minutes = np.r_[np.arange(0, 60, 5), np.arange(300, 360, 5)].astype(float)
-    refuse_passed_over(np.full(24, "a"), minutes, 5.0)  # what lies between was never cut
 
 
 def test_averaging_windows_that_overlap_is_smoothing_with_a_triangle() -> None:

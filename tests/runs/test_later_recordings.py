@@ -45,6 +45,8 @@ def test_a_folder_is_predicted_as_its_table_would_be(
     ends = np.tile([2.0, 4.0, 6.0, 8.0], 2)
     table = found[["name"]].assign(file=["deep/x_y.wav"] * 4 + ["s3.wav"] * 4, start_s=ends - 2, end_s=ends)
     pd.testing.assert_frame_equal(found, run.predict(table, root=later, device="cpu"))
+    with pytest.raises(DataError, match="hears the first 2 s of 8 rows of the new table, and never the rest"):
+        run.predict(table.assign(end_s=ends + 1), root=later, device="cpu")
     answer = tmp_path / "answer.csv"
     given = ["predict", str(tmp_path / "run"), str(later / "*.wav"), "--out", str(answer), "--device", "cpu"]
     told = CliRunner().invoke(app, given)

@@ -15,6 +15,9 @@ from pydantic import ValidationError
 import outfold
 from outfold.cli.outcome import print_outcome
 from outfold.data.audio.rows import RowClips
+from outfold.data.predictions import Predictions
+from outfold.data.table import samples_from_frame
+from outfold.data.targets import TargetCodec
 from outfold.errors import DataError, RecipeError
 from outfold.inference.in_time import KERNEL
 from outfold.inference.learned_steps import learn
@@ -24,6 +27,8 @@ from outfold.report.loading import load_evaluation
 from outfold.runs.check import check_recipe
 from outfold.settings.postprocess import Step
 from outfold.settings.recipe import Recipe
+from outfold.settings.submit import SubmitStage
+from outfold.stages.submit import submission, tell_left_out
 
 BIRDS = ["jay", "owl", "tit"]
 AUC = get_metric("macro_roc_auc", "multilabel")
@@ -357,9 +362,50 @@ def test_an_answer_every_so_many_seconds(done: Path, root: Path, tmp_path: Path)
     answer_of(done, root, tmp_path / "run", told, answer=answer)
     submitted, rows = pd.read_csv(tmp_path / "run" / "submission.csv"), pd.read_csv(root / "test.csv")
     assert submitted["window"].tolist() == rows.loc[rows["from"] % 15 == 0, "row_id"].tolist()
-    assert told == ["answer: 32 of 48 windows begin between the multiples of 15 s and are not in submission.csv"]
+    assert told == ["answer: 32 of 48 windows begin between the multiples of 15 s and are not answered"]
     record = json.loads((tmp_path / "run" / "stages" / "answer" / "file.json").read_text())
     assert (record["rows"], record["left_out"]) == (16, 32)
+
+
+def test_later_windows_are_answered_as_the_run_does(done: Path, root: Path, tmp_path: Path) -> None:
+    """What is left out is told of, and windows that do not fit are refused before anything is predicted."""
+    answer = {"kind": "submit", "from": "fit", "every_s": 10, "columns": {"row_id": "window"}}
+    run = answer_of(done, root, tmp_path / "run", answer=answer)
+    later, told = pd.read_csv(root / "test.csv"), []
+    found = run.predict(later, root=root, device="cpu", as_submission=True, emit=told.append)
+    assert found["window"].tolist() == later.loc[later["from"] % 10 == 0, "row_id"].tolist()
+    warnings = [event["text"] for event in told if event["event"] == "warning"]
+    assert warnings == ["answer: 24 of 48 windows begin between the multiples of 10 s and are not answered"]
+    told.clear()
+    for starts, problem in (
+        ([5, 15, 25], "no window of a recording"),
+        ([5, 10, 15, 17.5, 22.5], "no window begins at 20"),
+    ):
+        rows = later.iloc[: len(starts)].assign(**{"file": "t0", "from": starts, "to": np.add(starts, 5)})
+        with pytest.raises(DataError, match=rf"stage 'answer', `every_s: 10`: {problem}"):
+            run.predict(rows, root=root, device="cpu", as_submission=True, emit=told.append)
+        assert told == []
+        assert len(run.predict(rows, root=root, device="cpu")) == len(starts)
+        told.clear()
+
+
+def test_of_long_tables_too_only_answered_windows_are_there(root: Path) -> None:
+    rows = pd.read_csv(root / "test.csv").iloc[:4]
+    rows = rows.assign(**{"file": "t0", "from": [0, 5, 10, 15], "to": [5, 10, 15, 20]})
+    recipe = recipe_of(answer={"kind": "submit", "from": "fit", "every_s": 10})
+    recipe["data"]["long"] = {"row": "cell", "name": "bird", "value": "heard"}
+    data = Recipe.model_validate(recipe).data
+    long = rows.merge(pd.DataFrame({"bird": BIRDS}), how="cross")
+    long = long.assign(cell=long["row_id"] + "/" + long["bird"])
+    samples = samples_from_frame(long, data, root, targets=BIRDS)
+    stage, told = Recipe.model_validate(recipe).stages["answer"], []
+    assert isinstance(stage, SubmitStage)
+    predictions = Predictions(samples.ids, np.zeros((4, 3), np.float32), tuple(BIRDS), "probability")
+    task = Recipe.model_validate(recipe).task
+    codec = TargetCodec.fit(task, pd.DataFrame(np.eye(3, dtype=int), columns=BIRDS))
+    answer = submission(predictions, samples, codec, task, stage, data)
+    assert answer["cell"].tolist() == long["cell"][long["from"] % 10 == 0].tolist()
+    assert tell_left_out("answer", stage, samples, told.append) == 2
 
 
 def test_answers_that_no_window_begins_at_are_refused(done: Path, root: Path, tmp_path: Path) -> None:

@@ -151,46 +151,6 @@ def overlap(windows: RowClips, rows: RowClips) -> csr_array:
     return csr_array((shared / total[row], (row, window)), shape=(m, n))
 
 
-def beginning_every(start_s: np.ndarray, every_s: float) -> np.ndarray:
-    """Bool (n,): the windows that begin at a multiple of so many seconds, given where they begin, (n,) in seconds."""
-    places = np.asarray(start_s, dtype=np.float64) / every_s
-    return np.abs(places - np.rint(places)) <= OFF_GRID
-
-
-def refuse_passed_over(recording: np.ndarray, start_s: np.ndarray, every_s: float) -> None:
-    """Refuse windows of which none begins at a multiple of so many seconds although they go on across it.
-
-    Windows may be missing: a multiple counts where the windows before and behind it are less than `every_s` apart.
-
-    Args:
-        recording: (n,), whatever names the recording of each window.
-        start_s: (n,), where it begins, in seconds.
-        every_s: seconds from one answer to the next.
-
-    Raises:
-        DataError: there is such a multiple, or a recording has no window at any.
-    """
-    group, place = np.unique(recording, return_inverse=True)[1], np.asarray(start_s, dtype=np.float64) / every_s
-    without = np.setdiff1d(group, group[beginning_every(start_s, every_s)])
-    if len(without):
-        problem = f"no window of a recording begins at a multiple of {every_s:g} s"
-        got = f"{len(without)} recordings, the first is {str(recording[group == without[0]][0])!r}"
-        raise DataError(problem, got=got)
-    order = np.lexsort((place, group))
-    before, behind = order[:-1], order[1:]
-    following = np.floor(place[before] + OFF_GRID) + 1
-    near = (group[before] == group[behind]) & (place[behind] - place[before] < 1 - OFF_GRID)
-    passed = np.flatnonzero(near & (following < place[behind] - OFF_GRID))
-    if len(passed):
-        first = passed[0]
-        raise DataError(
-            f"no window begins at {following[first] * every_s:g} s of {str(recording[before[first]])!r}",
-            got=f"windows at {place[before[first]] * every_s:g} s and {place[behind[first]] * every_s:g} s; "
-            f"{len(passed)} multiples of {every_s:g} s are passed over so",
-            expected=f"windows whose hop goes into {every_s:g} s",
-        )
-
-
 def _centred_maxima(logits: np.ndarray, recording: np.ndarray) -> np.ndarray:
     """M + mean(P) - mean(M) of each row's recording, float64 (n, k)."""
     _check(logits, recording)

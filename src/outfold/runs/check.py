@@ -63,6 +63,7 @@ def _table_findings(recipe: Recipe, checked: Checked, root: Path) -> list[Findin
     """Scores that look at no row, folds of members that cannot be made, and columns that members read in vain."""
     if checked.train is None:
         return []
+    from outfold.runs.heard import check_rows, short_row_findings  # torch
     from outfold.runs.scores import score_masks  # torch
     from outfold.runs.vectors import check_vectors  # torch
     from outfold.stages.bounds import check_caps
@@ -80,10 +81,13 @@ def _table_findings(recipe: Recipe, checked: Checked, root: Path) -> list[Findin
         looks.append(partial(_check_steps_in_time, recipe, checked.train, checked.test, checked.folds))
     if checked.test is not None:
         looks.append(partial(check_answered, recipe, checked.test.samples))
+    predicted = [table for table in (checked.test, checked.unlabelled) if table is not None]
+    looks += [partial(check_rows, recipe, table.name, table.samples) for table in predicted]
     looks += [partial(_check_labelled, name, recipe, checked) for name in recipe.stages]
     if checked.ok:
         looks += [partial(check_table_inputs, recipe, root), partial(check_vectors, recipe, root)]
-    return _refused(*looks)
+    short = [one for table in predicted for one in short_row_findings(recipe, table.name, table.samples)]
+    return [*_refused(*looks), *short]
 
 
 def _try_variants(recipe: Recipe, train: Table, own: FoldTable, root: Path) -> None:

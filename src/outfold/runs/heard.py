@@ -1,17 +1,24 @@
-"""What members hear of the windows that recordings are cut into, and of their spectrum."""
+"""What members hear of the windows that recordings are cut into, or that tables name, and of their spectrum."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Literal, NamedTuple
+
+import numpy as np
 
 from outfold.data.audio.decode import GRACE_S
 from outfold.data.findings import Finding, count
-from outfold.errors import RecipeError
+from outfold.data.rows import SOURCE, name_rows
+from outfold.data.table import Part, Samples, sources_of
+from outfold.errors import DataError, RecipeError
 from outfold.settings.audio_view import AudioView
 from outfold.settings.label import LabelStage
 from outfold.settings.mel import LogMel
 from outfold.settings.recipe import Recipe
 from outfold.stages.inputs import sound_members
 from outfold.views.audio.filters import empty_filters
+
+TableName = Part | Literal["new"]
+"""Of one of the recipe's tables, or of rows that are predicted once the run is done."""
 
 
 class _Unlike(NamedTuple):
@@ -38,6 +45,54 @@ def check_windows(recipe: Recipe) -> None:
                 fix=f"set window_s of {one.table} to {one.heard_s:g}; its hop_s says how far windows lie from each "
                 "other",
             )
+
+
+def check_rows(recipe: Recipe, part: TableName, samples: Samples) -> None:
+    """Refuse rows of tables that name their seconds, and have more of them than members that predict them hear.
+
+    Rows without an end are whole files, of which the first window is predicted, as it is of training rows.
+
+    Raises:
+        DataError: names the member and the rows.
+    """
+    seconds = _given_s(recipe, part, samples)
+    for place, heard_s in _listeners(recipe, part):
+        longer = np.flatnonzero(np.isfinite(seconds) & (seconds > heard_s + GRACE_S))
+        if len(longer):
+            what = f"{count(len(longer), 'row')} of the {part} table"
+            raise DataError(
+                f"{place} hears the first {heard_s:g} s of {what}, and never the rest: "
+                f"{name_rows(samples.frame, longer)}",
+                got=f"view.window_s {heard_s:g}, rows of {seconds[longer].max():g} s",
+                expected="rows no longer than what is heard at once",
+                fix=f"cut them into windows of {heard_s:g} s: a row for each",
+            )
+
+
+def short_row_findings(recipe: Recipe, part: TableName, samples: Samples) -> list[Finding]:
+    """Rows of tables that name their seconds, and fill only a part of what a member hears at once."""
+    findings, seconds = [], _given_s(recipe, part, samples)
+    for place, heard_s in _listeners(recipe, part):
+        shorter = int(np.sum(seconds < heard_s - GRACE_S))
+        if shorter:
+            rows = f"{count(shorter, 'row')} of {len(samples):,} of the {part} table"
+            what = f"{place} hears {heard_s:g} s at once, and {rows} last less: each stands in the middle of silence"
+            findings.append(Finding("warning", what, fix=f"give windows of {heard_s:g} s, unless this is meant"))
+    return findings
+
+
+def _given_s(recipe: Recipe, part: TableName, samples: Samples) -> np.ndarray:
+    """How long rows last by their table, float64 (n,) in seconds.
+
+    Infinite for whole files, and for windows of `recordings`, whose length the recipe itself says; see `check_windows`.
+    """
+    if samples.clips is None:
+        return np.full(len(samples), np.inf)
+    seconds = samples.clips.end_s - samples.clips.start_s
+    if part == "new":
+        return seconds
+    cut = [source.name or source.table for source in sources_of(recipe.data, part) if source.recordings is not None]
+    return np.where(samples.frame[SOURCE].isin(cut), np.inf, seconds) if cut else seconds
 
 
 def heard_findings(recipe: Recipe) -> list[Finding]:
@@ -69,18 +124,30 @@ def _empty_bands(recipe: Recipe) -> list[Finding]:
 
 
 def _unlike(recipe: Recipe) -> Iterator[_Unlike]:
-    """Members and tables of recordings whose windows differ in length.
+    """Members and tables of recordings whose windows differ in length."""
+    parts: tuple[Part, ...] = ("test", "unlabelled")
+    for part in parts:
+        cuts = [source.recordings for source in sources_of(recipe.data, part) if source.recordings is not None]
+        for place, heard_s in _listeners(recipe, part):
+            for cut in cuts:
+                if abs(cut.window_s - heard_s) > GRACE_S:
+                    yield _Unlike(place, heard_s, f"data.{part}.recordings", cut.window_s)
 
-    All members predict the test table, teachers alone the rows without labels: a student hears some seconds of these at
-    random, as of every row that it learns from.
+
+def _listeners(recipe: Recipe, part: TableName) -> Iterator[tuple[str, float]]:
+    """Each member that predicts rows by their sound, and how many seconds it hears at once.
+
+    All members predict the test table, teachers alone the rows without labels: a student hears some seconds of these
+    at random, as of every row that it learns from. Later rows are predicted by those whom the answer needs.
     """
-    teachers = {stage.source for stage in recipe.stages.values() if isinstance(stage, LabelStage)}
+    stages: set[str] = set()
+    if part == "test":
+        stages = set(recipe.stages)
+    elif part == "unlabelled":
+        labels = [stage for stage in recipe.stages.values() if isinstance(stage, LabelStage)]
+        stages = {stage.source for stage in labels if stage.rows == "unlabelled"}
+    elif part == "new":
+        stages = set(recipe.ancestors(recipe.final_stage()))
     for stage, member, view in sound_members(recipe):
-        tables = [("data.test", recipe.data.test)]
-        if stage in teachers:
-            tables += [("data.unlabelled", source) for source in recipe.data.unlabelled]
-        for table, source in tables:
-            cut = None if source is None else source.recordings
-            if cut is not None and abs(cut.window_s - view.window_s) > GRACE_S:
-                place = f"stage {stage!r}, member {member!r}"
-                yield _Unlike(place, view.window_s, f"{table}.recordings", cut.window_s)
+        if stage in stages:
+            yield f"stage {stage!r}, member {member!r}", view.window_s

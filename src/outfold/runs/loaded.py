@@ -18,6 +18,7 @@ from outfold.recipe.load import load_recipe
 from outfold.report import write_report
 from outfold.run_folder import OOF, PREDICTIONS, RECIPE, read_summary
 from outfold.runs.forecast import forecast
+from outfold.runs.heard import check_rows
 from outfold.runs.later_recordings import place_of, samples_of
 from outfold.runs.passing_by import heard_once, passes_by
 from outfold.runs.prepare import load_rows
@@ -25,12 +26,11 @@ from outfold.runs.processes import predicting, slots_of
 from outfold.runs.summary import prediction_columns, read_codecs
 from outfold.runs.training_rows import training_dataset
 from outfold.settings.recipe import Recipe
-from outfold.settings.submit import SubmitStage
 from outfold.stages import STAGE_KINDS
 from outfold.stages.base import Compute, Emit, Inference, Model
 from outfold.stages.rows_in_time import check_later_rows
 from outfold.stages.scope import inference_for
-from outfold.stages.submit import submission
+from outfold.stages.submit import refuse_unanswered, submission, submitted_by, tell_left_out
 from outfold.training.device import prepare_process, tiny_numbers_as_zero
 
 
@@ -107,6 +107,7 @@ class Run:
             emit: is told of the progress.
 
         Raises:
+            DataError: members hear only the beginning of windows, or a submission cannot answer them every `every_s`.
             WorkerError: some rows cost two processes, one after the other; there is no answer then.
 
         Returns:
@@ -119,6 +120,11 @@ class Run:
         slots = slots_of(device, processes, devices)
         samples = self._samples(table, root, emit)
         check_later_rows(self.recipe, samples)
+        check_rows(self.recipe, "new", samples)
+        as_submission = as_submission or samples.long is not None
+        name, submit = submitted_by(self.recipe)
+        if as_submission:
+            refuse_unanswered(name, submit, samples)
         with predicting(slots, emit) as compute, tiny_numbers_as_zero():
             kept = not passes_by(self.recipe)
             rows, dropped = load_rows(
@@ -128,22 +134,16 @@ class Run:
             compute.emit(forecast(inference, self.recipe.final_stage(), self._made_on))
             inference = inference if kept else heard_once(inference, dropped)
             predictions = self._final(inference)
-        if as_submission or rows.samples.long is not None:
-            stage, task = self._submitted(), self.recipe.task.answer
-            return submission(predictions, inference.rows.samples, inference.answer, task, stage, self.recipe.data)
+        if as_submission:
+            there, task = inference.rows.samples, self.recipe.task.answer
+            tell_left_out(name, submit, there, emit)
+            return submission(predictions, there, inference.answer, task, submit, self.recipe.data)
         answer = pd.DataFrame({self.recipe.data.id: predictions.ids})
         if predictions.space != "rank":  # a rank says where a row stands, not what it is
             answer = pd.concat([answer, inference.answer.labels(predictions.values)], axis=1)
         if inference.answer.kind != "regression":
             answer = pd.concat([answer, prediction_columns(predictions).drop(columns="id")], axis=1)
         return answer
-
-    def _submitted(self) -> SubmitStage:
-        """How the run's answer is written: as its last stage says, or else as a submit stage does by itself."""
-        last = list(self.recipe.stages.values())[-1]
-        if isinstance(last, SubmitStage):
-            return last
-        return SubmitStage.model_validate({"kind": "submit", "from": self.recipe.final_stage()})
 
     @property
     def _made_on(self) -> str:

@@ -24,7 +24,7 @@ from outfold.errors import RecipeError
 from outfold.runs.dropped import tell_dropped
 from outfold.runs.duplicates import sift_copies
 from outfold.runs.equal_media import join_equal
-from outfold.runs.heard import heard_findings
+from outfold.runs.heard import check_rows, heard_findings, short_row_findings
 from outfold.runs.photos import with_photos
 from outfold.runs.scores import score_masks
 from outfold.runs.sounds import backgrounds, with_sounds
@@ -80,6 +80,7 @@ def load_dataset(
     if recipe.data.test is not None:
         there = load_samples(recipe.data, root, "test", targets=recipe.task.target)
         check_answered(recipe, there)
+        check_rows(recipe, "test", there)
         test, dropped_test = load_rows(recipe, there, "test", compute, root)
         dropped += dropped_test
     unlabelled, dropped_unlabelled = _unlabelled(recipe, samples, root, compute)
@@ -138,6 +139,7 @@ def _unlabelled(
         return None, []
     samples = load_samples(recipe.data, root, "unlabelled", targets=recipe.task.target)
     refuse_known_ids(train, samples)
+    check_rows(recipe, "unlabelled", samples)
     return load_rows(recipe, samples, "unlabelled", compute, root)
 
 
@@ -154,6 +156,8 @@ def data_warnings(recipe: Recipe, dataset: Dataset) -> list[str]:
     findings += [Finding("warning", text) for text in background_warnings(train.backgrounds)]
     parts: list[tuple[Part, Rows | None]] = [("train", train), ("test", test), ("unlabelled", dataset.unlabelled)]
     for part, rows in parts:
+        if rows is not None:
+            findings += short_row_findings(recipe, part, rows.samples)
         if rows is not None and not dataset.dropped:  # whose recordings would look as if they were too short
             findings += short_findings(rows.samples, sources_of(recipe.data, part), root)
     for vectors in train.vectors.values():

@@ -11,13 +11,13 @@ from outfold.data.table import Samples
 from outfold.data.targets import TargetCodec
 from outfold.errors import DataError, RecipeError
 from outfold.files import write_atomically, write_json
-from outfold.inference.in_time import beginning_every, refuse_passed_over
+from outfold.inference.answers_in_time import beginning_every, refuse_passed_over
 from outfold.metrics import metric_of
 from outfold.settings.data import Data
 from outfold.settings.recipe import Recipe
 from outfold.settings.submit import SubmitStage
 from outfold.settings.task import Task
-from outfold.stages.base import FORMAT, Context, Inference, Job, Result, digest
+from outfold.stages.base import FORMAT, Context, Emit, Inference, Job, Result, digest
 
 
 def plan(name: str, stage: SubmitStage, context: Context) -> list[Job]:
@@ -47,10 +47,7 @@ def perform(job: Job, stage: SubmitStage, context: Context) -> None:
     frame = submission(test, rows.samples, context.dataset.answer, recipe.task.answer, stage, recipe.data)
     (context.place(job) / "file.json").unlink(missing_ok=True)
     write_atomically(context.folder / stage.file, lambda part: frame.to_csv(part, index=False))
-    left_out = 0 if stage.every_s is None else len(rows) - len(frame)
-    if left_out:
-        text = f"{job.stage}: {left_out} of {len(rows)} windows begin between the multiples of {stage.every_s:g} s"
-        context.compute.emit({"event": "warning", "text": f"{text} and are not in {stage.file}"})
+    left_out = tell_left_out(job.stage, stage, rows.samples, context.compute.emit)
     write_json(context.place(job) / "file.json", {"key": job.key, "rows": len(frame), "left_out": left_out})
 
 
@@ -71,7 +68,8 @@ def submission(
 
     Labels come back in the user's own values; probabilities of a binary task stand under the target's name, those of
     several classes or labels under the outputs' names. Of a long table each row gets its own id and its target's
-    value, and nothing else. Values stay float32, whose text in a CSV file reads back as the same float32.
+    value, and nothing else. Windows that `answered_rows` leaves out are not there. Values stay float32, whose text in a
+    CSV file reads back as the same float32.
 
     Args:
         predictions: of the samples.
@@ -81,13 +79,25 @@ def submission(
         stage: how the answer is written.
         data: how tables are read.
     """
-    answer = _columns(predictions.aligned_to(samples.ids), codec, task, stage)
+    answer, answered = _columns(predictions.aligned_to(samples.ids), codec, task, stage), answered_rows(samples, stage)
     if data.long is not None and samples.long is not None:
         answer = pd.DataFrame({data.long.row: samples.long.ids, data.long.value: samples.long.cells(answer)})
+        answered = answered[samples.long.sample]
     else:
         answer.insert(0, data.id, samples.ids)
-        answer = answer[answered_rows(samples, stage)].reset_index(drop=True)
-    return answer.rename(columns=stage.columns)
+    return answer[answered].reset_index(drop=True).rename(columns=stage.columns)
+
+
+def submitted_by(recipe: Recipe) -> tuple[str, SubmitStage]:
+    """How a recipe's answer is written, and by which stage: as the last one says, or as a submit stage does by itself.
+
+    Args:
+        recipe: the effective recipe.
+    """
+    name, last = list(recipe.stages.items())[-1]
+    if isinstance(last, SubmitStage):
+        return name, last
+    return name, SubmitStage.model_validate({"kind": "submit", "from": recipe.final_stage()})
 
 
 def answered_rows(samples: Samples, stage: SubmitStage) -> np.ndarray:
@@ -95,6 +105,22 @@ def answered_rows(samples: Samples, stage: SubmitStage) -> np.ndarray:
     if stage.every_s is None or samples.clips is None:
         return np.ones(len(samples), dtype=bool)
     return beginning_every(samples.clips.start_s, stage.every_s)
+
+
+def tell_left_out(name: str, stage: SubmitStage, samples: Samples, emit: Emit) -> int:
+    """How many windows a submit stage leaves out, said where there are any.
+
+    Args:
+        name: of the stage.
+        stage: that answers.
+        samples: windows to answer.
+        emit: is told.
+    """
+    left_out = int(np.sum(~answered_rows(samples, stage)))
+    if left_out:
+        text = f"{name}: {left_out} of {len(samples)} windows begin between the multiples of {stage.every_s:g} s"
+        emit({"event": "warning", "text": f"{text} and are not answered"})
+    return left_out
 
 
 def check_answered(recipe: Recipe, samples: Samples) -> None:
@@ -105,16 +131,27 @@ def check_answered(recipe: Recipe, samples: Samples) -> None:
         samples: all rows of the test table, those with bad media among them.
 
     Raises:
-        DataError: names the stage; see `outfold.inference.in_time.refuse_passed_over`.
+        DataError: see `refuse_unanswered`.
     """
     for name, stage in recipe.stages.items():
-        if isinstance(stage, SubmitStage) and stage.every_s is not None and samples.clips is not None:
-            try:
-                refuse_passed_over(samples.clips.recording, samples.clips.start_s, stage.every_s)
-            except DataError as error:
-                problem = f"stage {name!r}, `every_s: {stage.every_s:g}`: {error.problem}"
-                fix = "choose another `every_s`, or cut windows that begin at its multiples"
-                raise DataError(problem, got=error.got, expected=error.expected, fix=fix) from error
+        if isinstance(stage, SubmitStage):
+            refuse_unanswered(name, stage, samples)
+
+
+def refuse_unanswered(name: str, stage: SubmitStage, samples: Samples) -> None:
+    """Refuse windows of which a submit stage could not answer as many as it promises.
+
+    Raises:
+        DataError: names the stage; see `outfold.inference.answers_in_time.refuse_passed_over`.
+    """
+    if stage.every_s is None or samples.clips is None:
+        return
+    try:
+        refuse_passed_over(samples.clips, stage.every_s)
+    except DataError as error:
+        problem = f"stage {name!r}, `every_s: {stage.every_s:g}`: {error.problem}"
+        fix = "choose another `every_s`, or cut windows that begin at its multiples"
+        raise DataError(problem, got=error.got, expected=error.expected, fix=fix) from error
 
 
 def _columns(predictions: Predictions, codec: TargetCodec, task: Task, stage: SubmitStage) -> pd.DataFrame:
