@@ -63,7 +63,7 @@ def test_steps_in_time() -> None:
     page = html_of({"post": {"steps": steps(0.7, [0, 1, 0]), "folds": folds, "scores": SCORES, "notes": notes}})
     assert page is not None
     dashes = ("\u2013, 1.1000", "1.0000, 0.5000", "\u2013, 0.2500")
-    for text in ("all classes", "0.7000", *dashes, "1 before or after", "Out of fold: step `smooth`: each"):
+    for text in ("all classes", "0.7000", *dashes, "1 before or after", "Out of fold: step <code>smooth</code>: each"):
         assert text in page, text
 
 

@@ -51,6 +51,11 @@ def void(name: str, /, **attributes: Attribute) -> Html:
     return Html(f"<{name}{''.join(_attribute(key, value) for key, value in attributes.items())}>")
 
 
+def marked(content: str) -> Html:
+    """Text as markup, with names in backquotes set as code; both are escaped."""
+    return join(*(tag("code", part) if place % 2 else part for place, part in enumerate(content.split("`"))))
+
+
 def _attribute(key: str, value: Attribute) -> str:
     if value is None or value is False:
         return ""

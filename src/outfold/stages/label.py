@@ -82,7 +82,7 @@ def perform(job: Job, stage: LabelStage, context: Context) -> None:
     write_labels(context.folder / job.output, answers, chosen)
     record = {**students._asdict(), "teachers": [model.place.as_posix() for model in models], **counts}
     write_json(context.place(job) / f"{job.step}.json", {"key": job.key, **record})
-    what = _told(counts, not_compared(stage, context.recipe, context.dataset))
+    what = _told(stage, counts, context)
     told = {"stage": job.stage, "students": str(students), "what": what}
     context.compute.emit({"event": "labelled", **told, **record})
 
@@ -199,14 +199,24 @@ def _counts(stage: LabelStage, answers: Predictions, chosen: Chosen, dataset: Da
     return {**whole, "left_out": left_out, "classes": records}
 
 
-def _told(counts: dict[str, Any], without_comparison: Sequence[str]) -> str:
+def _told(stage: LabelStage, counts: dict[str, Any], context: Context) -> str:
     """What became of the rows, in words."""
     kept = f"learns from {counts['kept']:,} of {counts['rows']:,} rows, {counts['learned']:,} with repetitions"
-    without = [one["class"] for one in counts["classes"] if not one["kept"]]
-    parts = [kept, *_reasons(counts), *([f"none of {', '.join(without)}"] if without else [])]
-    if without_comparison:
+    parts = [kept, *_reasons(counts), *_unlikely(stage, counts, context.dataset.codec.kind)]
+    if without_comparison := not_compared(stage, context.recipe, context.dataset):
         parts.append(f"not compared with held-out rows by {', '.join(without_comparison)}")
     return "; ".join(parts)
+
+
+def _unlikely(stage: LabelStage, counts: dict[str, Any], kind: str) -> list[str]:
+    """The classes that no row which is kept is most likely of; several labels of a row are learned all the same."""
+    names = ", ".join(one["class"] for one in counts["classes"] if not one["kept"])
+    if not names:
+        return []
+    if kind != "multilabel":
+        return [f"none of {names}"]
+    learned = "their probabilities are" if stage.labels == "soft" else "what reaches 0.5 is"
+    return [f"no row is most likely of {names}, {learned} learned all the same"]
 
 
 def _reasons(counts: dict[str, Any]) -> list[str]:

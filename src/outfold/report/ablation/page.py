@@ -6,7 +6,7 @@ from outfold.recipe.yaml_text import inline_yaml
 from outfold.report.ablation.content import Ablation, Difference, Variant
 from outfold.report.ablation.figure import differences, scores, signed
 from outfold.report.document import asset, document, script_element
-from outfold.report.html import Child, Html, tag
+from outfold.report.html import Child, Html, marked, tag
 from outfold.report.layout import Cell, Row, Section, bullets, charts, notice, table
 from outfold.report.numbers import MISSING, count, counted, metric_title, number, percent
 from outfold.report.plot import figure, key
@@ -75,7 +75,7 @@ def _differences(ablation: Ablation) -> Section:
     rows = [_difference_row(variant, found) for variant, found in ablation.compared]
     columns = ("variant", "difference", "interval", "verdict", "mean by fold", "95% t interval", "rows", "groups drawn")
     judged = table(columns, rows, text=("variant",), main="difference", sortable=len(rows) > 5)
-    notes = [f"{variant.name}: {note}" for variant in ablation.variants for note in variant.notes]
+    notes = [marked(f"{variant.name}: {note}") for variant in ablation.variants for note in variant.notes]
     parts: list[Child] = [charts(drawn, folds), judged]
     return Section("differences", "Differences", _how_to_read(ablation), [*parts, bullets(notes) if notes else None])
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from outfold.data.findings import Finding
 from outfold.files import read_json
-from outfold.report.html import Child, Html, tag
+from outfold.report.html import Child, Html, marked, tag
 from outfold.report.layout import Section, notice, table
 from outfold.report.loading import Artefacts
 from outfold.report.numbers import counted
@@ -46,11 +46,11 @@ def _level(level: str, found: Sequence[Mapping[str, Any]]) -> list[Child]:
 
 def _block(finding: Finding, more: int) -> Html:
     """One finding: what it is, how bad, what to do, and its rows behind a click."""
-    how_bad = tag("p", "How bad: ", _marked(finding.impact)) if finding.impact else None
-    to_do = tag("p", "To do: ", _marked(finding.fix)) if finding.fix else None
+    how_bad = tag("p", "How bad: ", marked(finding.impact)) if finding.impact else None
+    to_do = tag("p", "To do: ", marked(finding.fix)) if finding.fix else None
     return tag(
         "div",
-        tag("p", tag("strong", _marked(finding.what[:1].upper() + finding.what[1:]))),
+        tag("p", tag("strong", marked(finding.what[:1].upper() + finding.what[1:]))),
         how_bad,
         to_do,
         _where(finding, more),
@@ -73,8 +73,3 @@ def _where(finding: Finding, more: int) -> Child:
     names = [name for name, _ in used]
     rows = zip(*(cells for _, cells in used), strict=True)
     return tag("details", tag("summary", said), table(names, rows, text=names))
-
-
-def _marked(text: str) -> list[Child]:
-    """The text with names in backquotes set as code."""
-    return [tag("code", part) if place % 2 else part for place, part in enumerate(text.split("`"))]

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from outfold.report.html import Child, Html
+from outfold.report.html import Child, Html, marked
 from outfold.report.layout import Section, bar, bullets, notice, table, tables
 from outfold.report.loading import Artefacts
 from outfold.report.numbers import count, counted, percent
@@ -19,7 +19,7 @@ def data(run: Artefacts) -> Section | None:
     dropped, warnings = found["dropped"], found["warnings"]
     few = 0 < len(found["classes"]) <= MOST_CLASSES
     classes = _classes(found["classes"], found["rows"]) if few else None
-    body: list[Child] = [notice(bullets(warnings)) if warnings else None, tables(_sizes(found), classes)]
+    body: list[Child] = [notice(bullets(map(marked, warnings))) if warnings else None, tables(_sizes(found), classes)]
     body += [_dropped(dropped)] if dropped else []
     calm = "No warnings, no rows left out."
     said = f"{counted(len(warnings), 'warning')}, {counted(len(dropped), 'row')} left out."

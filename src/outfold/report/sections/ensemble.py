@@ -5,7 +5,7 @@ from typing import Any
 
 from outfold.data.findings import listed
 from outfold.files import read_json
-from outfold.report.html import Child, Html, tag
+from outfold.report.html import Child, Html, marked, tag
 from outfold.report.layout import Cell, Section, bullets, charts, notice, table
 from outfold.report.loading import Artefacts
 from outfold.report.numbers import count, counted, metric_title, number
@@ -38,7 +38,7 @@ def ensemble_section(found: Mapping[str, Any]) -> Section:
     )
     body: list[Child] = [_members(found), _learning(found), charts(_gains(found), _likeness(found))]
     body += [*_adversarial(found), *_divergence(found)]
-    notes = [note[:1].upper() + note[1:] + "." for note in found["notes"]]
+    notes = [marked(note[:1].upper() + note[1:] + ".") for note in found["notes"]]
     return Section("ensemble", "Ensemble", intro, [*body, bullets(notes) if notes else None])
 
 

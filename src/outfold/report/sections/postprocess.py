@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from outfold.report.html import Child, tag
+from outfold.report.html import Child, marked, tag
 from outfold.report.layout import Section, table
 from outfold.report.loading import Artefacts
 from outfold.report.numbers import MISSING, metric_title, number
@@ -33,7 +33,7 @@ def _stage(name: str, entry: Entry, *, several: bool) -> list[Child]:
     shown = [row if folds else row[:3] for row in rows]
     drawn = table(columns if folds else columns[:3], shown, text=("step", "target"), caption=name if several else None)
     notes: Sequence[str] = entry.get("notes", [])
-    return [drawn, _worth(entry), *(tag("p", f"Out of fold: {note}.") for note in notes)]
+    return [drawn, _worth(entry), *(tag("p", marked(f"Out of fold: {note}.")) for note in notes)]
 
 
 def _rows(place: int, steps: Sequence[Entry], folds: Sequence[Entry]) -> Iterator[tuple[str, str, str, str]]:
