@@ -43,11 +43,12 @@ def test_windows_that_touch_have_no_gap() -> None:
 
 
 def test_windows_further_apart_than_answers_are_refused() -> None:
-    for starts, every_s in (((0, 5, 10, 15), 2.0), ((0, 7, 14), 2.0), ((0, 0, 5, 10), 2.0), ((0, 10, 20), 5.0)):
+    for starts, every_s in (((0, 5, 10, 15), 2.0), ((0, 7, 14), 2.0), ((0, 0, 5, 10), 2.0), ((0, 11, 22), 5.0)):
         with pytest.raises(DataError, match=rf"windows begin {np.diff(starts).max()} s apart or more"):
             refuse_passed_over(windows(*starts), every_s)
     refuse_passed_over(RowClips.stacked([windows(0, name=name) for name in "abc"]), 2.0)
     refuse_passed_over(windows(), 2.0)
+    refuse_passed_over(windows(0, 60, 120), 5.0)  # every one is an answer
 
 
 def test_whole_files_are_answered() -> None:

@@ -16,23 +16,24 @@ def beginning_every(start_s: np.ndarray, every_s: float) -> np.ndarray:
 def refuse_passed_over(windows: RowClips, every_s: float) -> None:
     """Refuse windows among which answers every so many seconds are missing.
 
-    Windows may be missing: what lies between two that do not touch was never cut, as long as some of the table lie no
-    further from each other than answers do.
+    Windows may be missing: what lies between two that do not touch was never cut. Where some are no answers, though,
+    some of the table must lie no further from each other than answers do.
 
     Args:
         windows: of any recordings, in any order.
         every_s: seconds from one answer to the next.
 
     Raises:
-        DataError: a recording has no window at any multiple, all windows lie further apart than answers, or no window
-            begins at a multiple across which windows go on.
+        DataError: a recording has no window at any multiple, all windows lie further apart than answers and not all are
+            answers, or no window begins at a multiple across which windows go on.
     """
     _refuse_bare(windows, every_s)
     group = np.unique(windows.recording, return_inverse=True)[1]
     order = np.lexsort((windows.start_s, group))
     follows = np.flatnonzero(group[order[:-1]] == group[order[1:]])
     before, behind = windows.take(order[follows]), windows.take(order[follows + 1])
-    _refuse_wide(before, behind, every_s)
+    if not beginning_every(windows.start_s, every_s).all():
+        _refuse_wide(before, behind, every_s)
     _refuse_between(before, behind, every_s)
 
 
