@@ -4,7 +4,6 @@
 
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -15,8 +14,6 @@ from outfold.errors import DataError, MediaError
 
 _PLAIN = re.compile(r"(?!\.\.?(/|$))[^/]+(/(?!\.\.?(/|$))[^/]+)*")
 """A relative path without empty, `.` and `..` parts."""
-_ENDINGS = re.compile(r"\.\{([^{},/]+(?:,[^{},/]+)+)\}$")
-"""What a pattern of files ends in where it is of several kinds: `.{ogg,wav}`."""
 _FIELD = re.compile(r"\{([^{}]+)\}")
 
 
@@ -51,14 +48,6 @@ def media_paths(frame: pd.DataFrame, template: str, root: Path) -> tuple[Path, .
     relatives = [pattern.format(*parts) for parts in zip(*columns, strict=True)] if names else [template] * len(frame)
     confine = Confinement(root)
     return tuple(confine.path_of_row(frame, row, relative) for row, relative in enumerate(relatives))
-
-
-def files_fitting(root: Path, pattern: str) -> Iterator[Path]:
-    """The files below a root that fit a pattern; one that ends in `.{ogg,wav}` fits either ending."""
-    endings = _ENDINGS.search(pattern)
-    start = pattern[: endings.start()] if endings else pattern
-    for ending in [f".{one}" for one in dict.fromkeys(endings[1].split(","))] if endings else [""]:
-        yield from (path for path in root.glob(start + ending) if path.is_file())
 
 
 class Confinement:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from outfold.data.paths import files_fitting
+from outfold.data.patterns import files_fitting
 from outfold.errors import RecipeError
 from outfold.settings.recipe import Recipe
 from outfold.settings.view import EmbeddingView

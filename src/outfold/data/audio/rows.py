@@ -12,7 +12,8 @@ import pandas as pd
 from outfold.data.audio.clips import COLUMNS, Clip, clip_table, row_id, seconds_of, windows_of
 from outfold.data.audio.decode import duration_s
 from outfold.data.columns import require_columns
-from outfold.data.paths import Confinement, files_fitting
+from outfold.data.paths import Confinement
+from outfold.data.patterns import files_fitting
 from outfold.data.rows import name_rows
 from outfold.errors import DataError, MediaError, may_pass
 from outfold.settings.recordings import Audio, Recordings, column_beside
