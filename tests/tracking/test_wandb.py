@@ -2,6 +2,7 @@
 
 import json
 import struct
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ def records(run: Path) -> Iterator[Any]:
                 place += left
                 continue
             _, length, kind = struct.unpack("<IHB", data[place : place + HEADER])
+            if place + HEADER + length > len(data):
+                return  # a record that is still being written
             whole += data[place + HEADER : place + HEADER + length]
             place += HEADER + length
             if kind in (1, 4):  # a full record, or the last part of one
@@ -33,6 +36,16 @@ def records(run: Path) -> Iterator[Any]:
                 record.ParseFromString(whole)
                 whole = b""
                 yield record
+
+
+def written(run: Path) -> list[Any]:
+    """The records once the last of them is on disk, which the service may write a moment after the run has finished."""
+    for _ in range(100):
+        found = list(records(run))
+        if any(record.WhichOneof("record_type") == "exit" for record in found):
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"no record of the run's end after 10 s, {len(found)} others")
 
 
 def values(items: Any) -> dict[str, Any]:
@@ -50,7 +63,7 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_config_epochs_scores_and_files_are_read_back(tracked: Runs, tmp_path: Path) -> None:
     tracked({"to": "wandb", "project": "colours"})
     (folder,) = (tmp_path / "run" / "wandb").glob("offline-run-*")
-    found = list(records(tmp_path / "run"))
+    found = written(tmp_path / "run")
     opened = next(record.run for record in found if record.WhichOneof("record_type") == "run")
     assert opened.project == "colours"
     assert opened.display_name == "run"
